@@ -1,0 +1,13 @@
+"""bayeslaw: Bayesian scaling laws for the runs that you have not paid for yet."""
+
+from __future__ import annotations
+
+from bayeslaw.fit import Fit, fit
+from bayeslaw.laws import law, laws, register
+from bayeslaw.priors import Prior
+from bayeslaw.runs import Runs, read_runs
+from bayeslaw.spec import ModelSpec
+from bayeslaw.storage import load
+
+__version__ = "0.1.0.dev0"
+__all__ = ["Fit", "ModelSpec", "Prior", "Runs", "fit", "law", "laws", "load", "read_runs", "register"]

@@ -1,0 +1,36 @@
+"""Every number that a reader may dispute, with its source."""
+
+from __future__ import annotations
+
+#: Probabilities of the equal-tailed bands in tables and figures.
+PROBS = (0.5, 0.9)
+
+#: Largest acceptable rank-normalised split R-hat, and smallest bulk and tail effective sample size.
+#: Vehtari et al. 2021 (arXiv 1903.08008), section 4: R-hat < 1.01, ESS > 400 over four chains.
+RHAT_MAX = 1.01
+ESS_MIN = 400
+#: Any divergence means a region that the chains could not enter (Betancourt 2017, arXiv 1701.02434, section 6.2).
+DIVERGENCES_MAX = 0
+
+#: Sampling effort of one fit.
+DRAWS = 1000
+TUNE = 1000
+CHAINS = 4
+#: Above nutpie's .8: hierarchical laws have funnels, and a smaller step costs little under a low-rank mass matrix.
+TARGET_ACCEPT = 0.9
+#: The remedy after divergences.
+TARGET_ACCEPT_CAREFUL = 0.99
+#: Tries of a fit before it is reported as not converged.
+ATTEMPTS = 3
+
+#: A deviation of a group is sampled centred when its own runs shrink its prior variance below this share
+#: (Papaspiliopoulos et al. 2007, Statistical Science 22(1): centre what the data determine, do not centre the rest).
+CENTRED_BELOW = 0.5
+
+#: A parameter that the table narrows by less than a tenth of its prior's width is called not identified.
+PRIOR_SHARE_MAX = 0.9
+#: |correlation| of two log inputs above which their exponents cannot be told apart (fixed tokens per parameter has 1).
+COLLINEAR_ABOVE = 0.98
+
+#: Points predicted at a time: 4,000 draws x 256 points is 8 MB an array, so the temporaries stay in cache and memory flat.
+POINTS_PER_BLOCK = 256

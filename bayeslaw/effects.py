@@ -1,0 +1,251 @@
+"""The formula of each parameter: which groups differ in it, and how it moves with a covariate.
+
+Formulas are those of lme4, brms and bambi: ``1 + (1 | task) + (1 | task:method)``, ``1 + log10(reward_model_size)``,
+``1 + (log10(data_size) | method)``, ``0 + method``. They are parsed by ``formulae`` and never evaluated as code: only
+columns and the named transforms are allowed, so a study file cannot run anything.
+
+On the parameter's unconstrained scale (log of a positive one),
+
+.. math:: \\theta_i = \\mathrm{intercept} + \\sum_t c_t \\, (x_{t,i} - \\bar x_t) + \\sum_g u_{g[i]} \\, (x_{g,i} - \\bar x_g)
+
+with x = 1 for a plain ``(1 | g)``. Covariates are centred at the table's mean, so the intercept stays the value at the
+centre of the table, where its prior is. Group terms are independent of each other, as with lme4's ``||``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslaw.errors import FormulaError, suggest
+from bayeslaw.runs import REPEAT_COLUMNS, Runs, label
+
+TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "log": np.log,
+    "log10": np.log10,
+    "log2": np.log2,
+    "sqrt": np.sqrt,
+    "center": lambda x: x,  # every covariate is centred anyway
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Covariate:
+    """A numeric column, perhaps transformed: ``log10(reward_model_size)``."""
+
+    column: str
+    transforms: tuple[str, ...] = ()  # outermost first
+
+    def values(self, table: pd.DataFrame) -> np.ndarray:
+        x = pd.to_numeric(table[self.column], errors="raise").to_numpy(float)
+        for name in reversed(self.transforms):
+            x = TRANSFORMS[name](x)
+        return x
+
+    def __str__(self) -> str:
+        return "".join(f"{name}(" for name in self.transforms) + self.column + ")" * len(self.transforms)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTerm:
+    """``(1 | task:method)``, or ``(x | task)`` with a covariate."""
+
+    factor: tuple[str, ...]
+    covariate: Covariate | None = None
+
+    def labels(self, table: pd.DataFrame) -> np.ndarray:
+        """The group of each row, ``"mlsum:lora"``; "" where a part of it is missing."""
+        parts = [table[column].map(label) for column in self.factor]
+        joined = parts[0].str.cat(parts[1:], sep=":") if len(parts) > 1 else parts[0]
+        missing = np.logical_or.reduce([(part == "").to_numpy() for part in parts])
+        return np.where(missing, "", joined.to_numpy(object))
+
+    def __str__(self) -> str:
+        return f"{self.covariate or 1}|{':'.join(self.factor)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """One parameter's formula. ``by`` is the column of ``0 + column``: a value of its own for each group, not pooled."""
+
+    covariates: tuple[Covariate, ...] = ()
+    groups: tuple[GroupTerm, ...] = ()
+    by: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Formula:
+        """Read a formula.
+
+        Raises
+        ------
+        FormulaError : it cannot be read, or asks for something other than columns, the transforms of `TRANSFORMS`, group
+            terms and ``0 + column``.
+        """
+        from formulae import model_description
+        from formulae.terms import GroupSpecificTerm, Intercept, Term
+
+        try:
+            description = model_description(text)
+        except Exception as error:  # formulae raises its own, undocumented, kinds for a text that it cannot parse
+            raise FormulaError(f"The formula {text!r} cannot be read: {error}. Write terms such as 1 + (1 | method).") from error
+        if description.response is not None:
+            raise FormulaError(f"The formula {text!r} has a left side. Give only the right one: the parameter is named by its key.")
+        intercept = False
+        covariates: list[Covariate] = []
+        plain: list[str] = []
+        groups: list[GroupTerm] = []
+        for term in description.terms:
+            if isinstance(term, Intercept):
+                intercept = True
+            elif isinstance(term, GroupSpecificTerm):
+                factor = tuple(_column(component, text) for component in term.factor.components)
+                groups.append(GroupTerm(factor, None if isinstance(term.expr, Intercept) else _covariate(term.expr, text)))
+            elif isinstance(term, Term):
+                covariate = _covariate(term, text)
+                (covariates.append(covariate) if intercept or covariate.transforms else plain.append(covariate.column))
+            else:
+                raise FormulaError(f"The formula {text!r} has {term}, which is not offered.")
+        if intercept:
+            return cls(tuple(covariates), tuple(groups))
+        if len(plain) != 1 or covariates:
+            raise FormulaError(f"The formula {text!r} has no intercept. Start with 1, or write 0 + column for a value of its own in each group.")
+        return cls((), tuple(groups), by=plain[0])
+
+    @property
+    def by_term(self) -> GroupTerm | None:
+        """``0 + column`` as the term that finds each row's group."""
+        return GroupTerm((self.by,)) if self.by else None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that the formula reads."""
+        found = [c.column for c in self.covariates] + [self.by] * (self.by is not None)
+        for term in self.groups:
+            found += [*term.factor, *([term.covariate.column] if term.covariate else [])]
+        return tuple(dict.fromkeys(c for c in found if c))
+
+    @property
+    def factor_columns(self) -> tuple[str, ...]:
+        """The columns that make groups."""
+        return tuple(dict.fromkeys([*([self.by] if self.by else []), *(c for term in self.groups for c in term.factor)]))
+
+    def __str__(self) -> str:
+        head = f"0 + {self.by}" if self.by else "1"
+        terms = [f"({str(term).replace('|', ' | ')})" for term in self.groups]
+        return " + ".join([head, *map(str, self.covariates), *terms])
+
+
+def _column(component: Any, text: str) -> str:
+    if not hasattr(component, "call") and hasattr(component, "name"):
+        return str(component.name)
+    raise FormulaError(f"The formula {text!r}: {component.name} cannot make groups. Use columns, joined by ':'.")
+
+
+def _covariate(term: Any, text: str) -> Covariate:
+    if len(term.components) != 1:
+        raise FormulaError(f"The formula {text!r}: {term.name} is an interaction of covariates, which is not offered. Use a group term such as (log10(x) | group).")
+    component = term.components[0]
+    if not hasattr(component, "call"):
+        return Covariate(str(component.name))
+    transforms = []
+    node = component.call
+    while hasattr(node, "callee"):
+        if node.callee not in TRANSFORMS:
+            raise FormulaError(f"The formula {text!r}: {node.callee} is not a transform that is offered.{suggest(node.callee, TRANSFORMS)} Use {', '.join(TRANSFORMS)}.")
+        if len(node.args) != 1 or node.kwargs:
+            raise FormulaError(f"The formula {text!r}: {node.callee} takes one column.")
+        if node.callee == "center" and transforms:
+            raise FormulaError(f"The formula {text!r}: center must be outermost, as in center(log10(x)).")
+        transforms.append(node.callee)
+        node = node.args[0]
+    if type(node).__name__ != "LazyVariable":
+        raise FormulaError(f"The formula {text!r}: {component.name} is not a column or a transform of one. Use {', '.join(TRANSFORMS)}.")
+    return Covariate(str(node.name), tuple(transforms))
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A formula met with a table: the levels of its groups, and where its covariates are centred.
+
+    ``levels`` maps ``str(term)`` to the labels of its groups; ``centres`` maps ``str(covariate)`` to its mean in the table.
+    """
+
+    formula: Formula
+    levels: Mapping[str, tuple[str, ...]]
+    centres: Mapping[str, float]
+
+    @classmethod
+    def of(cls, formula: Formula, table: pd.DataFrame) -> Design:
+        terms = [*formula.groups, *([formula.by_term] if formula.by_term else [])]
+        levels = {str(term): tuple(sorted(set(term.labels(table)) - {""})) for term in terms}
+        covariates = [*formula.covariates, *(term.covariate for term in formula.groups if term.covariate)]
+        return cls(formula, levels, {str(x): float(x.values(table).mean()) for x in covariates})
+
+    def centred(self, covariate: Covariate, table: pd.DataFrame) -> np.ndarray:
+        """A covariate less its mean in the table of runs."""
+        return covariate.values(table) - self.centres[str(covariate)]
+
+    def index(self, term: GroupTerm, table: pd.DataFrame) -> np.ndarray:
+        """Position of each row's group among the levels; -1 for a group never seen."""
+        return pd.Index(self.levels[str(term)]).get_indexer(term.labels(table))
+
+
+def linear_predictor(
+    intercept: Any, design: Design, coefficients: Mapping[str, Any], deviations: Mapping[str, Any], table: pd.DataFrame
+) -> Any:
+    """The formula's value for each row of ``table``, on the unconstrained scale.
+
+    Parameters
+    ----------
+    intercept : scalar, or with the row as the last dimension.
+    coefficients : ``str(covariate)`` -> scalar, or (draw, 1).
+    deviations : ``str(term)`` -> (level,), or (draw, level), with any level that ``design.index`` can name.
+
+    The same function serves the graph and the prediction: the arguments are PyTensor variables or NumPy arrays.
+    """
+    total = intercept
+    for covariate in design.formula.covariates:
+        total = total + coefficients[str(covariate)] * design.centred(covariate, table)
+    for term in design.formula.groups:
+        deviation = deviations[str(term)][..., design.index(term, table)]
+        total = total + (deviation if term.covariate is None else deviation * design.centred(term.covariate, table))
+    return total
+
+
+def default_formula(runs: Runs, *, varies: bool) -> Formula:
+    """The formula of a parameter that the user said nothing of.
+
+    ``(1 | g)`` for every grouping column with two or more groups, and ``(1 | g:h)`` for the finest crossing of columns that
+    are not nested in each other, if it has more groups than any of them. Columns that tell repeats apart (`run`, `seed`)
+    make no effects.
+    """
+    if not varies:
+        return Formula()
+    table = runs.table
+    columns = [c for c in runs.groups if c not in REPEAT_COLUMNS and table[c].nunique() > 1]
+    columns = [c for i, c in enumerate(columns) if not any(_same_groups(table, c, other) for other in columns[:i])]
+    terms = [GroupTerm((c,)) for c in columns]
+    crossed = [c for c in columns if not any(_nested(table, other, c) or _nested(table, c, other) for other in columns if other != c)]
+    if len(crossed) > 1:
+        crossing = GroupTerm(tuple(crossed))
+        if len(set(crossing.labels(table))) > max(table[c].nunique() for c in crossed):
+            terms.append(crossing)
+    return Formula(groups=tuple(terms))
+
+
+def _nested(table: pd.DataFrame, inner: str, outer: str) -> bool:
+    """Whether each group of ``inner`` lies in one group of ``outer``."""
+    return bool((table.groupby(inner, observed=True)[outer].nunique() == 1).all())
+
+
+def _same_groups(table: pd.DataFrame, a: str, b: str) -> bool:
+    return _nested(table, a, b) and _nested(table, b, a)
+
+
+def factor_columns(formulas: Sequence[Formula]) -> tuple[str, ...]:
+    """The columns that make groups in any of the formulas, in order of appearance."""
+    return tuple(dict.fromkeys(c for formula in formulas for c in formula.factor_columns))

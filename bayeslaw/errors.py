@@ -1,0 +1,112 @@
+"""Every error and warning that bayeslaw raises, drawn as a tree.
+
+BayeslawError
+├── RunsError            a table of runs, or of points to predict, has faults (all of them listed)
+├── SpecError            a model specification that cannot be meant
+│   ├── FormulaError     an effects formula that cannot be read
+│   └── ExpressionError  a filter such as ``model_size >= 8e9`` that cannot be read
+├── UnknownNameError     no law, data set or quantity of that name (near names are offered)
+├── SamplingError        the sampler could not start or was stopped
+└── StorageError         a saved fit that cannot be read or written
+
+BayeslawWarning
+├── RunsWarning            the table is usable, and something in it deserves a look
+├── IdentifiabilityWarning the table cannot tell parameters of the law apart
+└── ConvergenceWarning     the sampler did not reach its target; results carry the failure
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+class BayeslawError(Exception):
+    """Base of every error that bayeslaw raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a table: where it is, what stands there, what would be right.
+
+    ``row`` is a row as the user can find it ("line 17" of a file, "row 3" of a DataFrame), or "" for
+    a fault of the whole table.
+    """
+
+    problem: str
+    remedy: str
+    column: str = ""
+    row: str = ""
+    value: Any = None
+
+    def __str__(self) -> str:
+        place = ", ".join(part for part in (self.row, f"column {self.column!r}" if self.column else "") if part)
+        return f"{place + ': ' if place else ''}{self.problem}. {self.remedy}"
+
+
+class RunsError(BayeslawError):
+    """A table has faults; ``faults`` holds all of them, the message shows the first ``SHOWN``."""
+
+    SHOWN = 20
+
+    def __init__(self, source: str, faults: Sequence[Fault]):
+        self.source = source
+        self.faults = tuple(faults)
+        lines = [f"{source} has {len(self.faults)} fault{'s' * (len(self.faults) != 1)}:"]
+        lines += [f"  - {fault}" for fault in self.faults[: self.SHOWN]]
+        if len(self.faults) > self.SHOWN:
+            lines.append(f"  ... and {len(self.faults) - self.SHOWN} more (all in the error's .faults)")
+        super().__init__("\n".join(lines))
+
+
+class SpecError(BayeslawError):
+    """A model specification that cannot be meant."""
+
+
+class FormulaError(SpecError):
+    """An effects formula that cannot be read, or that asks for what is not offered."""
+
+
+class ExpressionError(SpecError):
+    """A filter expression that cannot be read."""
+
+
+class UnknownNameError(BayeslawError):
+    """No law, data set, quantity or column of that name."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]):
+        known = sorted(known)
+        super().__init__(f"There is no {what} named {name!r}.{suggest(name, known)} Known: {', '.join(known)}.")
+
+
+class SamplingError(BayeslawError):
+    """The sampler could not start, or was stopped before it had finished."""
+
+
+class StorageError(BayeslawError):
+    """A saved fit that cannot be read or written."""
+
+
+class BayeslawWarning(UserWarning):
+    """Base of every warning that bayeslaw gives."""
+
+
+class RunsWarning(BayeslawWarning):
+    """The table is usable, and something in it deserves a look."""
+
+
+class IdentifiabilityWarning(BayeslawWarning):
+    """The table cannot tell parameters of the law apart."""
+
+
+class ConvergenceWarning(BayeslawWarning):
+    """The sampler did not reach its target; every result derived from the fit carries the failure."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'x'?`` if a known name is near, else an empty string."""
+    by_lower = {str(k).lower(): str(k) for k in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.55)
+    return f" Did you mean {' or '.join(repr(by_lower[n]) for n in near)}?" if near else ""

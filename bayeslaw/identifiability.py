@@ -1,0 +1,156 @@
+"""What a table can tell about each parameter of a law, before anything is compiled.
+
+The law is fitted without groups by regularised least squares; the sensitivities there, against the prior's width, say
+what the data add to the prior. It serves two ends: named warnings for designs that cannot identify a parameter, and the
+choice of parametrisation of each group effect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslaw.defaults import COLLINEAR_ABOVE, PRIOR_SHARE_MAX
+from bayeslaw.laws.base import Param
+from bayeslaw.priors import Prior
+from bayeslaw.runs import Runs
+from bayeslaw.spec import ModelSpec, designs, population_name
+
+#: Step of the central differences, on the unconstrained scale.
+STEP = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """The law fitted to all runs as one group.
+
+    ``jacobian`` (run, param) : change of the expected response, on its scale, per unit of each parameter on its
+    unconstrained scale. ``prior_sd`` (param,) : the prior's width there. ``noise`` : residual scale, never below the half
+    of the prior's median, so that a perfect pooled fit does not make every parameter look known.
+    """
+
+    names: tuple[str, ...]
+    jacobian: np.ndarray
+    prior_sd: np.ndarray
+    noise: float
+
+    def prior_share(self, rows: np.ndarray | slice = slice(None), prior_sd: np.ndarray | None = None) -> np.ndarray:
+        """Posterior standard deviation over prior standard deviation, per parameter, from the runs ``rows``: 1 where they say nothing."""
+        sd = self.prior_sd if prior_sd is None else prior_sd
+        scaled = self.jacobian[rows] * sd / self.noise
+        return np.sqrt(np.diag(np.linalg.inv(np.eye(len(sd)) + scaled.T @ scaled)))
+
+
+def sensitivity(resolved: ModelSpec, runs: Runs) -> Sensitivity:
+    """Fit the law to all runs as one group, and differentiate it there.
+
+    Parameters pinned by a "Constant" prior are left out: there is nothing to learn about them.
+    """
+    from scipy.optimize import least_squares
+
+    law, link, unit = resolved.law, resolved.law.response.link, runs.typical_response
+    priors = {name: resolved.priors[population_name(name, param)] for name, param in law.params.items()}
+    summaries = {name: _unconstrained(priors[name], law.params[name], unit) for name in law.params}
+    names = tuple(name for name, (_, sd) in summaries.items() if sd > 0)
+    location = np.array([summaries[name][0] for name in names])
+    sd = np.array([summaries[name][1] for name in names])
+    pinned = {name: law.params[name].link.inverse(at) for name, (at, width) in summaries.items() if width == 0}
+    y = link.forward(runs.y)
+    prior_noise = float(_quantiles(resolved.priors["sigma"], unit)[1])
+
+    def expected(theta: np.ndarray) -> np.ndarray:
+        at_centre = {name: law.params[name].link.inverse(value) for name, value in zip(names, theta, strict=True)} | pinned
+        with np.errstate(all="ignore"):
+            return np.broadcast_to(link.forward(law.evaluate(runs.inputs, law.from_centre(at_centre, runs.centre))), y.shape)
+
+    def residuals(theta: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(np.concatenate([(expected(theta) - y) / prior_noise, (theta - location) / sd]), nan=1e6, posinf=1e6, neginf=-1e6)
+
+    theta = least_squares(residuals, location, loss="soft_l1", max_nfev=200).x
+    steps = np.eye(len(names)) * STEP
+    jacobian = np.stack([(expected(theta + step) - expected(theta - step)) / (2 * STEP) for step in steps], axis=1)
+    noise = max(1.4826 * float(np.median(np.abs(expected(theta) - y))), prior_noise / 2)
+    return Sensitivity(names, jacobian, sd, noise)
+
+
+def identifiability_warnings(resolved: ModelSpec, runs: Runs, found: Sensitivity) -> list[str]:
+    """What the table cannot identify, in words with the numbers."""
+    law, messages = resolved.law, []
+    constant = [name for name, x in runs.inputs.items() if np.ptp(x) == 0]
+    messages += [f"{name} has one value, {runs.inputs[name][0]:g}, in all {len(runs)} runs: its exponent is its prior. Add runs at other values, or pin the exponent." for name in constant]
+    varying = [name for name in runs.inputs if name not in constant]
+    for i, a in enumerate(varying):
+        for b in varying[:i]:
+            r = float(np.corrcoef(np.log(runs.inputs[a]), np.log(runs.inputs[b]))[0, 1])
+            if abs(r) > COLLINEAR_ABOVE:
+                messages.append(
+                    f"log {b} and log {a} have correlation {r:.3f} over the {len(runs)} runs (as with a fixed ratio of the two): "
+                    f"their exponents cannot be told apart. Add runs at other ratios."
+                )
+    share = dict(zip(found.names, found.prior_share(), strict=True))
+    unknown = {name: value for name, value in share.items() if value > PRIOR_SHARE_MAX}
+    if unknown:
+        parts = ", ".join(f"{name} ({value:.0%})" for name, value in unknown.items())
+        messages.append(f"{law.name}: the {len(runs)} runs leave the prior of {parts} nearly as wide as it was (posterior over prior standard deviation): the answers that rest on it are the prior's.")
+    if len(runs) < len(found.names):
+        messages.append(f"{law.name} has {len(found.names)} parameters and the table {len(runs)} runs.")
+    return messages
+
+
+def _quantiles(prior: Prior, unit: float) -> tuple[float, float, float]:
+    """The 16 %, 50 % and 84 % points of a prior."""
+    from scipy import stats
+
+    p = prior.in_units(unit)
+    probs = (0.16, 0.5, 0.84)
+    match prior.distribution:
+        case "Normal":
+            q = stats.norm.ppf(probs, p["mu"], p["sigma"])
+        case "StudentT":
+            q = stats.t.ppf(probs, p["nu"], p["mu"], p["sigma"])
+        case "LogNormal":
+            q = np.exp(stats.norm.ppf(probs, p["mu"], p["sigma"]))
+        case "HalfNormal":
+            q = stats.halfnorm.ppf(probs, scale=p["sigma"])
+        case "Gamma":
+            q = stats.gamma.ppf(probs, (p["mu"] / p["sigma"]) ** 2, scale=p["sigma"] ** 2 / p["mu"])
+        case "Beta":
+            q = stats.beta.ppf(probs, p["alpha"], p["beta"])
+        case "Uniform":
+            q = p["lower"] + (p["upper"] - p["lower"]) * np.array(probs)
+        case _:
+            q = np.full(3, p["value"])
+    return float(q[0]), float(q[1]), float(q[2])
+
+
+def _unconstrained(prior: Prior, param: Param, unit: float) -> tuple[float, float]:
+    """Median and half the central 68 % interval of a prior, on the parameter's unconstrained scale."""
+    low, middle, high = (float(param.link.forward(q)) for q in _quantiles(prior, unit))
+    return middle, (high - low) / 2
+
+
+def centred_terms(resolved: ModelSpec, runs: Runs, found: Sensitivity, *, below: float) -> dict[str, bool]:
+    """For each group term, by its variable's name, whether its deviations are sampled centred.
+
+    A level is judged by its own runs: the share of the prior variance of its deviation that they leave, all parameters of
+    that level free. The term is centred where that is below ``below`` for the median level.
+    """
+    choice: dict[str, bool] = {}
+    scale = {name: _quantiles(prior, 1.0)[1] for name, prior in resolved.priors.items() if name.endswith("_sigma")}
+    met = designs(resolved, runs.table)
+    reach = {name: max((scale[f"{name}_{term}_sigma"] for term in design.formula.groups), default=1e-6) for name, design in met.items()}
+    for name, design in met.items():
+        for term in design.formula.groups:
+            variable = f"{name}_{term}"
+            if name not in found.names:
+                choice[variable] = False
+                continue
+            own = found.names.index(name)
+            # The level's other parameters may move as far as their own groups may, or, without groups, not at all.
+            sd = np.array([reach[other] for other in found.names])
+            sd[own] = scale[f"{variable}_sigma"]
+            index = design.index(term, runs.table)
+            shares = [found.prior_share(index == level, sd)[own] ** 2 for level in range(len(design.levels[str(term)]))]
+            choice[variable] = bool(np.median(shares) < below)
+    return choice

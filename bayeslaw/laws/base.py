@@ -1,0 +1,177 @@
+"""What a law is: inputs with units, parameters with meaning, one function that is the formula.
+
+A law is written once. The same ``expected`` runs on NumPy arrays, on xarray and on PyTensor variables, so the model's
+mean, the prediction and the test's oracle are one piece of code (keep to ``+ - * / **`` and `bayeslaw.laws.ops`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal
+
+from bayeslaw.errors import SpecError
+from bayeslaw.laws import ops
+from bayeslaw.priors import Prior, lognormal
+
+Scale = Literal["log", "linear", "logit"]
+Support = Literal["positive", "real", "unit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of a law: what a run was given.
+
+    ``low`` is the excluded lower end of the domain. Values outside ``plausible`` are allowed and get a warning: they are
+    mostly a column in billions. The effect of every input is modelled on its logarithm.
+    """
+
+    unit: str
+    meaning: str
+    plausible: tuple[float, float]
+    low: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a run gave. ``scale`` is where noise is additive: log for losses, linear for scores, logit for rates."""
+
+    name: str
+    unit: str
+    scale: Scale
+    #: Prior-predictive range within a decade of the table's centre, in units of the table's typical response.
+    plausible: tuple[float, float]
+
+    @property
+    def link(self) -> Link:
+        return LINKS[self.scale]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A scale and its way back, for any kind of array."""
+
+    forward: Callable[[Any], Any]
+    inverse: Callable[[Any], Any]
+
+
+LINKS: Mapping[str, Link] = {
+    "log": Link(ops.log, ops.exp),
+    "linear": Link(lambda x: x, lambda x: x),
+    "logit": Link(ops.logit, ops.sigmoid),
+}
+#: The unconstrained scale of a parameter, where effects add up.
+SUPPORT_LINKS: Mapping[Support, Link] = {"positive": LINKS["log"], "real": LINKS["linear"], "unit": LINKS["logit"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter of a law.
+
+    ``at_centre`` names the exponent of each input that the parameter's value depends on: for ``A`` in ``A / N^alpha`` it
+    is ``{"model_size": "alpha"}``. Such a parameter is sampled, and given its prior, as its value at the table's centre,
+    ``A_at_centre = A * centre(N)^-alpha``: the part of the loss due to model size at the middle of the table, which a
+    person can picture, where ``A`` itself correlates .999 with ``alpha`` (Besiroglu et al. 2024, section 4).
+    """
+
+    symbol: str
+    meaning: str
+    prior: Prior
+    support: Support = "positive"
+    at_centre: Mapping[str, str | float] = field(default_factory=dict)
+    #: Prior of the standard deviation of its group effects, on the parameter's unconstrained scale.
+    group_scale: Prior = lognormal(0.2, 0.8)
+    #: Whether groups differ in it unless the user says otherwise.
+    varies: bool = True
+
+    @property
+    def link(self) -> Link:
+        return SUPPORT_LINKS[self.support]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A promise about the formula: as these inputs go to ``to``, the response goes to ``value(params)``."""
+
+    inputs: tuple[str, ...]
+    to: Literal["infinity", "zero"]
+    value: Callable[[Mapping[str, Any]], Any]
+
+
+class Law(ABC):
+    """A scaling law: subclass, give the formula as ``expected`` and describe its inputs and parameters.
+
+    A subclass is a frozen dataclass; its fields, if any, are the law's options (such as ``factor``). ``inputs`` and
+    ``params`` are keyed by the formula's argument names; ``columns`` says where a table has an argument under another
+    name. Every static method named in ``quantities`` is a closed form over the parameters.
+    """
+
+    name: ClassVar[str]
+    formula: ClassVar[str]
+    source: ClassVar[str]
+    response: ClassVar[Response]
+    params: ClassVar[Mapping[str, Param]]
+    #: quantity -> its meaning; each is a static method of the parameters.
+    quantities: ClassVar[Mapping[str, str]] = {}
+    #: argument -> "decreasing" or "increasing" response.
+    monotone: ClassVar[Mapping[str, str]] = {}
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+    @property
+    @abstractmethod
+    def arguments(self) -> Mapping[str, Input]:
+        """The inputs by the formula's argument names."""
+
+    @staticmethod
+    @abstractmethod
+    def expected(**arguments: Any) -> Any:
+        """The formula: response at inputs and parameters, all keyword arguments, any one kind of array."""
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """argument -> column of a table of runs, for arguments whose column has another name."""
+        return {}
+
+    @property
+    def inputs(self) -> dict[str, Input]:
+        """The inputs by their canonical column names."""
+        return {self.columns.get(name, name): spec for name, spec in self.arguments.items()}
+
+    def evaluate(self, inputs: Mapping[str, Any], params: Mapping[str, Any]) -> Any:
+        """`expected`, with the inputs given by column name."""
+        arguments = {name: inputs[self.columns.get(name, name)] for name in self.arguments}
+        return self.expected(**arguments, **{name: params[name] for name in self.params})
+
+    def from_centre(self, params: Mapping[str, Any], centre: Mapping[str, Any]) -> dict[str, Any]:
+        """The paper's parameters from those sampled at the table's centre (see `Param.at_centre`).
+
+        ``centre`` holds the geometric mean of each input, by column name.
+        """
+        natural = dict(params)
+        for name, spec in self.params.items():
+            for argument, exponent in spec.at_centre.items():
+                power = params[exponent] if isinstance(exponent, str) else exponent
+                natural[name] = natural[name] * centre[self.columns.get(argument, argument)] ** power
+        return natural
+
+    def to_json(self) -> dict[str, Any]:
+        """The law as plain data: its name and options."""
+        return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
+
+    def check_option(self, option: str, value: str, known: Mapping[str, Input]) -> None:
+        """Raise SpecError unless ``value`` is one of ``known``."""
+        if value not in known:
+            raise SpecError(f"{self.name}: {option} is {value!r}, and it must be one of {', '.join(known)}.")
+
+
+#: The canonical inputs: one name, one unit, everywhere.
+INPUTS: Mapping[str, Input] = {
+    "model_size": Input("parameters", "number of parameters of the model", (1e4, 1e14)),
+    "data_size": Input("tokens or examples", "training data seen", (1e2, 1e16)),
+    "pretraining_data": Input("tokens", "pretraining data seen by the base model", (1e6, 1e15)),
+    "finetuning_data": Input("examples", "finetuning examples", (1e1, 1e11)),
+    "pet_size": Input("prompt tokens or rank", "size of the parameter-efficient module: prompt length or LoRA rank", (1.0, 1e5)),
+    "compute": Input("FLOP", "training compute", (1e8, 1e30)),
+    "step": Input("steps", "optimiser steps", (1.0, 1e9)),
+}

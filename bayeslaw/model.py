@@ -1,0 +1,130 @@
+"""From a spec and runs to a PyMC model.
+
+.. math:: g(y_i) = g(f(x_i; \\theta_i)) + \\varepsilon_i, \\qquad g = \\log \\text{ for losses, identity for scores, logit for rates}
+
+with each parameter given by its formula (`bayeslaw.effects`). The posterior of a built model holds, for a parameter
+``alpha``: ``alpha``, its population value in the paper's units; ``alpha_1|method``, the groups' deviations on the
+unconstrained scale; ``alpha_1|method_sigma``, their standard deviation; ``alpha_log10(size)``, a trend. A parameter
+sampled at the table's centre also has ``A_at_centre``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from bayeslaw.defaults import CENTRED_BELOW
+from bayeslaw.effects import Design, linear_predictor
+from bayeslaw.identifiability import centred_terms, sensitivity
+from bayeslaw.laws.base import Param
+from bayeslaw.priors import Prior
+from bayeslaw.runs import Runs
+from bayeslaw.spec import ModelSpec, designs, population_name, resolve
+
+#: Suffixes of what is sampled in place of a group's deviations: its value, where centred; else a standardised deviation.
+CENTRED, OFFSET = "_centred", "_offset"
+
+
+def build(spec: ModelSpec, runs: Runs, *, centred: Mapping[str, bool] | None = None) -> pm.Model:
+    """The PyMC model of a spec for a table of runs.
+
+    Parameters
+    ----------
+    spec : what to fit; defaults are filled in by `resolve`.
+    runs : the table. Response and inputs are ``pm.Data``, so that a compiled model can be given other values.
+    centred : variable of a group term, such as ``"alpha_1|method"`` -> whether its deviations are sampled centred.
+        Default: by how much data a group has (`bayeslaw.identifiability.centred_terms`).
+
+    Returns
+    -------
+    pm.Model, with dims ``run`` and one per group factor.
+
+    Raises
+    ------
+    SpecError : see `resolve`.
+    """
+    spec = resolve(spec, runs)
+    law = spec.law
+    if centred is None:
+        centred = centred_terms(spec, runs, sensitivity(spec, runs), below=CENTRED_BELOW)
+    met = designs(spec, runs.table)
+    coords: dict[str, Any] = {"run": np.arange(len(runs))}
+    for design in met.values():
+        coords |= {term.split("|")[-1]: list(levels) for term, levels in design.levels.items()}
+
+    with pm.Model(coords=coords) as model:
+        unit = pm.Data("typical_response", runs.typical_response)
+        centre = {name: pm.Data(f"{name}_centre", value) for name, value in runs.centre.items()}
+        inputs = {name: pm.Data(name, x, dims="run") for name, x in runs.inputs.items()}
+        y = pm.Data("y", law.response.link.forward(runs.y), dims="run")
+
+        population, by_run = {}, {}
+        for name, param in spec.params.items():
+            population[name], by_run[name] = _parameter(name, param, met[name], spec.priors, unit, runs, centred)
+        for name, value in law.from_centre({name: population[name] for name in law.params}, centre).items():
+            if law.params[name].at_centre and population[name].ndim == 0:
+                pm.Deterministic(name, value)
+
+        mean = law.response.link.forward(law.evaluate(inputs, law.from_centre({name: by_run[name] for name in law.params}, centre)))
+        if spec.noise == "student_t":
+            pm.StudentT("response", nu=by_run["nu"], mu=mean, sigma=by_run["sigma"], observed=y, dims="run")
+        else:
+            pm.Normal("response", mu=mean, sigma=by_run["sigma"], observed=y, dims="run")
+    return model
+
+
+def _parameter(
+    name: str, param: Param, design: Design, priors: Mapping[str, Prior], unit: Any, runs: Runs, centred: Mapping[str, bool]
+) -> tuple[Any, Any]:
+    """The population value of a parameter, and its value for each run (a scalar where no effect makes it differ)."""
+    variable = population_name(name, param)
+    by = design.formula.by_term
+    population = _random_variable(variable, priors[variable], unit, dims=design.formula.by)
+    if by is None and not design.formula.covariates and not design.formula.groups:
+        return population, population
+    intercept = param.link.forward(population)
+    index = np.zeros(len(runs), dtype=int) if by is None else design.index(by, runs.table)
+    coefficients = {str(x): _random_variable(f"{name}_{x}", priors[f"{name}_{x}"], unit) for x in design.formula.covariates}
+    deviations = _deviations(name, design, pt.atleast_1d(intercept), index, coefficients, priors, unit, runs, centred)
+    at_runs = intercept if by is None else intercept[index]
+    return population, param.link.inverse(linear_predictor(at_runs, design, coefficients, deviations, runs.table))
+
+
+def _deviations(
+    name: str, design: Design, carrier: Any, index: np.ndarray, coefficients: Mapping[str, Any],
+    priors: Mapping[str, Prior], unit: Any, runs: Runs, centred: Mapping[str, bool],
+) -> dict[str, Any]:  # fmt: skip
+    """The deviations of each group term, by ``str(term)``, as (level,).
+
+    A centred term is sampled around what its groups inherit: a model's value around its family's, not around zero.
+    ``carrier`` holds what has been inherited so far and ``index`` each run's place in it; a term whose groups each lie
+    within one entry of it inherits that entry and becomes the carrier (hierarchical centring, Papaspiliopoulos et al. 2007).
+    """
+    found = {}
+    for term in sorted(design.formula.groups, key=lambda term: len(design.levels[str(term)])):
+        variable = f"{name}_{term}"
+        own = design.index(term, runs.table)
+        scale = _random_variable(f"{variable}_sigma", priors[f"{variable}_sigma"], unit)
+        dims = ":".join(term.factor)
+        parent = index[np.unique(own, return_index=True)[1]]
+        nested = term.covariate is None and bool((index == parent[own]).all())
+        inherited = carrier[parent] if nested else coefficients.get(str(term.covariate), 0.0)
+        if centred[variable]:
+            deviation = pm.Normal(f"{variable}{CENTRED}", inherited, scale, dims=dims) - inherited
+        else:
+            deviation = scale * pm.Normal(f"{variable}{OFFSET}", dims=dims)
+        found[str(term)] = pm.Deterministic(variable, deviation, dims=dims)
+        if nested:
+            carrier, index = inherited + deviation, own
+    return found
+
+
+def _random_variable(name: str, prior: Prior, unit: Any, dims: str | None = None) -> Any:
+    parameters = prior.in_units(unit)
+    if prior.distribution == "Constant":
+        return pm.Deterministic(name, pt.as_tensor(parameters["value"]))
+    return getattr(pm, prior.distribution)(name, **parameters, dims=dims)

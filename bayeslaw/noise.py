@@ -1,0 +1,39 @@
+"""Noise of a run around its law, on the scale of the response."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from bayeslaw.laws.base import Param
+from bayeslaw.priors import Prior, lognormal
+
+Noise = Literal["student_t", "normal"]
+
+#: Scale of the noise. On a log response it is relative error: reruns of one setting differ by .1 to 4 % of the loss
+#: (Choshen et al. 2024, arXiv 2410.11840: up to 3.5 % between seeds). It may have an effects formula, as a parameter has.
+SIGMA = Param("σ", "scale of the noise, on the response's scale", lognormal(0.02, 1.0), group_scale=lognormal(0.3, 0.8), varies=False)
+#: On a linear response, in units of the typical response.
+SIGMA_LINEAR = Param("σ", "scale of the noise", lognormal(0.1, 1.0, relative=True), group_scale=lognormal(0.3, 0.8), varies=False)
+#: On a logit response.
+SIGMA_LOGIT = Param("σ", "scale of the noise, in logits", lognormal(0.1, 1.0), group_scale=lognormal(0.3, 0.8), varies=False)
+#: Degrees of freedom of the Student-t: Juárez and Steel 2010 (Journal of Applied Econometrics 25(7)), Gamma(2, rate .1).
+NU = Param("ν", "degrees of freedom of the noise; below 10 the tails are heavy", Prior("Gamma", mu=20.0, sigma=200.0**0.5), varies=False)
+
+SIGMAS: Mapping[str, Param] = {"log": SIGMA, "linear": SIGMA_LINEAR, "logit": SIGMA_LOGIT}
+
+
+def noise_params(noise: Noise, scale: str) -> dict[str, Param]:
+    """The parameters of a noise family on a response scale."""
+    return {"sigma": SIGMAS[scale]} | ({"nu": NU} if noise == "student_t" else {})
+
+
+def draw(noise: Noise, params: Mapping[str, Any], shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Noise of new runs, of ``shape`` (draw, point), on the response's scale."""
+    z = rng.standard_normal(shape)
+    if noise == "student_t":
+        nu = np.asarray(params["nu"])
+        z /= np.sqrt(rng.standard_gamma(np.broadcast_to(nu / 2, shape)) / (nu / 2))
+    return np.multiply(z, params["sigma"], out=z)

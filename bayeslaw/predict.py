@@ -1,0 +1,291 @@
+"""The posterior predictive on new points.
+
+Two kinds, never confused:
+
+| kind | what it is | varies with |
+|---|---|---|
+| ``"mean"`` | the law's curve for that group | the parameters; a group never seen is at its population's value |
+| ``"run"`` | what a new run there would log | the parameters, the deviation of a group never seen, and noise |
+
+Decisions use ``"run"``. The response's scale is left before any average is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import product
+from os import process_cpu_count
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayeslaw import defaults, noise
+from bayeslaw.effects import Design, GroupTerm, linear_predictor
+from bayeslaw.errors import Fault, RunsError, SpecError, UnknownNameError
+from bayeslaw.runs import check_points
+from bayeslaw.spec import covariate_columns, designs, group_columns, population_name
+
+if TYPE_CHECKING:
+    from bayeslaw.fit import Fit
+
+Kind = Literal["mean", "run"]
+Points = pd.DataFrame | Mapping[str, Any]
+
+DIMS = ("chain", "draw")
+
+
+def grid(points: Points) -> pd.DataFrame:
+    """Points as a table: a DataFrame as it is; a mapping as the product of its values.
+
+    >>> grid({"model_size": [1e9, 2e9], "method": "lora"})
+         model_size method
+    0  1000000000.0   lora
+    1  2000000000.0   lora
+    """
+    if isinstance(points, pd.DataFrame):
+        return points.reset_index(drop=True)
+    axes = [[value] if value is None or np.ndim(value) == 0 else list(value) for value in points.values()]
+    return pd.DataFrame(list(product(*axes)), columns=list(points))
+
+
+def predict(fit: Fit, points: Points, kind: Kind = "run", *, random_seed: int | None = None) -> xr.DataArray:
+    """Draws of the response at new points.
+
+    Parameters
+    ----------
+    fit : the posterior.
+    points : a DataFrame, a row a point, or a mapping whose values are multiplied out; every input of the law in its unit,
+        and every column that makes groups in the model. A group never seen, or None, is drawn from its population: the same
+        draw for all points of that group, and in all parameters.
+    kind : "mean" or "run", see the table above.
+    random_seed : for groups never seen and noise. None: the fit's, so that a saved fit predicts the same again.
+
+    Returns
+    -------
+    DataArray, dims (chain, draw, point), in the response's unit. Coordinates on ``point``: the columns of ``points``; for
+    each input ``distance_<input>``, how far beyond the runs it lies, in decades (1 is ten times; negative is below them; 0
+    within), counted from the runs of the point's own groups where there are any; and ``unseen``, the columns
+    whose value was never seen. Attributes say the kind, and whether the fit had converged.
+
+    Raises
+    ------
+    RunsError : points outside the law's domain, or columns missing: all faults at once.
+    SpecError : an unknown kind, or a group never seen where groups are not pooled (``0 + group``).
+    """
+    table, names = _table(fit, points, kind)
+    values = np.empty((_samples(fit), len(table)))
+
+    def keep(block: slice, drawn: np.ndarray) -> None:
+        values[:, block] = drawn
+
+    _each_block(fit, table, kind, random_seed, keep)
+    shape = fit.idata["posterior"].sizes
+    coords: dict[str, Any] = {dim: fit.idata["posterior"][dim].values for dim in DIMS}
+    coords |= {str(name): ("point", table[name].to_numpy()) for name in names}
+    coords |= {str(name): ("point", x.to_numpy()) for name, x in reach(fit, table).items()}
+    return xr.DataArray(
+        values.reshape(shape["chain"], shape["draw"], len(table)), dims=(*DIMS, "point"), coords=coords,
+        name=fit.spec.law.response.name, attrs={"kind": kind, "unit": fit.spec.law.response.unit, "converged": int(fit.convergence.passed)},
+    )  # fmt: skip
+
+
+def bands(fit: Fit, points: Points, kind: Kind = "run", probs: Sequence[float] = defaults.PROBS, *, random_seed: int | None = None) -> pd.DataFrame:
+    """Equal-tailed bands at new points: the columns of ``points``, then mean, median, ``lower_50``, ``upper_50``, ...
+
+    Parameters
+    ----------
+    fit, points, kind, random_seed : as in `predict`; the same draws, summarised block by block, so that memory stays small.
+    probs : probabilities of the bands: .9 is the band between the 5 % and 95 % quantiles.
+
+    Returns
+    -------
+    DataFrame, a row a point; then the columns ``distance_<input>`` (decades beyond the runs), ``unseen`` and ``converged``.
+    The mean of ``kind="run"`` can be pulled by the tails of a Student-t; quote the median.
+
+    Raises
+    ------
+    As `predict`; SpecError for a probability outside (0, 1).
+    """
+    if bad := [p for p in probs if not 0 < p < 1]:
+        raise SpecError(f"probs has {bad[0]}, and a band's probability must be between 0 and 1.")
+    table, names = _table(fit, points, kind)
+    levels = {"median": 0.5} | {f"{side}_{100 * p:g}": (1 - p) / 2 if side == "lower" else (1 + p) / 2 for p in probs for side in ("lower", "upper")}
+    summaries = np.empty((1 + len(levels), len(table)))
+
+    def summarise(block: slice, drawn: np.ndarray) -> None:
+        summaries[0, block] = drawn.mean(axis=0)
+        summaries[1:, block] = np.quantile(drawn, list(levels.values()), axis=0)
+
+    _each_block(fit, table, kind, random_seed, summarise)
+    columns = pd.DataFrame(dict(zip(["mean", *levels], summaries, strict=True)))
+    return pd.concat([table[names], columns, reach(fit, table)], axis=1).assign(converged=fit.convergence.passed)
+
+
+def summary(fit: Fit, var_names: Sequence[str] | None = None, *, ci_prob: float = 0.9) -> pd.DataFrame:
+    """A row a variable of the posterior: mean, sd, equal-tailed interval, bulk and tail ESS, R-hat, unrounded.
+
+    Parameters
+    ----------
+    var_names : variables, as in ArviZ. None: all but the groups' deviations.
+    ci_prob : probability of the interval.
+
+    Raises
+    ------
+    UnknownNameError : no variable of that name.
+    """
+    import arviz_stats
+
+    posterior = fit.idata["posterior"].to_dataset()
+    if var_names is None:
+        var_names = [str(name) for name, x in posterior.items() if x.dims == DIMS or "|" not in str(name)]
+    if unknown := [name for name in var_names if name not in posterior]:
+        raise UnknownNameError("variable", unknown[0], map(str, posterior))
+    table = arviz_stats.summary(posterior[list(var_names)], ci_prob=ci_prob, ci_kind="eti", round_to="none")
+    bounds = [column for column in table.columns if column.startswith("eti")]
+    percent = f"{100 * ci_prob:g}"
+    names = {bounds[0]: f"lower_{percent}", bounds[1]: f"upper_{percent}"}
+    return table.rename(columns=names)[["mean", "sd", *names.values(), "ess_bulk", "ess_tail", "r_hat"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """A fit's draws laid out for a table of points, chains and draws joined as ``sample``.
+
+    ``designs`` know every group of the table: those never seen in the runs stand after the fit's own, and ``deviations``
+    ((sample, level) by term's variable) holds their draws, or zeros for ``kind="mean"``.
+    """
+
+    fit: Fit
+    designs: Mapping[str, Design]
+    draws: Mapping[str, np.ndarray]
+    deviations: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, fit: Fit, table: pd.DataFrame, kind: Kind, random_seed: int | None = None) -> Posterior:
+        posterior = fit.idata["posterior"].to_dataset()
+        samples = _samples(fit)
+        draws = {str(name): x.values.reshape(samples, *x.shape[2:]) for name, x in posterior.items()}
+        seed = fit.random_seed if random_seed is None else int(random_seed)
+        met, deviations = {}, {}
+        for name, design in designs(fit.spec, fit.runs.table).items():
+            levels = dict(design.levels)
+            if design.formula.by and (strangers := _strangers(design, design.formula.by_term, table)):
+                raise SpecError(f"{name} has the formula {design.formula}: its groups are not pooled, so {', '.join(strangers)} cannot be predicted. Use 1 + (1 | {design.formula.by}).")
+            for term in design.formula.groups:
+                variable = f"{name}_{term}"
+                strangers = _strangers(design, term, table)
+                levels[str(term)] = (*levels[str(term)], *strangers)
+                new = [_new_deviation(variable, stranger, seed, draws) if kind == "run" else np.zeros(samples) for stranger in strangers]
+                deviations[variable] = np.column_stack([draws[variable], *new])
+            met[name] = replace(design, levels=levels)
+        return cls(fit, met, draws, deviations)
+
+    def law_parameters(self, table: pd.DataFrame) -> dict[str, Any]:
+        """The law's parameters in the paper's units, (sample, point), or (sample, 1) where no effect makes them differ."""
+        at_centre = {name: self._parameter(name, table) for name in self.fit.spec.law.params}
+        return self.fit.spec.law.from_centre(at_centre, self.fit.runs.centre)
+
+    def noise_parameters(self, table: pd.DataFrame) -> dict[str, Any]:
+        """The noise's parameters, (sample, point) or (sample, 1)."""
+        return {name: self._parameter(name, table) for name in self.fit.spec.params if name not in self.fit.spec.law.params}
+
+    def _parameter(self, name: str, table: pd.DataFrame) -> np.ndarray:
+        design, param = self.designs[name], self.fit.spec.params[name]
+        intercept = param.link.forward(self.draws[population_name(name, param)])
+        by = design.formula.by_term
+        at_points = intercept[:, None] if by is None else intercept[:, design.index(by, table)]
+        coefficients = {str(x): self.draws[f"{name}_{x}"][:, None] for x in design.formula.covariates}
+        deviations = {str(term): self.deviations[f"{name}_{term}"] for term in design.formula.groups}
+        return param.link.inverse(linear_predictor(at_points, design, coefficients, deviations, table))
+
+
+def reach(fit: Fit, table: pd.DataFrame) -> pd.DataFrame:
+    """How far each point lies beyond the runs of its own groups, in decades per input, and which groups were never seen."""
+    law, runs = fit.spec.law, fit.runs.table
+    columns = [c for c in group_columns(fit.spec) if c not in law.inputs]
+    here, there = (_keys(frame, columns) for frame in (table, runs))
+    found = {}
+    for name in law.inputs:
+        ranges = runs[name].groupby(there).agg(["min", "max"])
+        low = here.map(ranges["min"]).fillna(runs[name].min()).to_numpy(float)
+        high = here.map(ranges["max"]).fillna(runs[name].max()).to_numpy(float)
+        x = table[name].to_numpy(float)
+        found[f"distance_{name}"] = np.log10(x / np.clip(x, low, high))
+    unseen = [[] for _ in range(len(table))]
+    terms = {":".join(term.factor): (design, term) for design in designs(fit.spec, runs).values() for term in design.formula.groups}
+    for factor, (design, term) in terms.items():
+        for row in np.flatnonzero(design.index(term, table) < 0):
+            unseen[row].append(factor)
+    return pd.DataFrame({**found, "unseen": [", ".join(factors) for factors in unseen]})
+
+
+def _table(fit: Fit, points: Points, kind: Kind) -> tuple[pd.DataFrame, list[str]]:
+    """The checked points, and the user's own columns among theirs."""
+    if kind not in get_args(Kind):
+        raise SpecError(f"kind is {kind!r}, and it must be 'mean' or 'run'.")
+    given = grid(points)
+    table = check_points(given, fit.spec.law, [*group_columns(fit.spec), *covariate_columns(fit.spec)])
+    faults = []
+    for name in covariate_columns(fit.spec):
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        faults += [Fault("a covariate of the model must be a number", "Give its value.", name, str(row)) for row in table.index[numbers.isna()]]
+    if faults:
+        raise RunsError("The points to predict", faults)
+    return table.reset_index(drop=True), [str(c) for c in given.columns]
+
+
+def _each_block(fit: Fit, table: pd.DataFrame, kind: Kind, random_seed: int | None, use: Callable[[slice, np.ndarray], None]) -> None:
+    """Call ``use(block, draws)`` with the draws (sample, point) of block after block of points, on as many threads as there are cores.
+
+    NumPy works outside Python's lock, and blocks keep memory flat however many points there are. A block's noise has its
+    own seed, so the threads' order does not matter.
+    """
+    posterior = Posterior.of(fit, table, kind, random_seed)
+    law, link = fit.spec.law, fit.spec.law.response.link
+    seed = fit.random_seed if random_seed is None else int(random_seed)
+    size = defaults.POINTS_PER_BLOCK
+
+    def one(start: int) -> None:
+        block = slice(start, min(start + size, len(table)))
+        rows = table.iloc[block]
+        inputs = {name: rows[name].to_numpy(float) for name in law.inputs}
+        drawn = law.evaluate(inputs, posterior.law_parameters(rows))
+        if kind == "run":
+            rng = np.random.default_rng([seed, start])
+            drawn = link.inverse(link.forward(drawn) + noise.draw(fit.spec.noise, posterior.noise_parameters(rows), drawn.shape, rng))
+        use(block, drawn)
+
+    with ThreadPoolExecutor(process_cpu_count()) as pool:
+        for _ in pool.map(one, range(0, len(table), size)):
+            pass
+
+
+def _samples(fit: Fit) -> int:
+    sizes = fit.idata["posterior"].sizes
+    return int(sizes["chain"] * sizes["draw"])
+
+
+def _strangers(design: Design, term: GroupTerm | None, table: pd.DataFrame) -> list[str]:
+    """The groups of the table that the runs did not have; "" stands for a missing one."""
+    assert term is not None
+    return sorted(set(term.labels(table)) - set(design.levels[str(term)]))
+
+
+def _new_deviation(variable: str, stranger: str, seed: int, draws: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The deviation of a group never seen, (sample,), from its population.
+
+    Its random numbers follow from its name, so that it is the same whatever else is predicted beside it.
+    """
+    scale = draws[f"{variable}_sigma"]
+    return scale * np.random.default_rng([seed, crc32(f"{variable} {stranger}".encode())]).standard_normal(len(scale))
+
+
+def _keys(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """One label a row for the values of some columns."""
+    labels = GroupTerm(tuple(columns)).labels(frame) if columns else np.full(len(frame), "", dtype=object)
+    return pd.Series(labels, index=frame.index)
