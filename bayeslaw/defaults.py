@@ -20,12 +20,19 @@ CHAINS = 4
 TARGET_ACCEPT = 0.9
 #: The remedy after divergences.
 TARGET_ACCEPT_CAREFUL = 0.99
+#: Unconstrained dimensions up to which nutpie adapts a low-rank mass matrix. Measured: on 7 dimensions (Chinchilla) it takes
+#: a fifth of the time of a diagonal one; on 167 (30 models in 8 families) it takes 40 s for 1.6 times the effective
+#: draws that a diagonal one gives in 13 s, most of it in eigendecompositions.
+LOW_RANK_DIMENSIONS = 100
 #: Tries of a fit before it is reported as not converged.
 ATTEMPTS = 3
 
-#: A deviation of a group is sampled centred when its own runs shrink its prior variance below this share
-#: (Papaspiliopoulos et al. 2007, Statistical Science 22(1): centre what the data determine, do not centre the rest).
-CENTRED_BELOW = 0.5
+#: Effort of the pilot run that sets the parametrisation of group effects.
+PILOT_TUNE = 400
+PILOT_DRAWS = 200
+PILOT_CHAINS = 2
+#: Centring of a group's deviation in the pilot, between 0 (not centred) and 1 (centred).
+PILOT_CENTRING = 0.5
 
 #: A parameter that the table narrows by less than a tenth of its prior's width is called not identified.
 PRIOR_SHARE_MAX = 0.9

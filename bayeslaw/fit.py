@@ -104,7 +104,7 @@ def fit(
     sampler : "nutpie", "pymc" or "numpyro" (the latter needs the extra ``numpyro``).
     target_accept : acceptance rate that sets the step size.
     attempts : how many tries until the chains converge. After the first the remedies are: a smaller step after divergences,
-        the other parametrisation of the group effects, more tuning and draws. What was tried is in ``fit.convergence``.
+        another parametrisation of the group effects, more tuning and draws. What was tried is in ``fit.convergence``.
     cores : processes or threads; None: as many as there are, up to the chains.
     progressbar : show the sampler's progress.
 
@@ -116,7 +116,7 @@ def fit(
     ------
     SpecError, SamplingError. Warns `IdentifiabilityWarning`, and `ConvergenceWarning` if the last attempt failed.
     """
-    from bayeslaw.identifiability import centred_terms, identifiability_warnings, sensitivity
+    from bayeslaw.identifiability import identifiability_warnings, sensitivity
     from bayeslaw.model import build
     from bayeslaw.sampling import Compiled, Effort, convergence
 
@@ -132,30 +132,33 @@ def fit(
     notes = identifiability_warnings(resolved, runs, found)
     for note in notes:
         warnings_module.warn(note, IdentifiabilityWarning, stacklevel=2)
-    centred = centred_terms(resolved, runs, found, below=defaults.CENTRED_BELOW)
     seed = secrets.randbits(31) if random_seed is None else int(random_seed)
     effort = Effort(draws, tune, chains, target_accept, seed, cores, progressbar)
 
-    compiled = Compiled(build(resolved, runs, centred=centred), sampler=sampler)
+    grouped = any("|" in formula for formula in resolved.effects.values())
+    compiled = Compiled(build(resolved, runs), sampler=sampler, refit=grouped)
+    centring = compiled.pilot(effort) if grouped else None
     best: tuple[Convergence, xr.DataTree] | None = None
     history: list[str] = []
     action = "as asked"
     for attempt in range(attempts):
-        tree = compiled.sample(effort)
+        tree = compiled.sample(effort, centring)
         verdict = convergence(tree)
         history.append(f"{action}: {verdict}")
         if best is None or verdict.badness < best[0].badness:
             best = verdict, tree
         if verdict.passed or attempt == attempts - 1:
             break
-        if verdict.divergences and effort.target_accept < defaults.TARGET_ACCEPT_CAREFUL:
-            action = f"target_accept {defaults.TARGET_ACCEPT_CAREFUL}, twice the tuning"
-            effort = replace(effort, target_accept=defaults.TARGET_ACCEPT_CAREFUL, tune=2 * effort.tune)
-        elif centred and attempt == attempts - 2:
-            action = "the other parametrisation of the group effects"
-            compiled = Compiled(build(resolved, runs, centred={name: not value for name, value in centred.items()}), sampler=sampler)
+        if grouped:
+            action = "group effects centred anew by a longer pilot, "
+            centring = compiled.recentred(compiled.draw(effort))
         else:
-            action = "twice the tuning and draws"
+            action = ""
+        if verdict.divergences and effort.target_accept < defaults.TARGET_ACCEPT_CAREFUL:
+            action += f"target_accept {defaults.TARGET_ACCEPT_CAREFUL}, twice the tuning"
+            effort = replace(effort, target_accept=defaults.TARGET_ACCEPT_CAREFUL, tune=2 * effort.tune)
+        else:
+            action += "twice the tuning and draws"
             effort = replace(effort, tune=2 * effort.tune, draws=2 * effort.draws)
     assert best is not None
     verdict, tree = replace(best[0], attempts=tuple(history)), best[1]

@@ -1,8 +1,7 @@
 """What a table can tell about each parameter of a law, before anything is compiled.
 
 The law is fitted without groups by regularised least squares; the sensitivities there, against the prior's width, say
-what the data add to the prior. It serves two ends: named warnings for designs that cannot identify a parameter, and the
-choice of parametrisation of each group effect.
+what the data add to the prior.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ class Sensitivity:
     """The law fitted to all runs as one group.
 
     ``jacobian`` (run, param) : change of the expected response, on its scale, per unit of each parameter on its
-    unconstrained scale. ``prior_sd`` (param,) : the prior's width there. ``noise`` : residual scale, never below the half
-    of the prior's median, so that a perfect pooled fit does not make every parameter look known.
+    unconstrained scale. ``prior_sd`` (param,) : the prior's width there. ``noise`` : scale of the residuals, never below
+    half of the prior's median, so that a perfect fit does not make every parameter look known.
     """
 
     names: tuple[str, ...]
@@ -35,11 +34,11 @@ class Sensitivity:
     prior_sd: np.ndarray
     noise: float
 
-    def prior_share(self, rows: np.ndarray | slice = slice(None), prior_sd: np.ndarray | None = None) -> np.ndarray:
-        """Posterior standard deviation over prior standard deviation, per parameter, from the runs ``rows``: 1 where they say nothing."""
-        sd = self.prior_sd if prior_sd is None else prior_sd
-        scaled = self.jacobian[rows] * sd / self.noise
-        return np.sqrt(np.diag(np.linalg.inv(np.eye(len(sd)) + scaled.T @ scaled)))
+    @property
+    def prior_share(self) -> np.ndarray:
+        """Posterior standard deviation over prior standard deviation, per parameter: 1 where the runs say nothing."""
+        scaled = self.jacobian * self.prior_sd / self.noise
+        return np.sqrt(np.diag(np.linalg.inv(np.eye(len(self.names)) + scaled.T @ scaled)))
 
 
 def sensitivity(resolved: ModelSpec, runs: Runs) -> Sensitivity:
@@ -70,7 +69,9 @@ def sensitivity(resolved: ModelSpec, runs: Runs) -> Sensitivity:
     theta = least_squares(residuals, location, loss="soft_l1", max_nfev=200).x
     steps = np.eye(len(names)) * STEP
     jacobian = np.stack([(expected(theta + step) - expected(theta - step)) / (2 * STEP) for step in steps], axis=1)
-    noise = max(1.4826 * float(np.median(np.abs(expected(theta) - y))), prior_noise / 2)
+    grouped = any(design.formula.groups or design.formula.by for design in designs(resolved, runs.table).values())
+    # Where groups differ, the pooled residuals are mostly their differences, and the prior's noise is the better guess.
+    noise = prior_noise if grouped else max(1.4826 * float(np.median(np.abs(expected(theta) - y))), prior_noise / 2)
     return Sensitivity(names, jacobian, sd, noise)
 
 
@@ -88,7 +89,7 @@ def identifiability_warnings(resolved: ModelSpec, runs: Runs, found: Sensitivity
                     f"log {b} and log {a} have correlation {r:.3f} over the {len(runs)} runs (as with a fixed ratio of the two): "
                     f"their exponents cannot be told apart. Add runs at other ratios."
                 )
-    share = dict(zip(found.names, found.prior_share(), strict=True))
+    share = dict(zip(found.names, found.prior_share, strict=True))
     unknown = {name: value for name, value in share.items() if value > PRIOR_SHARE_MAX}
     if unknown:
         parts = ", ".join(f"{name} ({value:.0%})" for name, value in unknown.items())
@@ -128,29 +129,3 @@ def _unconstrained(prior: Prior, param: Param, unit: float) -> tuple[float, floa
     """Median and half the central 68 % interval of a prior, on the parameter's unconstrained scale."""
     low, middle, high = (float(param.link.forward(q)) for q in _quantiles(prior, unit))
     return middle, (high - low) / 2
-
-
-def centred_terms(resolved: ModelSpec, runs: Runs, found: Sensitivity, *, below: float) -> dict[str, bool]:
-    """For each group term, by its variable's name, whether its deviations are sampled centred.
-
-    A level is judged by its own runs: the share of the prior variance of its deviation that they leave, all parameters of
-    that level free. The term is centred where that is below ``below`` for the median level.
-    """
-    choice: dict[str, bool] = {}
-    scale = {name: _quantiles(prior, 1.0)[1] for name, prior in resolved.priors.items() if name.endswith("_sigma")}
-    met = designs(resolved, runs.table)
-    reach = {name: max((scale[f"{name}_{term}_sigma"] for term in design.formula.groups), default=1e-6) for name, design in met.items()}
-    for name, design in met.items():
-        for term in design.formula.groups:
-            variable = f"{name}_{term}"
-            if name not in found.names:
-                choice[variable] = False
-                continue
-            own = found.names.index(name)
-            # The level's other parameters may move as far as their own groups may, or, without groups, not at all.
-            sd = np.array([reach[other] for other in found.names])
-            sd[own] = scale[f"{variable}_sigma"]
-            index = design.index(term, runs.table)
-            shares = [found.prior_share(index == level, sd)[own] ** 2 for level in range(len(design.levels[str(term)]))]
-            choice[variable] = bool(np.median(shares) < below)
-    return choice

@@ -5,7 +5,7 @@
 with each parameter given by its formula (`bayeslaw.effects`). The posterior of a built model holds, for a parameter
 ``alpha``: ``alpha``, its population value in the paper's units; ``alpha_1|method``, the groups' deviations on the
 unconstrained scale; ``alpha_1|method_sigma``, their standard deviation; ``alpha_log10(size)``, a trend. A parameter
-sampled at the table's centre also has ``A_at_centre``.
+sampled at the table's centre also has ``A_at_centre`` (see `bayeslaw.laws.base.Param`).
 """
 
 from __future__ import annotations
@@ -17,27 +17,25 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayeslaw.defaults import CENTRED_BELOW
+from bayeslaw.defaults import PILOT_CENTRING
 from bayeslaw.effects import Design, linear_predictor
-from bayeslaw.identifiability import centred_terms, sensitivity
 from bayeslaw.laws.base import Param
 from bayeslaw.priors import Prior
 from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec, designs, population_name, resolve
 
-#: Suffixes of what is sampled in place of a group's deviations: its value, where centred; else a standardised deviation.
-CENTRED, OFFSET = "_centred", "_offset"
+#: Suffixes of what is sampled in place of a group's deviations, and of the ``pm.Data`` that says how far it is centred.
+RAW, CENTRING = "_raw", "_centring"
 
 
-def build(spec: ModelSpec, runs: Runs, *, centred: Mapping[str, bool] | None = None) -> pm.Model:
+def build(spec: ModelSpec, runs: Runs) -> pm.Model:
     """The PyMC model of a spec for a table of runs.
 
     Parameters
     ----------
     spec : what to fit; defaults are filled in by `resolve`.
-    runs : the table. Response and inputs are ``pm.Data``, so that a compiled model can be given other values.
-    centred : variable of a group term, such as ``"alpha_1|method"`` -> whether its deviations are sampled centred.
-        Default: by how much data a group has (`bayeslaw.identifiability.centred_terms`).
+    runs : the table. Response, inputs and the centring of each group's deviation are ``pm.Data``, so that a compiled model
+        can be given other values.
 
     Returns
     -------
@@ -49,8 +47,6 @@ def build(spec: ModelSpec, runs: Runs, *, centred: Mapping[str, bool] | None = N
     """
     spec = resolve(spec, runs)
     law = spec.law
-    if centred is None:
-        centred = centred_terms(spec, runs, sensitivity(spec, runs), below=CENTRED_BELOW)
     met = designs(spec, runs.table)
     coords: dict[str, Any] = {"run": np.arange(len(runs))}
     for design in met.values():
@@ -64,7 +60,7 @@ def build(spec: ModelSpec, runs: Runs, *, centred: Mapping[str, bool] | None = N
 
         population, by_run = {}, {}
         for name, param in spec.params.items():
-            population[name], by_run[name] = _parameter(name, param, met[name], spec.priors, unit, runs, centred)
+            population[name], by_run[name] = _parameter(name, param, met[name], spec.priors, unit, runs)
         for name, value in law.from_centre({name: population[name] for name in law.params}, centre).items():
             if law.params[name].at_centre and population[name].ndim == 0:
                 pm.Deterministic(name, value)
@@ -78,7 +74,7 @@ def build(spec: ModelSpec, runs: Runs, *, centred: Mapping[str, bool] | None = N
 
 
 def _parameter(
-    name: str, param: Param, design: Design, priors: Mapping[str, Prior], unit: Any, runs: Runs, centred: Mapping[str, bool]
+    name: str, param: Param, design: Design, priors: Mapping[str, Prior], unit: Any, runs: Runs
 ) -> tuple[Any, Any]:
     """The population value of a parameter, and its value for each run (a scalar where no effect makes it differ)."""
     variable = population_name(name, param)
@@ -89,22 +85,26 @@ def _parameter(
     intercept = param.link.forward(population)
     index = np.zeros(len(runs), dtype=int) if by is None else design.index(by, runs.table)
     coefficients = {str(x): _random_variable(f"{name}_{x}", priors[f"{name}_{x}"], unit) for x in design.formula.covariates}
-    deviations = _deviations(name, design, pt.atleast_1d(intercept), index, coefficients, priors, unit, runs, centred)
+    deviations = _deviations(name, design, pt.atleast_1d(intercept), index, coefficients, priors, unit, runs)
     at_runs = intercept if by is None else intercept[index]
     return population, param.link.inverse(linear_predictor(at_runs, design, coefficients, deviations, runs.table))
 
 
 def _deviations(
-    name: str, design: Design, carrier: Any, index: np.ndarray, coefficients: Mapping[str, Any],
-    priors: Mapping[str, Prior], unit: Any, runs: Runs, centred: Mapping[str, bool],
+    name: str, design: Design, value: Any, index: np.ndarray, coefficients: Mapping[str, Any],
+    priors: Mapping[str, Prior], unit: Any, runs: Runs,
 ) -> dict[str, Any]:  # fmt: skip
-    """The deviations of each group term, by ``str(term)``, as (level,).
+    """The deviations u of each group term, by ``str(term)``, as (level,).
 
-    A centred term is sampled around what its groups inherit: a model's value around its family's, not around zero.
-    ``carrier`` holds what has been inherited so far and ``index`` each run's place in it; a term whose groups each lie
-    within one entry of it inherits that entry and becomes the carrier (hierarchical centring, Papaspiliopoulos et al. 2007).
+    A term whose groups each lie within one group of what came before, as models lie in families, inherits the value m of
+    that group; others inherit nothing. What is sampled for a group is v, with a centring c between 0 and 1:
+
+    .. math:: v \\sim N(c \\, m, \\sigma^c), \\qquad u = \\sigma^{1-c} (v - c \\, m)
+
+    c = 1 samples the group's own value, best where its runs determine it; c = 0 a standardised deviation, best where they
+    do not (Papaspiliopoulos et al. 2007, Statistical Science 22(1), section 4). u has the same prior under every c.
     """
-    found = {}
+    found = {}  # value and index: what there is to inherit, and each run's place in it
     for term in sorted(design.formula.groups, key=lambda term: len(design.levels[str(term)])):
         variable = f"{name}_{term}"
         own = design.index(term, runs.table)
@@ -112,14 +112,13 @@ def _deviations(
         dims = ":".join(term.factor)
         parent = index[np.unique(own, return_index=True)[1]]
         nested = term.covariate is None and bool((index == parent[own]).all())
-        inherited = carrier[parent] if nested else coefficients.get(str(term.covariate), 0.0)
-        if centred[variable]:
-            deviation = pm.Normal(f"{variable}{CENTRED}", inherited, scale, dims=dims) - inherited
-        else:
-            deviation = scale * pm.Normal(f"{variable}{OFFSET}", dims=dims)
+        inherited = value[parent] if nested else coefficients.get(str(term.covariate), 0.0)
+        centring = pm.Data(f"{variable}{CENTRING}", np.full(len(parent), PILOT_CENTRING), dims=dims)
+        raw = pm.Normal(f"{variable}{RAW}", centring * inherited, scale**centring, dims=dims)
+        deviation = scale ** (1 - centring) * (raw - centring * inherited)
         found[str(term)] = pm.Deterministic(variable, deviation, dims=dims)
         if nested:
-            carrier, index = inherited + deviation, own
+            value, index = inherited + deviation, own
     return found
 
 

@@ -7,18 +7,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bayeslaw.laws.base import Param
+from bayeslaw.laws.base import Param, scale_of_groups
 from bayeslaw.priors import Prior, lognormal
 
 Noise = Literal["student_t", "normal"]
 
 #: Scale of the noise. On a log response it is relative error: reruns of one setting differ by .1 to 4 % of the loss
 #: (Choshen et al. 2024, arXiv 2410.11840: up to 3.5 % between seeds). It may have an effects formula, as a parameter has.
-SIGMA = Param("σ", "scale of the noise, on the response's scale", lognormal(0.02, 1.0), group_scale=lognormal(0.3, 0.8), varies=False)
+SIGMA = Param("σ", "scale of the noise, on the response's scale", lognormal(0.02, 1.0), group_scale=scale_of_groups(0.3), varies=False)
 #: On a linear response, in units of the typical response.
-SIGMA_LINEAR = Param("σ", "scale of the noise", lognormal(0.1, 1.0, relative=True), group_scale=lognormal(0.3, 0.8), varies=False)
+SIGMA_LINEAR = Param("σ", "scale of the noise", lognormal(0.1, 1.0, relative=True), group_scale=scale_of_groups(0.3), varies=False)
 #: On a logit response.
-SIGMA_LOGIT = Param("σ", "scale of the noise, in logits", lognormal(0.1, 1.0), group_scale=lognormal(0.3, 0.8), varies=False)
+SIGMA_LOGIT = Param("σ", "scale of the noise, in logits", lognormal(0.1, 1.0), group_scale=scale_of_groups(0.3), varies=False)
 #: Degrees of freedom of the Student-t: Juárez and Steel 2010 (Journal of Applied Econometrics 25(7)), Gamma(2, rate .1).
 NU = Param("ν", "degrees of freedom of the noise; below 10 the tails are heavy", Prior("Gamma", mu=20.0, sigma=200.0**0.5), varies=False)
 

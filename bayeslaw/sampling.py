@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import arviz_stats
@@ -11,9 +11,11 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
-from bayeslaw.defaults import DIVERGENCES_MAX, ESS_MIN, RHAT_MAX
+from bayeslaw.defaults import (
+    DIVERGENCES_MAX, ESS_MIN, LOW_RANK_DIMENSIONS, PILOT_CENTRING, PILOT_CHAINS, PILOT_DRAWS, PILOT_TUNE, RHAT_MAX,
+)
 from bayeslaw.errors import SamplingError
-from bayeslaw.model import CENTRED, OFFSET
+from bayeslaw.model import CENTRING, RAW
 
 Sampler = Literal["nutpie", "pymc", "numpyro"]
 
@@ -68,14 +70,17 @@ class Convergence:
         )
 
 
+Data = Mapping[str, Any]
+
+
 class Compiled:
     """A model, compiled when first sampled; sampling it again costs no compile.
 
     Parameters
     ----------
     model : from `bayeslaw.model.build`.
-    sampler : "nutpie" (default: low-rank mass matrix), "pymc" or "numpyro".
-    refit : keep the data replaceable (see `sample`). Frozen data compile about a quarter faster.
+    sampler : "nutpie" (default; low-rank mass matrix up to `LOW_RANK_DIMENSIONS`), "pymc" or "numpyro".
+    refit : keep the data replaceable, which `sample` on other data and `pilot` need. Frozen data compile about a quarter faster.
     """
 
     def __init__(self, model: pm.Model, *, sampler: Sampler = "nutpie", refit: bool = False):
@@ -84,7 +89,30 @@ class Compiled:
         self.refit = refit
         self._nutpie: Any = None
 
-    def sample(self, effort: Effort, data: Mapping[str, Any] | None = None) -> xr.DataTree:
+    def pilot(self, effort: Effort, data: Data | None = None) -> dict[str, np.ndarray]:
+        """A short run, to centre each group's deviation by how much its runs say: ``data`` for `sample`."""
+        short = replace(effort, tune=PILOT_TUNE, draws=PILOT_DRAWS, chains=PILOT_CHAINS)
+        return self.recentred(self.draw(short, data))
+
+    def recentred(self, drawn: xr.DataTree) -> dict[str, np.ndarray]:
+        """The centring of each group's deviation, from raw draws under the pilot's: one less the share of its prior variance that is left.
+
+        That is the optimum for Gaussian data (Papaspiliopoulos et al. 2007, Statistical Science 22(1), section 4).
+        """
+        posterior = drawn["posterior"].to_dataset()
+        found = {}
+        for name in self.model.named_vars:
+            if not name.endswith(CENTRING):
+                continue
+            variable = name.removesuffix(CENTRING)
+            scale, deviation, raw = posterior[f"{variable}_sigma"], posterior[variable], posterior[f"{variable}{RAW}"]
+            # Solve the definition of raw (bayeslaw.model) for the value that the group inherits and add what it deviates.
+            value = (raw - deviation / scale ** (1 - PILOT_CENTRING)) / PILOT_CENTRING + deviation
+            share = value.var(("chain", "draw")) / (scale**2).mean(("chain", "draw"))
+            found[name] = np.clip(1 - share.values, 0.0, 1.0)
+        return found
+
+    def sample(self, effort: Effort, data: Data | None = None) -> xr.DataTree:
         """Draw from the posterior.
 
         Parameters
@@ -94,31 +122,36 @@ class Compiled:
 
         Returns
         -------
-        DataTree with posterior (the model's variables but for raw offsets), sample_stats and observed_data.
+        DataTree with posterior (the model's variables but for raw ones), sample_stats and observed_data.
 
         Raises
         ------
         SamplingError : no chain could start. KeyboardInterrupt stops all chains and nothing is returned.
         """
-        if data is not None and not self.refit:
-            raise SamplingError("This model was compiled with its data frozen. Compile it with refit=True to sample it on other data.")
-        tree = self._sample_nutpie(effort, data) if self.sampler == "nutpie" else self._sample_pymc(effort, data)
+        tree = self.draw(effort, data)
         posterior = tree["posterior"].to_dataset()
-        posterior = posterior.drop_vars([str(name) for name in posterior if str(name).endswith((CENTRED, OFFSET))])
+        posterior = posterior.drop_vars([str(name) for name in posterior if str(name).endswith(RAW)])
         groups = {"posterior": posterior, "sample_stats": tree["sample_stats"].to_dataset()}
         y = self.model["y"].get_value() if data is None or "y" not in data else np.asarray(data["y"])
         groups["observed_data"] = xr.Dataset({"response": ("run", y)})
         return xr.DataTree.from_dict({name: dataset.drop_attrs() for name, dataset in groups.items()})
 
-    def _sample_nutpie(self, effort: Effort, data: Mapping[str, Any] | None) -> xr.DataTree:
+    def draw(self, effort: Effort, data: Data | None = None) -> xr.DataTree:
+        """What the sampler returns, raw variables and all."""
+        if data and not self.refit:
+            raise SamplingError("This model was compiled with its data frozen. Compile it with refit=True to sample it on other data.")
+        return self._sample_nutpie(effort, data) if self.sampler == "nutpie" else self._sample_pymc(effort, data)
+
+    def _sample_nutpie(self, effort: Effort, data: Data | None) -> xr.DataTree:
         import nutpie
 
         if self._nutpie is None:
             self._nutpie = nutpie.compile_pymc_model(self.model, freeze_model=not self.refit)
-        compiled = self._nutpie if data is None else self._nutpie.with_data(**data)
+        compiled = self._nutpie.with_data(**data) if data else self._nutpie
+        adaptation = "low_rank" if compiled.n_dim <= LOW_RANK_DIMENSIONS else "diag"
         running = nutpie.sample(
             compiled, draws=effort.draws, tune=effort.tune, chains=effort.chains, cores=effort.cores, seed=effort.random_seed,
-            target_accept=effort.target_accept, adaptation="low_rank", progress_bar=effort.progressbar, save_warmup=False, blocking=False,
+            target_accept=effort.target_accept, adaptation=adaptation, progress_bar=effort.progressbar, save_warmup=False, blocking=False,
         )  # fmt: skip
         try:
             return running.wait()
@@ -128,9 +161,9 @@ class Compiled:
         except RuntimeError as error:
             raise SamplingError(_no_start(error)) from error
 
-    def _sample_pymc(self, effort: Effort, data: Mapping[str, Any] | None) -> xr.DataTree:
+    def _sample_pymc(self, effort: Effort, data: Data | None) -> xr.DataTree:
         with self.model:
-            if data is not None:
+            if data:
                 pm.set_data(dict(data))
             try:
                 return pm.sample(

@@ -11,19 +11,19 @@ import pandas as pd
 
 from bayeslaw.effects import Covariate, Design, Formula, default_formula, factor_columns
 from bayeslaw.errors import Fault, RunsError, SpecError, suggest
-from bayeslaw.laws.base import Law, Param
+from bayeslaw.laws.base import Law, Param, scale_of_groups
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.noise import Noise, noise_params
-from bayeslaw.priors import REAL_LINE, Prior, lognormal
+from bayeslaw.priors import REAL_LINE, Prior
 from bayeslaw.runs import Runs
 
 #: Prior of the change of a parameter, on its unconstrained scale, per unit of a covariate.
 COEFFICIENT = Prior("Normal", mu=0.0, sigma=0.5)
 
-#: Prior of the deviation scale of single checkpoints from a law: ``(1 | model_size)`` and the like. It is on the log of
-#: the reducible loss. Few sizes identify it poorly, so it matters: .05 says that a checkpoint's reducible loss is mostly
-#: within 10 % of the law's, and its tail (5 % above .19) allows a bad pretraining run.
-CHECKPOINT_SCALE = lognormal(0.05, 0.8)
+#: Prior of the deviation scale of single checkpoints from a law: ``(1 | model_size)`` and the like, on the log of a loss.
+#: Few sizes identify it poorly, so it matters: it says that a checkpoint's loss is mostly within some 2 % of the law's,
+#: and its tail (5 % above .05) allows a bad pretraining run.
+CHECKPOINT_SCALE = scale_of_groups(0.02)
 
 
 @dataclass(frozen=True, slots=True)

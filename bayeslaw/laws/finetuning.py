@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bayeslaw.laws.base import INPUTS, Input, Law, Limit, Param, Response
-from bayeslaw.priors import lognormal
+from bayeslaw.laws.base import (
+    INPUTS, LOSS_AT_CENTRE, SHARE_AT_CENTRE, Input, Law, Limit, Param, Response, scale_of_groups, slope_at_centre,
+)
+from bayeslaw.priors import Prior, lognormal
 
 #: Loss after finetuning, in the unit of the table (Zhang et al. fit test-set log-perplexity).
 LOSS = Response("loss", "nats per token", scale="log", plausible=(0.05, 40.0))
@@ -15,7 +17,12 @@ LOSS = Response("loss", "nats per token", scale="log", plausible=(0.05, 40.0))
 #: What Zhang et al. scale beside finetuning data.
 FACTORS = {name: INPUTS[name] for name in ("model_size", "pretraining_data", "pet_size")}
 
-IRREDUCIBLE = Param("E", "irreducible loss", lognormal(0.4, 0.8, relative=True), group_scale=lognormal(0.15, 0.8))
+#: The loss at the centre is near the typical loss of the table, by construction; groups differ by tens of per cent.
+LEVEL = lognormal(1.0, 0.5, relative=True)
+#: Zhang et al. 2024, table 4: alpha .07-.52 and beta .015-.15, times the reducible share of the loss.
+FACTOR_SLOPE, DATA_SLOPE = lognormal(0.1, 0.9), lognormal(0.06, 0.9)
+#: Anything from nearly none of the loss to nearly all, extremes excluded.
+SHARE = Prior("Beta", alpha=1.5, beta=2.0)
 
 
 @dataclass(frozen=True)
@@ -58,14 +65,11 @@ class FinetuningMultiplicative(FactorLaw):
     source = "Zhang et al. 2024, arXiv 2402.17193, eq. 1"
     response = LOSS
     params = {
-        "A": Param(
-            "A", "reducible loss, at one unit of each input", lognormal(0.5, 0.8, relative=True),
-            at_centre={"factor": "alpha", "finetuning_data": "beta"}, group_scale=lognormal(0.3, 0.8),
-        ),
-        "alpha": Param("α", "exponent of the factor", lognormal(0.2, 0.8)),
-        "beta": Param("β", "exponent of finetuning data", lognormal(0.1, 0.8)),
-        "E": IRREDUCIBLE,
-    }  # fmt: skip
+        "A": Param("A", "reducible loss, at one unit of each input", LEVEL, at_centre=LOSS_AT_CENTRE),
+        "alpha": Param("α", "exponent of the factor", FACTOR_SLOPE, at_centre=slope_at_centre("factor"), group_scale=scale_of_groups(0.3)),
+        "beta": Param("β", "exponent of finetuning data", DATA_SLOPE, at_centre=slope_at_centre("data"), group_scale=scale_of_groups(0.3)),
+        "E": Param("E", "irreducible loss", SHARE, support="unit", at_centre=SHARE_AT_CENTRE, group_scale=scale_of_groups(0.5)),
+    }
     quantities = {
         "data_to_halve": "factor by which finetuning data must grow to halve the reducible loss: 2^(1/β)",
         "factor_to_halve": "factor by which X must grow to halve the reducible loss: 2^(1/α)",
@@ -79,6 +83,12 @@ class FinetuningMultiplicative(FactorLaw):
     @staticmethod
     def expected(*, factor: Any, finetuning_data: Any, A: Any, alpha: Any, beta: Any, E: Any) -> Any:
         return A * factor**-alpha * finetuning_data**-beta + E
+
+    @staticmethod
+    def at_centre(*, factor: Any, finetuning_data: Any, A: Any, alpha: Any, beta: Any, E: Any) -> dict[str, Any]:
+        # With L, s, r the loss, its log slopes and its irreducible share at the centre: E = r L, and s = alpha (1 - r).
+        alpha, beta = alpha / (1 - E), beta / (1 - E)
+        return {"A": A * (1 - E) * factor**alpha * finetuning_data**beta, "alpha": alpha, "beta": beta, "E": E * A}
 
     @staticmethod
     def data_to_halve(*, beta: Any, **_: Any) -> Any:
@@ -111,11 +121,11 @@ class FinetuningAdditive(FactorLaw):
     source = "Zhang et al. 2024, arXiv 2402.17193"
     response = LOSS
     params = {
-        "A": Param("A", "loss due to the factor, at one unit", lognormal(0.25, 1.0, relative=True), at_centre={"factor": "alpha"}, group_scale=lognormal(0.3, 0.8)),
-        "B": Param("B", "loss due to finetuning data, at one example", lognormal(0.25, 1.0, relative=True), at_centre={"finetuning_data": "beta"}, group_scale=lognormal(0.3, 0.8)),
+        "A": Param("A", "loss due to the factor, at one unit", lognormal(0.25, 1.0, relative=True), at_centre="loss due to the factor, at the table's centre"),
+        "B": Param("B", "loss due to finetuning data, at one example", lognormal(0.25, 1.0, relative=True), at_centre="loss due to finetuning data, at the table's centre"),
         "alpha": Param("α", "exponent of the factor", lognormal(0.2, 0.8)),
         "beta": Param("β", "exponent of finetuning data", lognormal(0.1, 0.8)),
-        "E": IRREDUCIBLE,
+        "E": Param("E", "irreducible loss", lognormal(0.4, 0.8, relative=True)),
     }  # fmt: skip
     quantities = {
         "data_to_halve": "factor by which finetuning data must grow to halve the loss due to data: 2^(1/β)",
@@ -132,6 +142,10 @@ class FinetuningAdditive(FactorLaw):
     @staticmethod
     def expected(*, factor: Any, finetuning_data: Any, A: Any, B: Any, alpha: Any, beta: Any, E: Any) -> Any:
         return A / factor**alpha + B / finetuning_data**beta + E
+
+    @staticmethod
+    def at_centre(*, factor: Any, finetuning_data: Any, A: Any, B: Any, alpha: Any, beta: Any, **_: Any) -> dict[str, Any]:
+        return {"A": A * factor**alpha, "B": B * finetuning_data**beta}
 
 
 @dataclass(frozen=True)
@@ -157,10 +171,10 @@ class FinetuningRectified(Law):
     source = "Lin et al. 2024, arXiv 2402.02314"
     response = LOSS
     params = {
-        "B": Param("B", "reducible loss, in loss times examples^β", lognormal(0.8, 0.8, relative=True), at_centre={"finetuning_data": "beta"}),
-        "D_pre": Param("D_t", "pre-learned data size, in examples^β", lognormal(0.7, 1.0), at_centre={"finetuning_data": "beta"}, group_scale=lognormal(0.3, 0.8)),
-        "beta": Param("β", "exponent of finetuning data", lognormal(0.4, 0.6)),
-        "E": Param("E", "irreducible loss", lognormal(0.3, 0.8, relative=True)),
+        "B": Param("B", "reducible loss, in loss times examples^β", LEVEL, at_centre=LOSS_AT_CENTRE),
+        "D_pre": Param("D_t", "pre-learned data size, in examples^β", lognormal(0.7, 1.0), at_centre="D_t over (data at the table's centre)^β", group_scale=scale_of_groups(0.4)),
+        "beta": Param("β", "exponent of finetuning data", DATA_SLOPE, at_centre=slope_at_centre("data"), group_scale=scale_of_groups(0.3)),
+        "E": Param("E", "irreducible loss", SHARE, support="unit", at_centre=SHARE_AT_CENTRE, group_scale=scale_of_groups(0.5)),
     }  # fmt: skip
     quantities = {
         "zero_shot_loss": "loss before any finetuning, as the law has it: B / D_pre + E",
@@ -179,6 +193,13 @@ class FinetuningRectified(Law):
     @staticmethod
     def expected(*, finetuning_data: Any, B: Any, D_pre: Any, beta: Any, E: Any) -> Any:
         return B / (D_pre + finetuning_data**beta) + E
+
+    @staticmethod
+    def at_centre(*, finetuning_data: Any, B: Any, D_pre: Any, beta: Any, E: Any) -> dict[str, Any]:
+        # With L, s, r as in the multiplicative law and d = D_t / D^beta: s = (1 - r) beta / (1 + d).
+        beta = beta * (1 + D_pre) / (1 - E)
+        data = finetuning_data**beta
+        return {"B": B * (1 - E) * (1 + D_pre) * data, "D_pre": D_pre * data, "beta": beta, "E": E * B}
 
     @staticmethod
     def zero_shot_loss(*, B: Any, D_pre: Any, E: Any, **_: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bayeslaw.laws.base import INPUTS, Input, Law, Limit, Param, Response
+from bayeslaw.laws.base import INPUTS, Input, Law, Limit, Param, Response, scale_of_groups
 from bayeslaw.priors import lognormal
 
 #: Pretraining loss, in the unit of the table (nats per token in the papers).
@@ -37,12 +37,18 @@ class Chinchilla(Law):
     source = "Hoffmann et al. 2022, arXiv 2203.15556, eq. 2"
     response = LOSS
     params = {
-        "A": Param("A", "loss due to model size, at one parameter", lognormal(0.15, 1.0, relative=True), at_centre={"model_size": "alpha"}),
-        "B": Param("B", "loss due to data, at one token", lognormal(0.15, 1.0, relative=True), at_centre={"data_size": "beta"}),
-        "E": Param("E", "irreducible loss", lognormal(0.6, 0.5, relative=True), group_scale=lognormal(0.1, 0.8)),
+        "A": Param(
+            "A", "loss due to model size, at one parameter", lognormal(0.15, 1.0, relative=True),
+            at_centre="loss due to model size, at the table's centre",
+        ),
+        "B": Param(
+            "B", "loss due to data, at one token", lognormal(0.15, 1.0, relative=True),
+            at_centre="loss due to data, at the table's centre",
+        ),
+        "E": Param("E", "irreducible loss", lognormal(0.6, 0.5, relative=True), group_scale=scale_of_groups(0.1)),
         "alpha": Param("α", "exponent of model size", lognormal(0.3, 0.6), varies=False),
         "beta": Param("β", "exponent of data", lognormal(0.3, 0.6), varies=False),
-    }
+    }  # fmt: skip
     quantities = {
         "size_exponent": "a in N_opt ∝ C^a, the compute-optimal model size: β / (α + β)",
         "data_exponent": "b in D_opt ∝ C^b, the compute-optimal data: α / (α + β)",
@@ -60,6 +66,10 @@ class Chinchilla(Law):
     @staticmethod
     def expected(*, model_size: Any, data_size: Any, A: Any, B: Any, E: Any, alpha: Any, beta: Any) -> Any:
         return E + A / model_size**alpha + B / data_size**beta
+
+    @staticmethod
+    def at_centre(*, model_size: Any, data_size: Any, A: Any, B: Any, alpha: Any, beta: Any, **_: Any) -> dict[str, Any]:
+        return {"A": A * model_size**alpha, "B": B * data_size**beta}
 
     @staticmethod
     def size_exponent(*, alpha: Any, beta: Any, **_: Any) -> Any:
