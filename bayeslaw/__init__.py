@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bayeslaw.checks import CheckResult, check
+from bayeslaw.datasets import dataset
 from bayeslaw.fit import Fit, fit
 from bayeslaw.laws import law, laws, register
 from bayeslaw.priors import Prior
@@ -9,5 +11,5 @@ from bayeslaw.runs import Runs, read_runs
 from bayeslaw.spec import ModelSpec
 from bayeslaw.storage import load
 
-__version__ = "0.1.0.dev0"
-__all__ = ["Fit", "ModelSpec", "Prior", "Runs", "fit", "law", "laws", "load", "read_runs", "register"]
+__version__ = "0.1.0"
+__all__ = ["CheckResult", "Fit", "ModelSpec", "Prior", "Runs", "check", "dataset", "fit", "law", "laws", "load", "read_runs", "register"]

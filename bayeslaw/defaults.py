@@ -31,8 +31,8 @@ ATTEMPTS = 3
 PILOT_TUNE = 400
 PILOT_DRAWS = 200
 PILOT_CHAINS = 2
-#: Centring of a group's deviation in the pilot, between 0 (not centred) and 1 (centred).
-PILOT_CENTRING = 0.5
+#: Bounds of the centring in the pilot: at 0 its draws could not tell what a group inherits, at 1 a funnel would stop it.
+PILOT_CENTRING = (0.1, 0.95)
 
 #: A parameter that the table narrows by less than a tenth of its prior's width is called not identified.
 PRIOR_SHARE_MAX = 0.9

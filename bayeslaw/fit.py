@@ -136,8 +136,9 @@ def fit(
     effort = Effort(draws, tune, chains, target_accept, seed, cores, progressbar)
 
     grouped = any("|" in formula for formula in resolved.effects.values())
-    compiled = Compiled(build(resolved, runs), sampler=sampler, refit=grouped)
-    centring = compiled.pilot(effort) if grouped else None
+    compiled = Compiled(build(resolved, runs), sampler=sampler)
+    short = replace(effort, tune=defaults.PILOT_TUNE, draws=defaults.PILOT_DRAWS, chains=defaults.PILOT_CHAINS)
+    centring = compiled.pilot(short) if grouped else None
     best: tuple[Convergence, xr.DataTree] | None = None
     history: list[str] = []
     action = "as asked"
@@ -151,7 +152,7 @@ def fit(
             break
         if grouped:
             action = "group effects centred anew by a longer pilot, "
-            centring = compiled.recentred(compiled.draw(effort))
+            centring = compiled.pilot(effort)
         else:
             action = ""
         if verdict.divergences and effort.target_accept < defaults.TARGET_ACCEPT_CAREFUL:

@@ -1,7 +1,8 @@
 """What a table can tell about each parameter of a law, before anything is compiled.
 
 The law is fitted without groups by regularised least squares; the sensitivities there, against the prior's width, say
-what the data add to the prior.
+what the data add to the prior. It serves two ends: named warnings for designs that cannot identify a parameter, and a
+first guess at the parametrisation of group effects.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ class Sensitivity:
     prior_sd: np.ndarray
     noise: float
 
-    @property
-    def prior_share(self) -> np.ndarray:
-        """Posterior standard deviation over prior standard deviation, per parameter: 1 where the runs say nothing."""
-        scaled = self.jacobian * self.prior_sd / self.noise
-        return np.sqrt(np.diag(np.linalg.inv(np.eye(len(self.names)) + scaled.T @ scaled)))
+    def prior_share(self, rows: np.ndarray | slice = slice(None), prior_sd: np.ndarray | None = None) -> np.ndarray:
+        """Posterior standard deviation over prior standard deviation, per parameter, from some runs: 1 where they say nothing."""
+        sd = self.prior_sd if prior_sd is None else prior_sd
+        scaled = self.jacobian[rows] * sd / self.noise
+        return np.sqrt(np.diag(np.linalg.inv(np.eye(len(sd)) + scaled.T @ scaled)))
 
 
 def sensitivity(resolved: ModelSpec, runs: Runs) -> Sensitivity:
@@ -50,7 +51,7 @@ def sensitivity(resolved: ModelSpec, runs: Runs) -> Sensitivity:
 
     law, link, unit = resolved.law, resolved.law.response.link, runs.typical_response
     priors = {name: resolved.priors[population_name(name, param)] for name, param in law.params.items()}
-    summaries = {name: _unconstrained(priors[name], law.params[name], unit) for name in law.params}
+    summaries = {name: prior_on_link(priors[name], law.params[name], unit) for name in law.params}
     names = tuple(name for name, (_, sd) in summaries.items() if sd > 0)
     location = np.array([summaries[name][0] for name in names])
     sd = np.array([summaries[name][1] for name in names])
@@ -89,7 +90,7 @@ def identifiability_warnings(resolved: ModelSpec, runs: Runs, found: Sensitivity
                     f"log {b} and log {a} have correlation {r:.3f} over the {len(runs)} runs (as with a fixed ratio of the two): "
                     f"their exponents cannot be told apart. Add runs at other ratios."
                 )
-    share = dict(zip(found.names, found.prior_share, strict=True))
+    share = dict(zip(found.names, found.prior_share(), strict=True))
     unknown = {name: value for name, value in share.items() if value > PRIOR_SHARE_MAX}
     if unknown:
         parts = ", ".join(f"{name} ({value:.0%})" for name, value in unknown.items())
@@ -125,7 +126,33 @@ def _quantiles(prior: Prior, unit: float) -> tuple[float, float, float]:
     return float(q[0]), float(q[1]), float(q[2])
 
 
-def _unconstrained(prior: Prior, param: Param, unit: float) -> tuple[float, float]:
+def prior_on_link(prior: Prior, param: Param, unit: float) -> tuple[float, float]:
     """Median and half the central 68 % interval of a prior, on the parameter's unconstrained scale."""
     low, middle, high = (float(param.link.forward(q)) for q in _quantiles(prior, unit))
     return middle, (high - low) / 2
+
+
+def first_centring(resolved: ModelSpec, runs: Runs) -> dict[str, np.ndarray]:
+    """How far to centre each group's deviation, (level,) by the term's variable, before anything was sampled.
+
+    One less the share of the deviation's prior variance that the group's own runs leave, with the law's other parameters
+    free to differ in that group as far as their own effects allow.
+    """
+    found = sensitivity(resolved, runs)
+    scale = {name: _quantiles(prior, 1.0)[1] for name, prior in resolved.priors.items() if name.endswith("_sigma")}
+    met = designs(resolved, runs.table)
+    reach = {name: max((scale[f"{name}_{term}_sigma"] for term in design.formula.groups), default=1e-6) for name, design in met.items()}
+    centring = {}
+    for name, design in met.items():
+        for term in design.formula.groups:
+            levels = len(design.levels[str(term)])
+            if name not in found.names:  # the noise's scale, or a pinned parameter
+                centring[f"{name}_{term}"] = np.zeros(levels)
+                continue
+            own = found.names.index(name)
+            sd = np.array([reach[other] for other in found.names])
+            sd[own] = scale[f"{name}_{term}_sigma"]
+            index = design.index(term, runs.table)
+            left = np.array([found.prior_share(index == level, sd)[own] ** 2 for level in range(levels)])
+            centring[f"{name}_{term}"] = 1 - left
+    return centring

@@ -19,13 +19,18 @@ import pytensor.tensor as pt
 
 from bayeslaw.defaults import PILOT_CENTRING
 from bayeslaw.effects import Design, linear_predictor
+from bayeslaw.identifiability import first_centring
 from bayeslaw.laws.base import Param
 from bayeslaw.priors import Prior
 from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec, designs, population_name, resolve
 
-#: Suffixes of what is sampled in place of a group's deviations, and of the ``pm.Data`` that says how far it is centred.
-RAW, CENTRING = "_raw", "_centring"
+#: Suffix of what is sampled in place of a group's deviations.
+RAW = "_raw"
+#: The ``pm.Data`` that says how far each deviation is centred: one vector for all, because each ``pm.Data`` slows the compiler.
+CENTRING = "centring"
+#: Its dimension, whose coordinate names each entry's variable.
+DEVIATION = "deviation"
 
 
 def build(spec: ModelSpec, runs: Runs) -> pm.Model:
@@ -52,15 +57,24 @@ def build(spec: ModelSpec, runs: Runs) -> pm.Model:
     for design in met.values():
         coords |= {term.split("|")[-1]: list(levels) for term, levels in design.levels.items()}
 
+    first = first_centring(spec, runs)
+    of = np.array([variable for variable, values in first.items() for _ in values])
+    coords |= {DEVIATION: of} if first else {}
+
     with pm.Model(coords=coords) as model:
         unit = pm.Data("typical_response", runs.typical_response)
         centre = {name: pm.Data(f"{name}_centre", value) for name, value in runs.centre.items()}
         inputs = {name: pm.Data(name, x, dims="run") for name, x in runs.inputs.items()}
         y = pm.Data("y", law.response.link.forward(runs.y), dims="run")
 
+        centring = {}
+        if first:
+            vector = pm.Data(CENTRING, np.clip(np.concatenate(list(first.values())), *PILOT_CENTRING), dims=DEVIATION)
+            centring = {variable: vector[np.flatnonzero(of == variable)] for variable in first}
+
         population, by_run = {}, {}
         for name, param in spec.params.items():
-            population[name], by_run[name] = _parameter(name, param, met[name], spec.priors, unit, runs)
+            population[name], by_run[name] = _parameter(name, param, met[name], spec.priors, unit, runs, centring)
         for name, value in law.from_centre({name: population[name] for name in law.params}, centre).items():
             if law.params[name].at_centre and population[name].ndim == 0:
                 pm.Deterministic(name, value)
@@ -74,7 +88,7 @@ def build(spec: ModelSpec, runs: Runs) -> pm.Model:
 
 
 def _parameter(
-    name: str, param: Param, design: Design, priors: Mapping[str, Prior], unit: Any, runs: Runs
+    name: str, param: Param, design: Design, priors: Mapping[str, Prior], unit: Any, runs: Runs, centring: Mapping[str, Any]
 ) -> tuple[Any, Any]:
     """The population value of a parameter, and its value for each run (a scalar where no effect makes it differ)."""
     variable = population_name(name, param)
@@ -85,14 +99,14 @@ def _parameter(
     intercept = param.link.forward(population)
     index = np.zeros(len(runs), dtype=int) if by is None else design.index(by, runs.table)
     coefficients = {str(x): _random_variable(f"{name}_{x}", priors[f"{name}_{x}"], unit) for x in design.formula.covariates}
-    deviations = _deviations(name, design, pt.atleast_1d(intercept), index, coefficients, priors, unit, runs)
+    deviations = _deviations(name, design, pt.atleast_1d(intercept), index, coefficients, priors, unit, runs, centring)
     at_runs = intercept if by is None else intercept[index]
     return population, param.link.inverse(linear_predictor(at_runs, design, coefficients, deviations, runs.table))
 
 
 def _deviations(
     name: str, design: Design, value: Any, index: np.ndarray, coefficients: Mapping[str, Any],
-    priors: Mapping[str, Prior], unit: Any, runs: Runs,
+    priors: Mapping[str, Prior], unit: Any, runs: Runs, centring: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """The deviations u of each group term, by ``str(term)``, as (level,).
 
@@ -113,9 +127,9 @@ def _deviations(
         parent = index[np.unique(own, return_index=True)[1]]
         nested = term.covariate is None and bool((index == parent[own]).all())
         inherited = value[parent] if nested else coefficients.get(str(term.covariate), 0.0)
-        centring = pm.Data(f"{variable}{CENTRING}", np.full(len(parent), PILOT_CENTRING), dims=dims)
-        raw = pm.Normal(f"{variable}{RAW}", centring * inherited, scale**centring, dims=dims)
-        deviation = scale ** (1 - centring) * (raw - centring * inherited)
+        c = centring[variable]
+        raw = pm.Normal(f"{variable}{RAW}", c * inherited, scale**c, dims=dims)
+        deviation = scale ** (1 - c) * (raw - c * inherited)
         found[str(term)] = pm.Deterministic(variable, deviation, dims=dims)
         if nested:
             value, index = inherited + deviation, own

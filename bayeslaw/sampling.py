@@ -10,12 +10,13 @@ import arviz_stats
 import numpy as np
 import pymc as pm
 import xarray as xr
+from pymc.model.transform.optimization import freeze_dims_and_data
 
 from bayeslaw.defaults import (
-    DIVERGENCES_MAX, ESS_MIN, LOW_RANK_DIMENSIONS, PILOT_CENTRING, PILOT_CHAINS, PILOT_DRAWS, PILOT_TUNE, RHAT_MAX,
+    DIVERGENCES_MAX, ESS_MIN, LOW_RANK_DIMENSIONS, PILOT_CHAINS, PILOT_DRAWS, PILOT_TUNE, RHAT_MAX,
 )
 from bayeslaw.errors import SamplingError
-from bayeslaw.model import CENTRING, RAW
+from bayeslaw.model import CENTRING, DEVIATION, RAW
 
 Sampler = Literal["nutpie", "pymc", "numpyro"]
 
@@ -80,7 +81,7 @@ class Compiled:
     ----------
     model : from `bayeslaw.model.build`.
     sampler : "nutpie" (default; low-rank mass matrix up to `LOW_RANK_DIMENSIONS`), "pymc" or "numpyro".
-    refit : keep the data replaceable, which `sample` on other data and `pilot` need. Frozen data compile about a quarter faster.
+    refit : keep the data replaceable, which `sample` on other data needs. Frozen data compile in half the time.
     """
 
     def __init__(self, model: pm.Model, *, sampler: Sampler = "nutpie", refit: bool = False):
@@ -90,27 +91,21 @@ class Compiled:
         self._nutpie: Any = None
 
     def pilot(self, effort: Effort, data: Data | None = None) -> dict[str, np.ndarray]:
-        """A short run, to centre each group's deviation by how much its runs say: ``data`` for `sample`."""
-        short = replace(effort, tune=PILOT_TUNE, draws=PILOT_DRAWS, chains=PILOT_CHAINS)
-        return self.recentred(self.draw(short, data))
+        """A short run, to centre each group's deviation by how much its runs say: ``data`` for `sample`.
 
-    def recentred(self, drawn: xr.DataTree) -> dict[str, np.ndarray]:
-        """The centring of each group's deviation, from raw draws under the pilot's: one less the share of its prior variance that is left.
-
-        That is the optimum for Gaussian data (Papaspiliopoulos et al. 2007, Statistical Science 22(1), section 4).
+        One less the share of the deviation's prior variance that is left in the pilot's posterior: the optimum for Gaussian data
+        (Papaspiliopoulos et al. 2007, Statistical Science 22(1), section 4).
         """
-        posterior = drawn["posterior"].to_dataset()
-        found = {}
-        for name in self.model.named_vars:
-            if not name.endswith(CENTRING):
-                continue
-            variable = name.removesuffix(CENTRING)
-            scale, deviation, raw = posterior[f"{variable}_sigma"], posterior[variable], posterior[f"{variable}{RAW}"]
-            # Solve the definition of raw (bayeslaw.model) for the value that the group inherits and add what it deviates.
-            value = (raw - deviation / scale ** (1 - PILOT_CENTRING)) / PILOT_CENTRING + deviation
-            share = value.var(("chain", "draw")) / (scale**2).mean(("chain", "draw"))
-            found[name] = np.clip(1 - share.values, 0.0, 1.0)
-        return found
+        drawn = self.draw(effort, data)["posterior"].to_dataset()
+        used, of = self.model[CENTRING].get_value(), np.asarray(self.model.coords[DEVIATION])
+        best = np.empty(len(used))
+        for variable in dict.fromkeys(of):
+            scale, deviation, raw = (drawn[name].values for name in (f"{variable}_sigma", variable, f"{variable}{RAW}"))
+            # Solve the definition of raw (bayeslaw.model) for what the group inherits, and add what it deviates.
+            c = used[of == variable]
+            value = (raw - deviation / scale[..., None] ** (1 - c)) / c + deviation
+            best[of == variable] = 1 - value.var(axis=(0, 1)) / (scale**2).mean()
+        return {CENTRING: np.clip(best, 0.0, 1.0)}
 
     def sample(self, effort: Effort, data: Data | None = None) -> xr.DataTree:
         """Draw from the posterior.
@@ -138,7 +133,7 @@ class Compiled:
 
     def draw(self, effort: Effort, data: Data | None = None) -> xr.DataTree:
         """What the sampler returns, raw variables and all."""
-        if data and not self.refit:
+        if set(data or {}) - {CENTRING} and not self.refit:
             raise SamplingError("This model was compiled with its data frozen. Compile it with refit=True to sample it on other data.")
         return self._sample_nutpie(effort, data) if self.sampler == "nutpie" else self._sample_pymc(effort, data)
 
@@ -146,7 +141,8 @@ class Compiled:
         import nutpie
 
         if self._nutpie is None:
-            self._nutpie = nutpie.compile_pymc_model(self.model, freeze_model=not self.refit)
+            fixed = [] if self.refit else [x.name for x in self.model.data_vars if x.name != CENTRING]
+            self._nutpie = nutpie.compile_pymc_model(freeze_dims_and_data(self.model, data=fixed), freeze_model=False)
         compiled = self._nutpie.with_data(**data) if data else self._nutpie
         adaptation = "low_rank" if compiled.n_dim <= LOW_RANK_DIMENSIONS else "diag"
         running = nutpie.sample(

@@ -1,0 +1,31 @@
+"""Can the table tell the parameters apart? From the posterior itself: how much narrower it is than the prior."""
+
+from __future__ import annotations
+
+from bayeslaw.checks.base import CheckResult
+from bayeslaw.defaults import PRIOR_SHARE_MAX
+from bayeslaw.fit import Fit
+from bayeslaw.identifiability import prior_on_link
+from bayeslaw.spec import population_name
+
+
+def check_identifiability(fit: Fit) -> list[CheckResult]:
+    """Per parameter of the law, posterior over prior standard deviation on the unconstrained scale. Pinned ones are left out."""
+    results = []
+    posterior = fit.idata["posterior"].to_dataset()
+    for name, param in fit.spec.law.params.items():
+        variable = population_name(name, param)
+        if variable not in fit.spec.priors:
+            continue
+        _, width = prior_on_link(fit.spec.priors[variable], param, fit.runs.typical_response)
+        if width == 0:
+            continue
+        share = float(param.link.forward(posterior[variable]).std(("chain", "draw")).mean()) / width
+        results.append(
+            CheckResult(
+                f"identified: {variable}", share <= PRIOR_SHARE_MAX, share, PRIOR_SHARE_MAX,
+                f"the posterior is {share:.0%} as wide as the prior, at most {PRIOR_SHARE_MAX:.0%}.",
+                "What rests on it is the prior's answer: add runs that vary it, or give it a prior that you can defend.",
+            )
+        )  # fmt: skip
+    return results

@@ -1,0 +1,390 @@
+"""The command line. The only file that prints or exits."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import bayeslaw as bl
+from bayeslaw import defaults
+from bayeslaw.errors import BayeslawError, BayeslawWarning, SpecError
+from bayeslaw.laws.base import Law
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help="Bayesian scaling laws: posterior bands for the runs that you have not paid for yet.")
+out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+
+RunsFile = Annotated[Path, typer.Argument(help="Table of runs: CSV, TSV or Parquet.", show_default=False)]
+LawName = Annotated[str, typer.Option("--law", "-l", help="Name of a law (see `bayeslaw laws`); options as name:option=value, e.g. finetuning_multiplicative:factor=pet_size.", show_default=False)]
+Columns = Annotated[list[str], typer.Option("--column", "-c", help='Which column is what: model_size="Model Size". Repeatable.', show_default=False)]
+Groups = Annotated[list[str], typer.Option("--group", "-g", help="A grouping column. Repeatable. Default: those known by name (task, method, model, ...).", show_default=False)]
+Where = Annotated[str | None, typer.Option(help='Keep rows for which this holds: "loss < 3.5".', show_default=False)]
+Melt = Annotated[str | None, typer.Option(help="For a wide table: the input whose values are the column headers.", show_default=False)]
+Scale = Annotated[list[str], typer.Option(help="Factor to the canonical unit: model_size=1e9 for billions. Repeatable.", show_default=False)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def main() -> None:
+    """Run the command line; errors of bayeslaw become one message and exit code 2, Ctrl-C exit code 130."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", BayeslawWarning)
+        warnings.showwarning = _show_warning
+        try:
+            code = app(list(arguments), standalone_mode=False)
+        except BayeslawError as error:
+            err.print("[bold red]Error:[/bold red]", end=" ")
+            err.print(str(error), markup=False, highlight=False)
+            return 2
+        except (KeyboardInterrupt, typer.Abort):
+            err.print("Stopped. Nothing was written.")
+            return 130
+        except typer.Exit as stop:
+            return int(stop.exit_code)
+        except Exception as error:
+            if not hasattr(error, "format_message"):  # Typer's and Click's usage errors have it; anything else is a fault of ours
+                raise
+            err.print("[bold red]Error:[/bold red]", end=" ")
+            err.print(error.format_message(), markup=False, highlight=False)
+            return 2
+    return int(code or 0)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None) -> None:
+    if issubclass(category, BayeslawWarning):
+        err.print("[yellow]Warning:[/yellow]", end=" ")
+        err.print(str(message), markup=False, highlight=False)
+
+
+@app.command()
+def laws(name: Annotated[str | None, typer.Argument(help="One law, in full.", show_default=False)] = None, as_json: AsJson = False) -> None:
+    """Every law: formula, inputs with units, parameters, source.
+
+    Example: `bayeslaw laws chinchilla`
+    """
+    chosen = [bl.law(name)] if name else [cls() for cls in bl.laws().values()]
+    if as_json:
+        out.print_json(json.dumps([_law_json(law) for law in chosen]))
+        return
+    for law in chosen:
+        table = Table(title=f"[bold]{law.name}[/bold]   {law.response.name} = {law.formula}", title_justify="left", box=None, show_header=False, padding=(0, 2))
+        for column, spec in law.inputs.items():
+            table.add_row("input", column, spec.unit, spec.meaning)
+        for parameter, param in law.params.items():
+            sampled = f"sampled as {param.at_centre}; " if param.at_centre else ""
+            table.add_row("parameter", f"{parameter} ({param.symbol})", param.meaning, f"{sampled}prior {param.prior}" if name else "")
+        for quantity, meaning in law.quantities.items():
+            table.add_row("quantity", quantity, meaning, "")
+        table.add_row("source", law.source, "", "")
+        out.print(table)
+        if name:
+            out.print()
+            out.print(type(law).__doc__ or "", markup=False, highlight=False)
+        out.print()
+
+
+@app.command()
+def check(
+    runs: RunsFile, law: LawName, column: Columns = [], group: Groups = [], where: Where = None, melt: Melt = None, scale: Scale = []  # noqa: B006
+) -> None:  # fmt: skip
+    """Check a table of runs: its faults, or a summary. Nothing is compiled.
+
+    Example: `bayeslaw check runs.csv --law chinchilla --column model_size=params --column data_size=tokens`
+    """
+    from bayeslaw.identifiability import identifiability_warnings, sensitivity
+    from bayeslaw.spec import resolve
+
+    table = _read(runs, law, column, group, where, melt, scale)
+    out.print(str(table), markup=False, highlight=False)
+    spec = resolve(bl.ModelSpec(table.law), table)
+    for name, formula in spec.effects.items():
+        if name in table.law.params:
+            out.print(f"  {name:<18} {formula}   (default effects)", markup=False, highlight=False)
+    for text in identifiability_warnings(spec, table, sensitivity(spec, table)):
+        out.print(f"  warning: {text}", markup=False, highlight=False)
+
+
+@app.command()
+def fit(
+    runs: RunsFile,
+    law: LawName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the fit (NetCDF).", show_default=False)],
+    column: Columns = [],  # noqa: B006
+    group: Groups = [],  # noqa: B006
+    where: Where = None,
+    melt: Melt = None,
+    scale: Scale = [],  # noqa: B006
+    effect: Annotated[list[str], typer.Option("--effect", "-e", help='Formula of a parameter: alpha="1 + (1 | method)". Repeatable.', show_default=False)] = [],  # noqa: B006
+    prior: Annotated[list[str], typer.Option("--prior", help="Prior of a variable: alpha=LogNormal:median=0.3,sigma=0.1, or a number. Repeatable.", show_default=False)] = [],  # noqa: B006
+    noise: Annotated[str, typer.Option(help="student_t or normal.")] = "student_t",
+    draws: Annotated[int, typer.Option(help="Draws a chain.")] = defaults.DRAWS,
+    tune: Annotated[int, typer.Option(help="Tuning steps a chain.")] = defaults.TUNE,
+    chains: Annotated[int, typer.Option(help="Chains.")] = defaults.CHAINS,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same numbers.", show_default=False)] = None,
+    sampler: Annotated[str, typer.Option(help="nutpie, pymc or numpyro.")] = "nutpie",
+    quiet: Quiet = False,
+) -> None:
+    """Fit a law to runs, print the summary and the checks, save the fit.
+
+    Example: `bayeslaw fit runs.csv --law chinchilla --column model_size=params -o chinchilla.nc --seed 1`
+    """
+    _parent_exists(output)
+    table = _read(runs, law, column, group, where, melt, scale)
+    spec = bl.ModelSpec(
+        table.law, effects=_pairs(effect, "--effect"), noise=noise, priors={name: _prior(text) for name, text in _pairs(prior, "--prior").items()}  # type: ignore[arg-type]
+    )
+    with _working("Compiling and sampling", quiet):
+        fitted = bl.fit(spec, table, draws=draws, tune=tune, chains=chains, random_seed=seed, sampler=sampler, progressbar=not quiet)  # type: ignore[arg-type]
+    path = fitted.save(output)
+    if not quiet:
+        _print_fit(fitted)
+        out.print(f"Saved to {path} (seed {fitted.random_seed}).", highlight=False)
+    if not fitted.convergence.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def predict(
+    fitted: Annotated[Path, typer.Argument(metavar="FIT", help="A saved fit.", show_default=False)],
+    at: Annotated[list[str], typer.Option("--at", help="Where: model_size=70e9; several values with commas are multiplied out. Repeatable.", show_default=False)] = [],  # noqa: B006
+    points: Annotated[Path | None, typer.Option(help="Table of points, instead of --at.", show_default=False)] = None,
+    kind: Annotated[str, typer.Option(help="run (what a new run would log) or mean (the law's curve).")] = "run",
+    prob: Annotated[list[float], typer.Option(help="Probability of a band. Repeatable.")] = list(defaults.PROBS),  # noqa: B006
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to write the bands (CSV).", show_default=False)] = None,
+    plot: Annotated[Path | None, typer.Option(help="Where to draw the bands (PNG, SVG, PDF).", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Default: the fit's.", show_default=False)] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Bands at scales that nobody has run.
+
+    Example: `bayeslaw predict chinchilla.nc --at model_size=70e9 --at data_size=1.4e12 -o bands.csv --plot bands.png`
+    """
+    for path in (output, plot):
+        if path is not None:
+            _parent_exists(path)
+    fit_ = bl.load(fitted)
+    if (points is None) == (not at):
+        raise SpecError("Say where to predict: either --at model_size=70e9 for each input, or --points FILE.")
+    where = _points(at) if points is None else _points_file(points)
+    bands = fit_.bands(where, kind, prob, random_seed=seed)  # type: ignore[arg-type]
+    if output is not None:
+        _write_csv(bands, output)
+    if plot is not None:
+        _plot(fit_, bands, plot, kind, prob, seed)
+    if not quiet:
+        _print_table(bands.drop(columns=[c for c in ("converged", "unseen") if c in bands and not (c == "unseen" and bands[c].any())]))
+        if not fit_.convergence.passed:
+            err.print("[bold red]The fit behind these bands did not converge:[/bold red] they are not to be relied on.")
+        for path in (output, plot):
+            if path is not None:
+                out.print(f"Wrote {path}.", highlight=False)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the picture, the table and the fit.")] = Path("bayeslaw-demo"),
+    seed: Annotated[int, typer.Option(help="Same seed, same numbers.")] = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Simulated finetuning runs of 1B to 8B models: what will 16B reach, and did it?"""
+    from bayeslaw.demo import VARIANTS, verdict
+    from bayeslaw.demo import demo as run_demo
+
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SpecError(f"The folder {output} cannot be made: {error.strerror}.") from error
+    out.print("Fitting [bold]simulated[/bold] finetuning runs of 1B, 2B, 4B and 8B models (3 tasks, 3 methods); predicting 16B.")
+    with _working("Compiling and sampling", quiet):
+        outcome = run_demo(seed, progressbar=not quiet)
+    outcome.fit.save(output / "fit.nc")
+    _write_csv(outcome.bands, output / "bands_16b.csv")
+    picture = output / "bands_16b.png"
+    _save_figure(
+        lambda plots: plots.bands(
+            outcome.curves, x="model_size", response="loss", runs=outcome.largest[~outcome.largest["heldout"]], hidden=outcome.largest[outcome.largest["heldout"]],
+            by=["task", "method"], x_unit="parameters", response_unit="nats per token", title="Simulated finetuning runs: 1B-8B seen, 16B predicted (largest finetuning set of each cell)",
+        ),
+        picture,
+    )  # fmt: skip
+    if not quiet:
+        _print_fit(outcome.fit)
+        first = outcome.bands[outcome.bands["variant"] == next(iter(VARIANTS))]
+        cells = first.loc[first.groupby(["task", "method"])["finetuning_data"].idxmax()]
+        out.print("\n16B at the largest finetuning set, what 50 % and 90 % of runs would log, and the simulated run:")
+        _print_table(cells[["task", "method", "finetuning_data", "median", "lower_50", "upper_50", "lower_90", "upper_90", "loss"]])
+    for line in verdict(outcome.bands):
+        out.print(f"- {line}", highlight=False)
+    out.print(f"Picture {picture}, table {output / 'bands_16b.csv'}, fit {output / 'fit.nc'}. All of it rests on simulated runs.", highlight=False)
+    if not outcome.fit.convergence.passed:
+        raise typer.Exit(1)
+
+
+def _read(path: Path, law: str, column: list[str], group: list[str], where: str | None, melt: str | None, scale: list[str]) -> bl.Runs:
+    name, _, options = law.partition(":")
+    found = bl.law(name, **_pairs([part for part in options.split(",") if part], "--law"))
+    factors = {key: _number(text, f"--scale {key}") for key, text in _pairs(scale, "--scale").items()}
+    return bl.read_runs(path, found, columns=_pairs(column, "--column"), groups=group or None, where=where, melt_into=melt, scale=factors)
+
+
+def _pairs(items: Sequence[str], option: str) -> dict[str, str]:
+    pairs = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not (equals and name and value):
+            raise SpecError(f"{option} {item!r}: write name=value.")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise SpecError(f"{what}={text!r}: {text!r} is not a number.") from None
+
+
+def _prior(text: str) -> Any:
+    distribution, _, rest = text.partition(":")
+    if not rest:
+        return _number(text, "--prior")
+    return bl.Prior(distribution, **{name: _number(value, f"--prior {name}") for name, value in _pairs(rest.split(","), "--prior").items()})
+
+
+def _points(at: Sequence[str]) -> dict[str, list[Any]]:
+    def parse(value: str) -> Any:
+        try:
+            return float(value)
+        except ValueError:
+            return value
+
+    return {name: [parse(value.strip()) for value in values.split(",")] for name, values in _pairs(at, "--at").items()}
+
+
+def _points_file(path: Path) -> pd.DataFrame:
+    from bayeslaw.tables import load_table
+
+    return load_table(path)[0]
+
+
+def _parent_exists(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise SpecError(f"{path} cannot be written: there is no folder {path.parent}.")
+
+
+@contextmanager
+def _working(text: str, quiet: bool) -> Iterator[None]:
+    """A line that says what takes time, where the sampler's own bar does not show yet."""
+    if quiet or not err.is_terminal:
+        yield
+        return
+    err.print(f"{text} ...", style="dim")
+    yield
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        table.to_csv(part, index=False)
+        part.replace(path)
+    except OSError as error:
+        raise SpecError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _save_figure(draw: Any, path: Path) -> None:
+    """Draw and write a figure, whole or not at all, without a display."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from bayeslaw import plots
+
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        figure = draw(plots)[0].figure
+        figure.savefig(part, dpi=180)
+        plt.close(figure)
+        part.replace(path)
+    except ValueError as error:  # matplotlib names the endings that it can write
+        raise SpecError(f"{path} cannot be drawn: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _plot(fit_: bl.Fit, bands: pd.DataFrame, path: Path, kind: str, prob: Sequence[float], seed: int | None) -> None:
+    """Bands along the first input, from the runs to the farthest point asked for, at the points' other inputs and groups."""
+    import numpy as np
+
+    law = fit_.spec.law
+    x = next(iter(law.inputs))
+    others = bands[[c for c in bands.columns if c != x and (c in law.inputs or c in fit_.runs.table.columns)]].drop_duplicates()
+    ends = [*fit_.runs.table[x], *bands[x]]
+    along = pd.DataFrame({x: np.geomspace(min(ends), max(ends), 80)})
+    grid = others.merge(along, how="cross") if len(others.columns) else along
+    curves = fit_.bands(grid, kind, prob, random_seed=seed)  # type: ignore[arg-type]
+    by = [str(c) for c in others.columns]
+    curves["at"] = [", ".join(f"{c} {_short(row[c])}" for c in by) for _, row in curves.iterrows()]
+    runs = fit_.runs.table if len(law.inputs) == 1 and not by else None
+    _save_figure(
+        lambda plots: plots.bands(
+            curves, x=x, response=law.response.name, by=["at"] if by else [], runs=runs, x_unit=law.inputs[x].unit, response_unit=law.response.unit,
+            log=law.response.scale == "log", title="simulated runs" if "simulated" in fit_.runs.source else "",
+        ),
+        path,
+    )  # fmt: skip
+
+
+def _short(value: Any) -> str:
+    from bayeslaw.plots.style import magnitude
+
+    return magnitude(float(value)) if isinstance(value, int | float) else str(value)
+
+
+def _print_fit(fitted: bl.Fit) -> None:
+    _print_table(fitted.summary().rename_axis("variable").reset_index())
+    for result in bl.check(fitted):
+        colour = {True: "green", False: "bold red", None: "yellow"}[result.passed]
+        out.print(str(result), style=colour if result.passed is not True else None, markup=False, highlight=False)
+    for attempt in fitted.convergence.attempts[1:]:
+        out.print(f"  tried again, {attempt}", markup=False, highlight=False)
+
+
+def _print_table(table: pd.DataFrame) -> None:
+    shown = Table(box=None, header_style="bold", padding=(0, 1))
+    for name, column in table.items():
+        shown.add_column(str(name), justify="right" if pd.api.types.is_numeric_dtype(column) else "left", overflow="fold")
+    for row in table.itertuples(index=False):
+        shown.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
+    out.print(shown)
+
+
+def _law_json(law: Law) -> dict[str, Any]:
+    return {
+        "name": law.name,
+        "formula": law.formula,
+        "response": {"name": law.response.name, "unit": law.response.unit},
+        "inputs": {name: {"unit": spec.unit, "meaning": spec.meaning} for name, spec in law.inputs.items()},
+        "parameters": {name: {"symbol": param.symbol, "meaning": param.meaning, "prior": param.prior.to_json()} for name, param in law.params.items()},
+        "quantities": dict(law.quantities),
+        "source": law.source,
+    }
+
+

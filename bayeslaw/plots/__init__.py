@@ -1,0 +1,5 @@
+"""Figures: functions that take tables or arrays and Axes, and return the Axes. They never see a Fit and compute no band."""
+
+from bayeslaw.plots.bands import bands
+
+__all__ = ["bands"]

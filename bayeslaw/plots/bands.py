@@ -1,0 +1,145 @@
+"""Posterior bands against an input, with the runs, one panel a group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from bayeslaw.errors import SpecError
+from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, log_x, log_y, style
+
+#: Panels a figure may have before it is unreadable.
+MOST_PANELS = 36
+
+
+def bands(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    response: str = "loss",
+    runs: pd.DataFrame | None = None,
+    hidden: pd.DataFrame | None = None,
+    by: Sequence[str] = (),
+    axes: Axes | Sequence[Axes] | None = None,
+    x_unit: str = "",
+    response_unit: str = "",
+    log: bool = True,
+    title: str = "",
+    width: float = 9.0,
+) -> np.ndarray:
+    """Median and bands against one input: what ``fit.bands`` returned, drawn.
+
+    Parameters
+    ----------
+    table : the columns of ``fit.bands``: ``x``, the columns of ``by``, median, ``lower_P`` and ``upper_P`` for each band, and
+        ``distance_<x>`` where the region beyond the runs is to be marked.
+    x : the input on the horizontal axis.
+    response : the column of ``runs`` on the vertical axis.
+    runs : the runs that the fit saw, drawn as points.
+    hidden : runs that it did not see, drawn as crosses.
+    by : columns that make a panel each.
+    axes : one Axes a panel; None: a new figure, ``width`` inches wide, is laid out (single column below 5 inches).
+    x_unit, response_unit : for the labels.
+    log : logarithmic vertical axis, for losses.
+    title : of the figure. A plot of simulated runs must say so here.
+
+    Returns
+    -------
+    array of Axes, one a panel.
+
+    Raises
+    ------
+    SpecError : a column is missing, the panels are too many, or the Axes too few.
+    """
+    if missing := [c for c in (x, "median", *by) if c not in table.columns]:
+        raise SpecError(f"The table of bands has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}.")
+    panels = list(table.groupby(list(by), sort=True)) if by else [((), table)]
+    if len(panels) > MOST_PANELS:
+        raise SpecError(f"{len(panels)} panels would be unreadable; draw at most {MOST_PANELS} groups.")
+    with style():
+        drawn = _new_axes(len(panels), width, title) if axes is None else np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+        if len(drawn) < len(panels):
+            raise SpecError(f"There are {len(panels)} panels and {len(drawn)} Axes.")
+        for axis, (values, part) in zip(drawn, panels, strict=False):
+            chosen = dict(zip(by, values, strict=True))
+            _panel(axis, part.sort_values(x), x, response, _rows(runs, chosen), _rows(hidden, chosen))
+            axis.set_title(", ".join(str(value) for value in chosen.values()))
+            log_x(axis)
+            if log:
+                log_y(axis)
+            axis.set_xlabel(f"{x.replace('_', ' ')}{f' ({x_unit})' if x_unit else ''}")
+            axis.set_ylabel(f"{response.replace('_', ' ')}{f' ({response_unit})' if response_unit else ''}")
+        if axes is None:
+            _tidy(drawn)
+    return drawn
+
+
+def _panel(axis: Axes, part: pd.DataFrame, x: str, response: str, runs: pd.DataFrame | None, hidden: pd.DataFrame | None) -> None:
+    at = part[x].to_numpy(float)
+    probs = sorted((float(c.removeprefix("lower_")) for c in part.columns if str(c).startswith("lower_")), reverse=True)
+    for i, p in enumerate(probs):
+        axis.fill_between(at, part[f"lower_{p:g}"], part[f"upper_{p:g}"], color=BAND, alpha=0.18 + 0.17 * i, linewidth=0, label=f"{p:g} % of runs")
+    axis.plot(at, part["median"], color=BAND, linewidth=1.4, label="median")
+    if runs is not None and len(runs):
+        axis.plot(runs[x], runs[response], "o", color=RUN, markersize=2.6, alpha=0.7, linestyle="none", label="runs")
+    if hidden is not None and len(hidden):
+        axis.plot(hidden[x], hidden[response], "x", color=HIDDEN, markersize=5, markeredgewidth=1.3, linestyle="none", label="runs not seen by the fit")
+    if f"distance_{x}" in part:
+        _mark_beyond(axis, at, part[f"distance_{x}"].to_numpy(float))
+
+
+def _mark_beyond(axis: Axes, at: np.ndarray, distance: np.ndarray) -> None:
+    """Shade where the curve has left the runs."""
+    low, high = at.min(), at.max()
+    for outside, edge in ((distance > 0, high), (distance < 0, low)):
+        if not outside.any() or outside.all():
+            start = low if outside.all() else None
+        else:
+            inside = at[~outside]
+            start = inside.max() if edge == high else inside.min()
+        if start is not None:
+            axis.axvspan(min(start, edge), max(start, edge), facecolor=BEYOND, alpha=0.13, linewidth=0, label="beyond the runs")
+
+
+def _rows(table: pd.DataFrame | None, chosen: dict[str, object]) -> pd.DataFrame | None:
+    if table is None:
+        return None
+    for column, value in chosen.items():
+        table = table[table[column].astype(str) == str(value)]
+    return table
+
+
+def _new_axes(panels: int, width: float, title: str) -> np.ndarray:
+    columns = 1 if panels == 1 else min(panels, max(1, math.floor(width / 2.7)), 4)
+    if panels % 3 == 0 and columns > 3:
+        columns = 3
+    rows = math.ceil(panels / columns)
+    height = width * 0.62 if panels == 1 else rows * max(2.2, 0.72 * width / columns) + 0.7
+    figure, grid = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
+    for axis in grid.ravel()[panels:]:
+        axis.remove()
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return grid.ravel()[:panels]
+
+
+def _tidy(axes: np.ndarray) -> None:
+    """One legend for the figure, and labels only on its outer axes."""
+    figure = axes[0].figure
+    entries: dict[str, object] = {}
+    for axis in axes:
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+            entries.setdefault(name, handle)
+    narrow = figure.get_figwidth() < 5
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3 if narrow else len(entries))
+    for axis in axes:
+        place = axis.get_subplotspec()
+        if not place.is_first_col():
+            axis.set_ylabel("")
+        if not place.is_last_row() and place.rowspan.stop * place.get_gridspec().ncols + place.colspan.start < len(axes):
+            axis.set_xlabel("")

@@ -1,0 +1,66 @@
+"""Colours and axes of every figure, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+#: Okabe and Ito's palette, told apart by colour-blind readers.
+BAND, RUN, HIDDEN, BEYOND = "#0072B2", "#222222", "#D55E00", "#999999"
+
+PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The look of bayeslaw's figures, undone on leaving: nothing global is changed."""
+    settings: dict[str, Any] = {
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#e5e5e5",
+        "grid.linewidth": 0.6,
+        "axes.axisbelow": True,
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "legend.frameon": False,
+        "legend.fontsize": 8,
+        "savefig.dpi": 150,
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def magnitude(x: float, _: Any = None) -> str:
+    """1.6e10 as ``16B``: how people write model sizes and token counts. FLOP and other giants as a power of ten."""
+    if x >= 1e18 or x < 1:
+        return f"{x:.3g}"
+    for size, letter in PREFIXES:
+        if x >= size:
+            return f"{x / size:.3g}{letter}"
+    return f"{x:.3g}"
+
+
+def log_x(axes: Axes) -> None:
+    """A logarithmic x axis with few, readable ticks."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    decades = high / low
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 50 else (1.0, 3.0) if decades < 500 else (1.0,), numticks=7))
+    axes.xaxis.set_major_formatter(FuncFormatter(magnitude))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def log_y(axes: Axes) -> None:
+    """A logarithmic y axis whose ticks are plain numbers, also where it spans less than a decade."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    subs = tuple(float(s) for s in range(1, 10)) if high / low > 3 else tuple(s / 10 for s in range(10, 100, 5 if high / low > 1.6 else 2))
+    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.3g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
