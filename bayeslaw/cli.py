@@ -21,7 +21,8 @@ from bayeslaw.errors import BayeslawError, BayeslawWarning, SpecError
 from bayeslaw.laws.base import Law
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help="Bayesian scaling laws: posterior bands for the runs that you have not paid for yet.")
-out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+#: A pipe or a file has no width: wide enough that no table is folded.
+out, err = (Console(stderr=stderr, soft_wrap=True, width=None if stream.isatty() else 200) for stderr, stream in ((False, sys.stdout), (True, sys.stderr)))
 
 RunsFile = Annotated[Path, typer.Argument(help="Table of runs: CSV, TSV or Parquet.", show_default=False)]
 LawName = Annotated[str, typer.Option("--law", "-l", help="Name of a law (see `bayeslaw laws`); options as name:option=value, e.g. finetuning_multiplicative:factor=pet_size.", show_default=False)]

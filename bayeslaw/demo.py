@@ -55,7 +55,7 @@ def demo(random_seed: int = 1, *, progressbar: bool = True) -> Outcome:
     # The figure follows model size at each cell's largest finetuning set.
     largest = first[first["finetuning_data"] == first.groupby(["task", "method"])["finetuning_data"].transform("max")]
     cells = largest[["task", "method", "llm", "finetuning_data"]].drop_duplicates()
-    sizes = pd.DataFrame({"model_size": np.geomspace(0.9e9, 2e10, 40)})
+    sizes = pd.DataFrame({"model_size": np.geomspace(1.001e9, 2e10, 40)})
     return Outcome(fitted, pd.concat(seen, ignore_index=True), fitted.bands(cells.merge(sizes, how="cross")), largest)
 
 

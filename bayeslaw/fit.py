@@ -150,17 +150,13 @@ def fit(
             best = verdict, tree
         if verdict.passed or attempt == attempts - 1:
             break
-        if grouped:
-            action = "group effects centred anew by a longer pilot, "
-            centring = compiled.pilot(effort)
-        else:
-            action = ""
         if verdict.divergences and effort.target_accept < defaults.TARGET_ACCEPT_CAREFUL:
-            action += f"target_accept {defaults.TARGET_ACCEPT_CAREFUL}, twice the tuning"
-            effort = replace(effort, target_accept=defaults.TARGET_ACCEPT_CAREFUL, tune=2 * effort.tune)
+            action = f"target_accept {defaults.TARGET_ACCEPT_CAREFUL}"
+            effort = replace(effort, target_accept=defaults.TARGET_ACCEPT_CAREFUL)
         else:
-            action += "twice the tuning and draws"
+            action = "twice the tuning and draws" + ", group effects centred anew by a longer pilot" * grouped
             effort = replace(effort, tune=2 * effort.tune, draws=2 * effort.draws)
+            centring = compiled.pilot(replace(effort, chains=short.chains)) if grouped else None
     assert best is not None
     verdict, tree = replace(best[0], attempts=tuple(history)), best[1]
     if not verdict.passed:

@@ -135,13 +135,12 @@ def prior_on_link(prior: Prior, param: Param, unit: float) -> tuple[float, float
 def first_centring(resolved: ModelSpec, runs: Runs) -> dict[str, np.ndarray]:
     """How far to centre each group's deviation, (level,) by the term's variable, before anything was sampled.
 
-    One less the share of the deviation's prior variance that the group's own runs leave, with the law's other parameters
-    free to differ in that group as far as their own effects allow.
+    One less the share of the deviation's prior variance that the group's own runs leave, while the parameters that differ
+    by the same groups are free to.
     """
     found = sensitivity(resolved, runs)
     scale = {name: _quantiles(prior, 1.0)[1] for name, prior in resolved.priors.items() if name.endswith("_sigma")}
     met = designs(resolved, runs.table)
-    reach = {name: max((scale[f"{name}_{term}_sigma"] for term in design.formula.groups), default=1e-6) for name, design in met.items()}
     centring = {}
     for name, design in met.items():
         for term in design.formula.groups:
@@ -150,8 +149,7 @@ def first_centring(resolved: ModelSpec, runs: Runs) -> dict[str, np.ndarray]:
                 centring[f"{name}_{term}"] = np.zeros(levels)
                 continue
             own = found.names.index(name)
-            sd = np.array([reach[other] for other in found.names])
-            sd[own] = scale[f"{name}_{term}_sigma"]
+            sd = np.array([scale.get(f"{other}_{term}_sigma", 1e-9) for other in found.names])
             index = design.index(term, runs.table)
             left = np.array([found.prior_share(index == level, sd)[own] ** 2 for level in range(levels)])
             centring[f"{name}_{term}"] = 1 - left

@@ -145,7 +145,8 @@ def summary(fit: Fit, var_names: Sequence[str] | None = None, *, ci_prob: float 
         var_names = [str(name) for name, x in posterior.items() if x.dims == DIMS or "|" not in str(name)]
     if unknown := [name for name in var_names if name not in posterior]:
         raise UnknownNameError("variable", unknown[0], map(str, posterior))
-    table = arviz_stats.summary(posterior[list(var_names)], ci_prob=ci_prob, ci_kind="eti", round_to="none")
+    with np.errstate(invalid="ignore"):  # a pinned variable has no R-hat: NaN
+        table = arviz_stats.summary(posterior[list(var_names)], ci_prob=ci_prob, ci_kind="eti", round_to="none")
     bounds = [column for column in table.columns if column.startswith("eti")]
     percent = f"{100 * ci_prob:g}"
     names = {bounds[0]: f"lower_{percent}", bounds[1]: f"upper_{percent}"}

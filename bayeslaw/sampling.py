@@ -13,7 +13,7 @@ import xarray as xr
 from pymc.model.transform.optimization import freeze_dims_and_data
 
 from bayeslaw.defaults import (
-    DIVERGENCES_MAX, ESS_MIN, LOW_RANK_DIMENSIONS, PILOT_CHAINS, PILOT_DRAWS, PILOT_TUNE, RHAT_MAX,
+    DIVERGENCES_MAX, ESS_MIN, LOW_RANK_DIMENSIONS, PILOT_DRAWS, RHAT_MAX,
 )
 from bayeslaw.errors import SamplingError
 from bayeslaw.model import CENTRING, DEVIATION, RAW
@@ -93,8 +93,9 @@ class Compiled:
     def pilot(self, effort: Effort, data: Data | None = None) -> dict[str, np.ndarray]:
         """A short run, to centre each group's deviation by how much its runs say: ``data`` for `sample`.
 
-        One less the share of the deviation's prior variance that is left in the pilot's posterior: the optimum for Gaussian data
-        (Papaspiliopoulos et al. 2007, Statistical Science 22(1), section 4).
+        One less the share of the deviation's prior variance that is left in the pilot's posterior, given the other groups: the
+        optimum for Gaussian data (Papaspiliopoulos et al. 2007, Statistical Science 22(1), section 4). Given the others, because
+        what all groups have in common, such as the intercept, is not for the centring to settle.
         """
         drawn = self.draw(effort, data)["posterior"].to_dataset()
         used, of = self.model[CENTRING].get_value(), np.asarray(self.model.coords[DEVIATION])
@@ -104,7 +105,9 @@ class Compiled:
             # Solve the definition of raw (bayeslaw.model) for what the group inherits, and add what it deviates.
             c = used[of == variable]
             value = (raw - deviation / scale[..., None] ** (1 - c)) / c + deviation
-            best[of == variable] = 1 - value.var(axis=(0, 1)) / (scale**2).mean()
+            covariance = np.atleast_2d(np.cov(value.reshape(-1, len(c)).T))
+            left = 1 / np.diag(np.linalg.pinv(covariance, hermitian=True)) if len(c) < PILOT_DRAWS / 4 else np.diag(covariance)
+            best[of == variable] = 1 - left / (scale**2).mean()
         return {CENTRING: np.clip(best, 0.0, 1.0)}
 
     def sample(self, effort: Effort, data: Data | None = None) -> xr.DataTree:
@@ -177,6 +180,7 @@ def convergence(tree: xr.DataTree) -> Convergence:
     Vehtari et al. 2021, arXiv 1903.08008. Variables that do not vary, such as pinned ones, are left out.
     """
     posterior = tree["posterior"].to_dataset()
+    posterior = posterior[[name for name, x in posterior.items() if np.ptp(x.values) > 0]]
     rhat, rhat_variable = _worst(arviz_stats.rhat(posterior), largest=True)
     bulk, bulk_variable = _worst(arviz_stats.ess(posterior, method="bulk"), largest=False)
     tail, tail_variable = _worst(arviz_stats.ess(posterior, method="tail"), largest=False)

@@ -1,0 +1,53 @@
+"""Fixtures: public runs, and fits that many tests read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayeslaw as bl
+
+PUBLIC = Path(__file__).parents[2] / "shared" / "data"
+
+
+def public_path(name: str) -> Path:
+    """A file of public runs; the test is skipped where they are not, but not in CI, which has them."""
+    path = PUBLIC / name
+    if not path.is_file() and not os.environ.get("CI"):
+        pytest.skip(f"public runs are not at {PUBLIC}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def chinchilla_runs() -> bl.Runs:
+    """The 240 lowest losses of Hoffmann et al. 2022, figure 4, as digitised and used by Besiroglu et al. 2024."""
+    table = pd.read_csv(public_path("chinchilla/svg_extracted_data.csv")).nsmallest(240, "loss")
+    return bl.read_runs(table, "chinchilla", columns={"model_size": "Model Size", "compute": "Training FLOP"})
+
+
+@pytest.fixture(scope="session")
+def chinchilla_fit(chinchilla_runs: bl.Runs) -> bl.Fit:
+    return bl.fit("chinchilla", chinchilla_runs, random_seed=1, progressbar=False)
+
+
+def grouped_table(seed: int = 7, groups: int = 6, points: int = 12) -> pd.DataFrame:
+    """Simulated learning curves of several tasks: a power law whose level and slope differ by task."""
+    rng = np.random.default_rng(seed)
+    x = np.geomspace(1e6, 1e9, points)
+    rows = []
+    for g in range(groups):
+        level, slope = np.exp(rng.normal(0, 0.2)), 0.15 * np.exp(rng.normal(0, 0.2))
+        loss = bl.law("power").evaluate({"data_size": x}, {"A": level * 3e7**slope, "alpha": slope, "E": 0.3})
+        rows += [(f"task{g}", a, b) for a, b in zip(x, loss * np.exp(rng.normal(0, 0.01, points)), strict=True)]
+    return pd.DataFrame(rows, columns=["task", "data_size", "loss"])
+
+
+@pytest.fixture(scope="session")
+def grouped_fit() -> bl.Fit:
+    """A small fit with groups, to simulated curves."""
+    runs = bl.read_runs(grouped_table(), "power")
+    return bl.fit("power", runs, draws=300, tune=500, chains=4, random_seed=3, progressbar=False, attempts=2)

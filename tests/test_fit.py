@@ -1,0 +1,149 @@
+"""The posterior: against published numbers, closed forms and other samplers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import grouped_table, public_path
+
+import bayeslaw as bl
+from bayeslaw.errors import ConvergenceWarning, SpecError
+from bayeslaw.model import build
+from bayeslaw.sampling import Compiled, Effort
+
+
+def test_chinchilla_agrees_with_the_published_refit(chinchilla_fit: bl.Fit) -> None:
+    """Besiroglu et al. 2024, arXiv 2404.10102, table 1: estimate and bootstrap standard error."""
+    for name, estimate, standard_error in (("alpha", 0.348, 0.015), ("beta", 0.366, 0.021), ("E", 1.817, 0.026)):
+        draws = chinchilla_fit.quantity(name)
+        assert abs(float(draws.mean()) - estimate) < standard_error, name
+    summary = chinchilla_fit.summary()
+    assert (summary.loc[["alpha", "beta", "E"], "ess_bulk"] >= 1000).all()
+    assert (summary["r_hat"] <= 1.01).all()
+    assert chinchilla_fit.convergence.divergences == 0
+    # a = beta / (alpha + beta): .513 with standard error .020 (the same paper, section 4)
+    assert abs(float(chinchilla_fit.quantity("size_exponent").mean()) - 0.513) < 0.020
+    assert all(result.passed for result in bl.check(chinchilla_fit))
+
+
+def test_thirty_models_pool_over_family_and_model() -> None:
+    """Lin et al. 2024: FLAN losses of 30 models of 8 families, from the wide table."""
+    runs = bl.read_runs(
+        public_path("finetuning/flan.csv"), "finetuning_rectified", columns={"model": "config name"}, melt_into="finetuning_data", where="finetuning_data > 0"
+    )  # fmt: skip
+    fit = bl.fit("finetuning_rectified", runs, random_seed=1, progressbar=False)
+    assert fit.convergence.passed, str(fit.convergence)
+    assert fit.quantity("beta").sizes["group"] == 30
+    mean = fit.bands(runs.table[["finetuning_data", "family", "model"]], "mean")
+    # Their per-model fits leave a root mean square log error of .0065 on FLAN with the same four parameters a model.
+    assert np.sqrt(np.mean(np.log(mean["median"].to_numpy() / runs.y) ** 2)) < 0.0085
+
+
+def pinned_power(effects: dict[str, str], priors: dict[str, object]) -> bl.ModelSpec:
+    """A power law of which only the level is free: log loss is then linear in it, and the posterior has a closed form."""
+    pinned = {"alpha_at_centre": 0.1, "E_at_centre": 1e-12, "sigma": 0.05}
+    return bl.ModelSpec("power", effects={"A": "1", "alpha": "1", "E": "1"} | effects, noise="normal", priors=pinned | priors)  # type: ignore[arg-type]
+
+
+def test_level_has_its_closed_form_posterior() -> None:
+    """Normal noise of known scale on the log loss and a LogNormal prior: the posterior of the log level is normal."""
+    rng = np.random.default_rng(0)
+    x = np.geomspace(1e6, 1e9, 9)
+    y = 2.0 * (x / 3e7) ** -0.1 * np.exp(rng.normal(0, 0.05, 9))
+    runs = bl.read_runs(pd.DataFrame({"data_size": x, "loss": y}), "power")
+    fit = bl.fit(pinned_power({}, {"A_at_centre": bl.Prior("LogNormal", median=1.5, sigma=0.02)}), runs, random_seed=1, progressbar=False)
+    level = np.log(y) + 0.1 * np.log(x / runs.centre["data_size"])
+    precision = 1 / 0.02**2 + 9 / 0.05**2
+    mean, sd = (np.log(1.5) / 0.02**2 + level.sum() / 0.05**2) / precision, precision**-0.5
+    draws = np.log(fit.idata["posterior"]["A_at_centre"].values).ravel()
+    mcse = sd / np.sqrt(fit.convergence.ess_bulk)
+    assert abs(draws.mean() - mean) < 4 * mcse
+    assert abs(draws.std() / sd - 1) < 4 / np.sqrt(2 * fit.convergence.ess_tail)
+
+
+def test_group_effects_have_their_closed_form_posterior() -> None:
+    """Nested groups of known scales: the posterior of the groups' levels is that of a Gaussian linear model."""
+    rng = np.random.default_rng(1)
+    family = np.repeat(["a", "a", "b", "b", "b"], [2, 7, 3, 1, 12])
+    model = np.repeat(["a1", "a2", "b1", "b2", "b3"], [2, 7, 3, 1, 12])
+    n = len(model)
+    table = pd.DataFrame({"family": family, "model": model, "data_size": rng.uniform(1e6, 1e9, n)})
+    table["loss"] = np.exp(rng.normal(0, 0.3, n)) * (table["data_size"] / 1e8) ** -0.1
+    scales = {"A_1|family_sigma": 0.3, "A_1|model_sigma": 0.1, "A_at_centre": bl.Prior("LogNormal", mu=0.0, sigma=0.5)}
+    runs = bl.read_runs(table, "power", where="data_size > 0")
+    fit = bl.fit(pinned_power({"A": "1 + (1 | family) + (1 | model)"}, scales), runs, random_seed=1, draws=2000, progressbar=False)
+
+    design = np.column_stack([np.ones(n), *(family == f for f in "ab"), *(model == m for m in sorted(set(model)))])
+    prior = np.diag(1 / np.array([0.5, *[0.3] * 2, *[0.1] * 5]) ** 2)
+    level = np.log(runs.y) + 0.1 * np.log(runs.inputs["data_size"] / runs.centre["data_size"])
+    covariance = np.linalg.inv(prior + design.T @ design / 0.05**2)
+    mean, sd = covariance @ design.T @ level / 0.05**2, np.sqrt(np.diag(covariance))
+    posterior = fit.idata["posterior"]
+    columns = [np.log(posterior["A_at_centre"].values)[..., None], posterior["A_1|family"].values, posterior["A_1|model"].values]
+    draws = np.concatenate(columns, axis=-1).reshape(-1, 8)
+    mcse = sd / np.sqrt(fit.convergence.ess_bulk)
+    assert (np.abs(draws.mean(axis=0) - mean) < 4.5 * mcse).all()
+    np.testing.assert_allclose(draws.std(axis=0), sd, rtol=4.5 / np.sqrt(2 * fit.convergence.ess_tail))
+
+
+@pytest.mark.parametrize("sampler", ["pymc", "numpyro"])
+def test_other_samplers_agree(sampler: str, chinchilla_runs: bl.Runs, chinchilla_fit: bl.Fit) -> None:
+    other = bl.fit("chinchilla", chinchilla_runs, random_seed=2, draws=500, chains=2, cores=1, sampler=sampler, progressbar=False, attempts=1)  # type: ignore[arg-type]
+    a, b = chinchilla_fit.summary(), other.summary()
+    error = np.hypot(a["sd"] / np.sqrt(a["ess_bulk"]), b["sd"] / np.sqrt(b["ess_bulk"]))
+    assert ((a["mean"] - b["mean"]).abs() < 4.5 * error).all()
+    assert other.versions["sampler"] == sampler
+
+
+def test_same_seed_same_numbers(grouped_fit: bl.Fit) -> None:
+    again = bl.fit("power", grouped_fit.runs, draws=300, tune=500, chains=4, random_seed=3, progressbar=False, attempts=2)
+    assert grouped_fit.idata["posterior"].to_dataset().identical(again.idata["posterior"].to_dataset())
+
+
+def test_a_compiled_model_is_sampled_on_other_data(chinchilla_runs: bl.Runs, chinchilla_fit: bl.Fit) -> None:
+    """Losses 10 % higher give A, B, E 10 % higher, without a compile: the exponents stay."""
+    compiled = Compiled(build(bl.ModelSpec("chinchilla"), chinchilla_runs), refit=True)
+    data = {"y": np.log(1.1 * chinchilla_runs.y), "typical_response": 1.1 * chinchilla_runs.typical_response}
+    tree = compiled.sample(Effort(500, 500, 2, 0.9, 1, progressbar=False), data)
+    posterior, reference = tree["posterior"], chinchilla_fit.idata["posterior"]
+    for name, factor in (("E", 1.1), ("A_at_centre", 1.1), ("alpha", 1.0)):
+        assert abs(float(posterior[name].mean() / reference[name].mean()) / factor - 1) < 0.01, name
+
+
+def test_failure_to_converge_is_carried_by_every_result() -> None:
+    runs = bl.read_runs(grouped_table(groups=3, points=5), "power")
+    with pytest.warns(ConvergenceWarning, match="did not converge after 1 attempts"):
+        fit = bl.fit("power", runs, draws=10, tune=10, chains=2, random_seed=1, attempts=1, progressbar=False)
+    assert not fit.convergence.passed
+    assert any("did not converge" in text for text in fit.warnings)
+    assert any(result.passed is False and result.advice for result in bl.check(fit))
+    points = {"data_size": 1e10, "task": "task0"}
+    assert not fit.bands(points)["converged"].any()
+    assert fit.predict(points).attrs["converged"] == fit.quantity("alpha").attrs["converged"] == 0
+
+
+def test_remedies_are_tried_and_told() -> None:
+    runs = bl.read_runs(grouped_table(groups=3, points=8), "power")
+    with pytest.warns(ConvergenceWarning):
+        fit = bl.fit("power", runs, draws=20, tune=20, chains=2, random_seed=1, attempts=2, progressbar=False)
+    assert [attempt.split(":")[0] for attempt in fit.convergence.attempts][0] == "as asked"
+    assert len(fit.convergence.attempts) == 2
+
+
+@pytest.mark.parametrize(("argument", "value"), [("draws", 0), ("chains", 0), ("tune", -1), ("target_accept", 1.5)])
+def test_wrong_effort_is_refused(argument: str, value: float, chinchilla_runs: bl.Runs) -> None:
+    with pytest.raises(SpecError, match=argument):
+        bl.fit("chinchilla", chinchilla_runs, **{argument: value})  # type: ignore[arg-type]
+
+
+def test_runs_of_another_law_are_refused(chinchilla_runs: bl.Runs) -> None:
+    with pytest.raises(SpecError, match="were read for the law"):
+        bl.fit(bl.ModelSpec("power"), chinchilla_runs)
+
+
+def test_a_fit_is_frozen(chinchilla_fit: bl.Fit) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        chinchilla_fit.random_seed = 2  # type: ignore[misc]
