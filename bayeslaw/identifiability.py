@@ -62,7 +62,7 @@ def sensitivity(resolved: ModelSpec, runs: Runs) -> Sensitivity:
     def expected(theta: np.ndarray) -> np.ndarray:
         at_centre = {name: law.params[name].link.inverse(value) for name, value in zip(names, theta, strict=True)} | pinned
         with np.errstate(all="ignore"):
-            return np.broadcast_to(link.forward(law.evaluate(runs.inputs, law.from_centre(at_centre, runs.centre))), y.shape)
+            return np.broadcast_to(link.forward(law.at_sampled(runs.inputs, at_centre, runs.centre)), y.shape)
 
     def residuals(theta: np.ndarray) -> np.ndarray:
         return np.nan_to_num(np.concatenate([(expected(theta) - y) / prior_noise, (theta - location) / sd]), nan=1e6, posinf=1e6, neginf=-1e6)

@@ -79,7 +79,7 @@ def build(spec: ModelSpec, runs: Runs) -> pm.Model:
             if law.params[name].at_centre and population[name].ndim == 0:
                 pm.Deterministic(name, value)
 
-        mean = law.response.link.forward(law.evaluate(inputs, law.from_centre({name: by_run[name] for name in law.params}, centre)))
+        mean = law.response.link.forward(law.at_sampled(inputs, {name: by_run[name] for name in law.params}, centre))
         if spec.noise == "student_t":
             pm.StudentT("response", nu=by_run["nu"], mu=mean, sigma=by_run["sigma"], observed=y, dims="run")
         else:

@@ -186,10 +186,13 @@ class Posterior:
             met[name] = replace(design, levels=levels)
         return cls(fit, met, draws, deviations)
 
+    def sampled_parameters(self, table: pd.DataFrame) -> dict[str, Any]:
+        """The law's parameters as they are sampled, (sample, point), or (sample, 1) where no effect makes them differ."""
+        return {name: self._parameter(name, table) for name in self.fit.spec.law.params}
+
     def law_parameters(self, table: pd.DataFrame) -> dict[str, Any]:
-        """The law's parameters in the paper's units, (sample, point), or (sample, 1) where no effect makes them differ."""
-        at_centre = {name: self._parameter(name, table) for name in self.fit.spec.law.params}
-        return self.fit.spec.law.from_centre(at_centre, self.fit.runs.centre)
+        """The law's parameters in the paper's units, shaped as `sampled_parameters`."""
+        return self.fit.spec.law.from_centre(self.sampled_parameters(table), self.fit.runs.centre)
 
     def noise_parameters(self, table: pd.DataFrame) -> dict[str, Any]:
         """The noise's parameters, (sample, point) or (sample, 1)."""
@@ -255,7 +258,7 @@ def _each_block(fit: Fit, table: pd.DataFrame, kind: Kind, random_seed: int | No
         block = slice(start, min(start + size, len(table)))
         rows = table.iloc[block]
         inputs = {name: rows[name].to_numpy(float) for name in law.inputs}
-        drawn = law.evaluate(inputs, posterior.law_parameters(rows))
+        drawn = law.at_sampled(inputs, posterior.sampled_parameters(rows), fit.runs.centre)
         if kind == "run":
             rng = np.random.default_rng([seed, start])
             drawn = link.inverse(link.forward(drawn) + noise.draw(fit.spec.noise, posterior.noise_parameters(rows), drawn.shape, rng))

@@ -67,8 +67,8 @@ def test_level_has_its_closed_form_posterior() -> None:
 def test_group_effects_have_their_closed_form_posterior() -> None:
     """Nested groups of known scales: the posterior of the groups' levels is that of a Gaussian linear model."""
     rng = np.random.default_rng(1)
-    family = np.repeat(["a", "a", "b", "b", "b"], [2, 7, 3, 1, 12])
-    model = np.repeat(["a1", "a2", "b1", "b2", "b3"], [2, 7, 3, 1, 12])
+    family = np.repeat(["a", "a", "b", "b", "b"], [2, 7, 3, 2, 12])
+    model = np.repeat(["a1", "a2", "b1", "b2", "b3"], [2, 7, 3, 2, 12])
     n = len(model)
     table = pd.DataFrame({"family": family, "model": model, "data_size": rng.uniform(1e6, 1e9, n)})
     table["loss"] = np.exp(rng.normal(0, 0.3, n)) * (table["data_size"] / 1e8) ** -0.1
@@ -89,6 +89,7 @@ def test_group_effects_have_their_closed_form_posterior() -> None:
     np.testing.assert_allclose(draws.std(axis=0), sd, rtol=4.5 / np.sqrt(2 * fit.convergence.ess_tail))
 
 
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.ConvergenceWarning")  # few draws: the means are compared within their error
 @pytest.mark.parametrize("sampler", ["pymc", "numpyro"])
 def test_other_samplers_agree(sampler: str, chinchilla_runs: bl.Runs, chinchilla_fit: bl.Fit) -> None:
     other = bl.fit("chinchilla", chinchilla_runs, random_seed=2, draws=500, chains=2, cores=1, sampler=sampler, progressbar=False, attempts=1)  # type: ignore[arg-type]

@@ -197,9 +197,8 @@ def test_promised_limits(one: Law) -> None:
         for limit in one.limits:
             assert set(limit.inputs) <= set(one.arguments)
             power = {"infinity": 1, "zero": -1}[limit.to]
-            moved = [
-                one.evaluate({**centre, **{column(one, a): x**power for a in limit.inputs}}, params) for x in (FAR ** (1 / 3), FAR ** (2 / 3), FAR)
-            ]
+            far = (FAR ** (power / 3), FAR ** (2 * power / 3), FAR**power)
+            moved = [one.evaluate({**centre, **{column(one, a): x for a in limit.inputs}}, params) for x in far]
             value = np.broadcast_to(limit.value(params), moved[0].shape)
             here = abs(one.evaluate(centre, params))
             if np.isinf(value).all():
@@ -249,7 +248,8 @@ def halving(argument: str, *absent: str) -> Callable[[Law, Values], float]:
         centre, name = centre_of(one), column(one, argument)
 
         def excess(log_factor: float) -> float:
-            return math.log(one.evaluate({**centre, name: centre[name] * math.exp(log_factor)}, params) / one.evaluate(centre, params)) + math.log(2)
+            grown = {**centre, name: centre[name] * math.exp(log_factor)}
+            return math.log(2 * one.evaluate(grown, params) / one.evaluate(centre, params))
 
         return math.exp(solve(excess, 0.0, 300.0))
 
@@ -305,7 +305,7 @@ def argument_called(one: Law, words: str) -> str:
     """The law's argument that an ``at_centre`` text means by "the factor", "model size" or "data"."""
     words = words.removeprefix("the ").replace(" ", "_")
     exact = [argument for argument in one.arguments if words in (argument, column(one, argument))]
-    near = [argument for argument in one.arguments if argument.endswith(f"_{words}")]
+    near = [argument for argument in one.arguments if words in argument.split("_")]
     assert len(exact or near) == 1, f"{one.name}: which argument is {words!r}?"
     return (exact or near)[0]
 
@@ -329,7 +329,7 @@ def promised_at_centre(one: Law, name: str, params: Values) -> Any:
         argument = argument_called(one, match[1])
         step, here = 1e-3, centre[column(one, argument)]
         log_at = {k: np.log(loss_at(argument, here * math.exp(k * step))) for k in (-2, -1, 1, 2)}
-        return (-log_at[-2] + 8 * log_at[-1] - 8 * log_at[1] + log_at[2]) / (-12 * step)
+        return (-log_at[-2] + 8 * log_at[-1] - 8 * log_at[1] + log_at[2]) / (12 * step)
     if match := re.fullmatch(rf"{of_response} due to (.+) at the table's centre", text):
         return loss - loss_at(argument_called(one, match[1]), FAR)  # what is gone when there is no end of it
     if match := re.fullmatch(r"(\S+) over (\w+) at the table's centre", text):
@@ -367,9 +367,10 @@ def test_prior_predictive_mass_is_plausible(one: Law) -> None:
     with np.errstate(all="ignore"):  # what overflows counts as implausible
         response = one.evaluate(inputs, one.from_centre(draws, centre))
     low, high = one.response.plausible
-    inside = np.mean((response >= low) & (response <= high))
-    tails = ", ".join(f"{q:g}: {x:.3g}" for q, x in zip((0.005, 0.05, 0.5, 0.95, 0.995), np.nanquantile(response, (0.005, 0.05, 0.5, 0.95, 0.995)), strict=True))
-    assert inside >= 0.99, f"{inside:.2%} within {low:g} to {high:g}; below {np.mean(response < low):.2%}, above {np.mean(response > high):.2%}; quantiles {tails}"
+    below, above, lost = np.mean(response < low), np.mean(response > high), np.mean(np.isnan(response))
+    tails = " ".join(f"{x:.3g}" for x in np.nanquantile(response, (0.005, 0.05, 0.5, 0.95, 0.995)))
+    figures = f"below {low:g}: {below:.2%}, above {high:g}: {above:.2%}, NaN: {lost:.2%}; quantiles .5 5 50 95 99.5 %: {tails}"
+    assert below + above + lost <= 0.01, figures
 
 
 @every_name
@@ -397,8 +398,9 @@ def test_scipy_priors_here_are_pymcs() -> None:
         Prior("Uniform", lower=0.1, upper=0.9),
     )
     for prior in priors:
-        by_pymc = pm.logp(getattr(pm, prior.distribution).dist(**prior.in_units(1.0)), 0.3).eval(mode="FAST_COMPILE")
-        assert by_pymc == pytest.approx(distribution(prior).logpdf(0.3), rel=1e-10), prior
+        variable = getattr(pm, prior.distribution).dist(**prior.in_units(1.0))
+        by_pymc = pm.logp(variable, np.array(0.3)).eval(mode="FAST_COMPILE")
+        assert by_pymc == pytest.approx(distribution(prior).logpdf(0.3), rel=1e-6), prior
 
 
 # ---- The law as a document, and as data
@@ -453,7 +455,7 @@ BESIROGLU = {"A": 482.006, "B": 2085.434, "E": 1.8172, "alpha": 0.34781, "beta":
     ("params", "a", "b"),
     [
         (HOFFMANN, "0.46", "0.54"),  # their table 2, approach 3
-        (BESIROGLU, "0.513", "0.487"),  # their table 1: a = .513
+        (BESIROGLU, "0.513", "0.487"),  # their refit: a = .513, standard error .020
     ],
 )
 def test_chinchilla_allocation_as_published(params: Values, a: str, b: str) -> None:
@@ -463,11 +465,14 @@ def test_chinchilla_allocation_as_published(params: Values, a: str, b: str) -> N
     assert f"{one.data_exponent(**params):.{digits}f}" == b
 
 
-@pytest.mark.parametrize(("params", "ratio"), [(HOFFMANN_PRINTED, 92.8), (HOFFMANN, 59.0), (BESIROGLU, 18.0)])
-def test_chinchilla_tokens_per_parameter_at_its_own_budget(params: Values, ratio: float) -> None:
-    """Besiroglu et al. 2024, figure 5: at C = 6 * 70e9 * 1.4e12 the optimum goes from some 93 tokens a parameter to some 18."""
+@pytest.mark.parametrize(("params", "ratio"), [(HOFFMANN_PRINTED, "92.8"), (HOFFMANN, "59.0"), (BESIROGLU, "18")])
+def test_chinchilla_tokens_per_parameter_at_its_own_budget(params: Values, ratio: str) -> None:
+    """93 tokens a parameter by the printed coefficients, 18 by the refit, at C = 6 * 70e9 * 1.4e12.
+
+    Quoted so of Besiroglu et al. 2024; further digits by hand from the closed form, G = (alpha A / beta B)^(1 / (alpha + beta)).
+    """
     size, data = compute_optimal(law("chinchilla"), params, 6 * 70e9 * 1.4e12)
-    assert math.exp(data - size) == pytest.approx(ratio, rel=0.02 if params is BESIROGLU else 0.001)
+    assert f"{math.exp(data - size):.{len(ratio.partition('.')[2])}f}" == ratio
 
 
 #: Zhang et al. 2024 (arXiv 2402.17193), table 4: A and alpha of model size, of pretraining tokens; E, beta; then finetuning
@@ -532,8 +537,8 @@ def test_a_law_of_ones_own_in_ten_lines() -> None:
     class Halflife(Law):
         name, formula, source = "halflife", "A * exp(-k * step) + E", "this test"
         response = Response("loss", "nats", scale="log", plausible=(0.01, 100.0))
-        params = {key: Param(key, "a part of it", lognormal(1.0, 0.5)) for key in ("A", "k", "E")}
-        arguments = {"step": Input("steps", "optimiser steps", (1e-3, 1e3))}
+        params = {key: Param(key, "a part of it", lognormal(1.0, 0.5)) for key in ("A", "k", "E")}  # noqa: RUF012
+        arguments = {"step": Input("steps", "optimiser steps", (1e-3, 1e3))}  # noqa: RUF012
         limits = (Limit(("step",), "infinity", lambda p: p["E"]),)
 
         @staticmethod
@@ -580,5 +585,6 @@ def test_functions_agree_with_scipy(library: str, function: Any, oracle: Any, ar
         gradients = pytensor.grad(value.sum(), variables)
         found, *slopes = pytensor.function(variables, [value, *gradients], mode="FAST_COMPILE")(*arguments)
         assert all(np.isfinite(slope).all() for slope in slopes)
-    scale = 1e-12 if function is ops.logaddexp else 1e-300  # logaddexp passes through zero, where its terms cancel
-    np.testing.assert_allclose(found, oracle(*arguments), rtol=1e-12, atol=max(scale, 1e-15 if function is ops.logit else 0))
+    # logit and logaddexp pass through zero where their terms cancel; a sigmoid has no such place: its lower tail is exact too.
+    absolute = {ops.logit: 1e-15, ops.logaddexp: 1e-12, ops.sigmoid: 0.0}[function]
+    np.testing.assert_allclose(found, oracle(*arguments), rtol=1e-12, atol=absolute)

@@ -167,6 +167,17 @@ class Law(ABC):
         arguments = {name: centre[self.columns.get(name, name)] for name in self.arguments}
         return {**params, **self.at_centre(**arguments, **{name: params[name] for name in self.params})}
 
+    def at_sampled(self, inputs: Mapping[str, Any], params: Mapping[str, Any], centre: Mapping[str, Any]) -> Any:
+        """The response at ``inputs`` from the parameters as they are sampled.
+
+        A law with parameters at the centre is evaluated in units of the centre: there ``x^alpha`` stays near one where, in
+        tokens, an exponent that a sampler may try overflows.
+        """
+        if not any(param.at_centre for param in self.params.values()):
+            return self.evaluate(inputs, params)
+        scaled = {name: x / centre[name] for name, x in inputs.items()}
+        return self.evaluate(scaled, self.from_centre(params, dict.fromkeys(centre, 1.0)))
+
     def to_json(self) -> dict[str, Any]:
         """The law as plain data: its name and options."""
         return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
@@ -195,4 +206,5 @@ SHARE_AT_CENTRE = "irreducible share of the loss at the table's centre"
 
 
 def slope_at_centre(of: str) -> str:
+    """What is sampled in place of an exponent."""
     return f"-d log loss / d log {of} at the table's centre"

@@ -136,8 +136,8 @@ class FinetuningAdditive(FactorLaw):
         Limit(("factor", "finetuning_data"), "infinity", lambda p: p["E"]),
         Limit(("factor", "finetuning_data"), "zero", lambda p: float("inf")),
     )
-    data_to_halve = FinetuningMultiplicative.data_to_halve
-    factor_to_halve = FinetuningMultiplicative.factor_to_halve
+    data_to_halve = staticmethod(FinetuningMultiplicative.data_to_halve)
+    factor_to_halve = staticmethod(FinetuningMultiplicative.factor_to_halve)
 
     @staticmethod
     def expected(*, factor: Any, finetuning_data: Any, A: Any, B: Any, alpha: Any, beta: Any, E: Any) -> Any:

@@ -19,8 +19,8 @@ def logaddexp(a: Any, b: Any) -> Any:
 
 
 def sigmoid(x: Any) -> Any:
-    """``1 / (1 + exp(-x))``, without overflow in either tail."""
-    return (1 + np.tanh(x / 2)) / 2
+    """``1 / (1 + exp(-x))``, to full precision in both tails."""
+    return exp(-logaddexp(0.0, -x))
 
 
 def logit(p: Any) -> Any:

@@ -20,10 +20,12 @@ def register(law: type[Law]) -> type[Law]:
 
     Raises
     ------
-    SpecError : another law has that name already.
+    SpecError : another law has that name already, or the class is not a frozen dataclass.
     """
     if _LAWS.get(law.name, law) is not law:
         raise SpecError(f"A law named {law.name!r} is registered already: {_LAWS[law.name].__qualname__}.")
+    if "__dataclass_params__" not in vars(law) or not law.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise SpecError(f"The law {law.__qualname__} must be a frozen dataclass: put @dataclass(frozen=True) above the class.")
     _LAWS[law.name] = law
     return law
 

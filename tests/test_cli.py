@@ -1,0 +1,113 @@
+"""The command line, from end to end on real files: what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import public_path
+from typer.main import get_command
+
+import bayeslaw as bl
+from bayeslaw.cli import app, run
+
+
+def test_check_fit_predict_on_public_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The three commands of the README, on Hoffmann et al.'s digitised runs."""
+    table = str(public_path("chinchilla/svg_extracted_data.csv"))
+    options = ["--law", "chinchilla", "--column", "model_size=Model Size", "--column", "compute=Training FLOP", "--where", "loss < 3.445"]
+    assert run(["check", table, *options]) == 0
+    assert "240 runs" in capsys.readouterr().out
+    saved = tmp_path / "chinchilla.nc"
+    assert run(["fit", table, *options, "-o", str(saved), "--seed", "1", "--draws", "300", "--tune", "500"]) == 0
+    printed = capsys.readouterr().out
+    assert "alpha" in printed and "passed  R-hat" in printed and "seed 1" in printed
+    assert bl.load(saved).runs.centre["model_size"] > 1e8
+
+    bands, picture = tmp_path / "bands.csv", tmp_path / "bands.png"
+    assert run(["predict", str(saved), "--at", "model_size=70e9", "--at", "data_size=1.4e12", "-o", str(bands), "--plot", str(picture)]) == 0
+    row = pd.read_csv(bands).iloc[0]
+    assert row["lower_90"] < row["lower_50"] < row["median"] < row["upper_50"] < row["upper_90"]
+    # Published corrected law at Chinchilla's own scale: 1.82 + 482 / 70e9^.348 + 2085 / 1.4e12^.366 = 1.97 (Besiroglu et al. 2024)
+    assert abs(row["median"] - 1.97) < 0.02
+    assert row["distance_model_size"] == pytest.approx(np.log10(70e9 / bl.load(saved).runs.table["model_size"].max()))
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bands.csv", "bands.png", "chinchilla.nc"]
+
+
+def test_laws_lists_every_law(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["laws"]) == 0
+    printed = capsys.readouterr().out
+    for name, law in bl.laws().items():
+        assert name in printed and law.formula in printed
+    assert run(["laws", "--json"]) == 0
+    assert {law["name"] for law in json.loads(capsys.readouterr().out)} == set(bl.laws())
+    assert run(["laws", "chinchila"]) == 2
+    assert "Did you mean 'chinchilla'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "Usage" in printed
+    assert "Example" in printed or command == "demo"
+    assert f"bayeslaw {command}" in (Path(__file__).parents[1] / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "none.csv", "--law", "chinchilla"], "no such file"),
+        (["check", "none.csv"], "--law"),
+        (["fit", "none.csv", "--law", "chinchilla", "-o", "no/such/folder/fit.nc"], "no folder"),
+        (["check", "none.csv", "--law", "finetuning_additive:factor=depth"], "must be one of"),
+        (["check", "none.csv", "--law", "chinchilla", "--column", "model_size"], "name=value"),
+        (["check", "none.csv", "--law", "chinchilla", "--scale", "model_size=big"], "not a number"),
+        (["predict", "none.nc", "--at", "model_size=1e9"], "no file"),
+        (["predict"], "FIT"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
+def test_mistakes_get_one_message_and_code_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_predict_needs_a_place_and_draws_what_it_can(grouped_fit: bl.Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved = str(grouped_fit.save(tmp_path / "fit.nc"))
+    assert run(["predict", saved]) == 2
+    assert "--at" in capsys.readouterr().err
+    assert run(["predict", saved, "--at", "data_size=1e10,1e11", "--at", "task=task0,new", "--plot", str(tmp_path / "b.svg")]) == 0
+    assert "unseen" in capsys.readouterr().out
+    assert run(["predict", saved, "--at", "data_size=1e10", "--at", "task=task0", "--plot", str(tmp_path / "b.xyz")]) == 2
+    assert "cannot be drawn" in capsys.readouterr().err
+    points = tmp_path / "points.csv"
+    points.write_text("data_size,task\n1e10,task0\n-1,task1\n")
+    assert run(["predict", saved, "--points", str(points)]) == 2
+    assert "must be above 0" in capsys.readouterr().err
+
+
+def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
+    """An interrupt while sampling ends with code 130 and no file."""
+    table = tmp_path / "runs.csv"
+    sizes, data = np.meshgrid(np.geomspace(1e8, 1e10, 8), np.geomspace(1e9, 1e11, 8))
+    pd.DataFrame({"model_size": sizes.ravel(), "data_size": data.ravel(), "loss": (1.8 + 400 / sizes**0.34 + 2000 / data**0.36).ravel()}).to_csv(table)
+    code = (
+        "import os, signal, threading, sys; from bayeslaw import cli, sampling; draw = sampling.Compiled.draw\n"
+        "def interrupted(self, effort, data=None):\n"
+        "    threading.Timer(12, os.kill, (os.getpid(), signal.SIGINT)).start(); return draw(self, effort, data)\n"
+        "sampling.Compiled.draw = interrupted\n"
+        f"sys.exit(cli.run(['fit', {str(table)!r}, '--law', 'chinchilla', '-o', {str(tmp_path / 'fit.nc')!r}, '--draws', '2000000', '--quiet']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 130, done.stderr
+    assert "Nothing was written" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["runs.csv"]

@@ -1,0 +1,89 @@
+"""Figures: their content, read off the Axes, without looking."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from bayeslaw import plots
+from bayeslaw.errors import SpecError
+from bayeslaw.plots.style import magnitude
+
+mpl.use("Agg")
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    x = np.geomspace(1e9, 1e11, 30)
+    rows = []
+    for task, level in (("a", 2.0), ("b", 3.0)):
+        median = level * (x / 1e9) ** -0.1
+        part = {"model_size": x, "task": task, "median": median, "distance_model_size": np.log10(x / np.clip(x, 1e9, 1e10))}
+        for p, width in ((50, 0.02), (90, 0.05)):
+            part |= {f"lower_{p}": median * (1 - width), f"upper_{p}": median * (1 + width)}
+        rows.append(pd.DataFrame(part))
+    return pd.concat(rows)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    mpl.pyplot.close("all")
+
+
+def test_a_panel_holds_its_groups_median_bands_and_runs(table: pd.DataFrame) -> None:
+    runs = pd.DataFrame({"model_size": [2e9, 4e9], "task": ["a", "b"], "loss": [1.9, 2.7]})
+    axes = plots.bands(table, x="model_size", runs=runs, hidden=runs.assign(model_size=5e10), by=["task"], x_unit="parameters", response_unit="nats per token")
+    assert [axis.get_title() for axis in axes] == ["a", "b"]
+    lines = {line.get_label(): line for line in axes[1].get_lines()}
+    np.testing.assert_allclose(lines["median"].get_ydata(), table.loc[table["task"] == "b", "median"])
+    np.testing.assert_allclose(lines["runs"].get_xydata(), [[4e9, 2.7]])
+    np.testing.assert_allclose(lines["runs not seen by the fit"].get_xydata(), [[5e10, 2.7]])
+    bands = {c.get_label(): c for c in axes[0].collections}
+    low, high = bands["90 % of runs"].get_datalim(axes[0].transData).intervaly
+    assert (low, high) == pytest.approx((table.loc[table["task"] == "a", "lower_90"].min(), table.loc[table["task"] == "a", "upper_90"].max()))
+    assert axes[0].get_xscale() == axes[0].get_yscale() == "log"
+    assert axes[0].get_xlabel() == "model size (parameters)"
+    assert axes[0].get_ylabel() == "loss (nats per token)"
+
+
+def test_the_region_beyond_the_runs_is_marked_where_it_begins(table: pd.DataFrame) -> None:
+    axis = plots.bands(table[table["task"] == "a"], x="model_size")[0]
+    (shade,) = [patch for patch in axis.patches if patch.get_label() == "beyond the runs"]
+    left, right = shade.get_x(), shade.get_x() + shade.get_width()
+    inside = table.loc[table["distance_model_size"] == 0, "model_size"].max()
+    assert (left, right) == pytest.approx((inside, 1e11))
+
+
+def test_given_axes_are_used_and_nothing_global_changes(table: pd.DataFrame) -> None:
+    before = dict(mpl.rcParams)
+    _, given = mpl.pyplot.subplots()
+    assert plots.bands(table[table["task"] == "a"], x="model_size", axes=given)[0] is given
+    assert dict(mpl.rcParams) == before
+
+
+def test_mistakes_are_named(table: pd.DataFrame) -> None:
+    with pytest.raises(SpecError, match="no column data_size"):
+        plots.bands(table, x="data_size")
+    _, given = mpl.pyplot.subplots()
+    with pytest.raises(SpecError, match="2 panels and 1 Axes"):
+        plots.bands(table, x="model_size", by=["task"], axes=given)
+
+
+@pytest.mark.parametrize("width", [2.7, 10.7])  # 400 and 1600 pixels at 150 dots an inch
+def test_text_stays_inside_the_figure(table: pd.DataFrame, width: float) -> None:
+    axes = plots.bands(table, x="model_size", by=["task"], width=width, title="simulated")
+    figure = axes[0].figure
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    page = figure.bbox
+    for text in [*(axis.title for axis in axes), *(axis.xaxis.label for axis in axes), *figure.legends[0].get_texts()]:
+        box = text.get_window_extent(renderer)
+        assert page.x0 - 2 <= box.x0 and box.x1 <= page.x1 + 2, text.get_text()
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.6e10, "16B"), (7.5e5, "750K"), (1.4e12, "1.4T"), (64, "64"), (6e23, "6e+23"), (0.5, "0.5")])
+def test_magnitudes_read_as_people_write_them(value: float, text: str) -> None:
+    assert magnitude(value) == text

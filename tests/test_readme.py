@@ -1,0 +1,32 @@
+"""The README cannot drift: its example runs, its table is the registry."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import bayeslaw as bl
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_the_example_is_short_and_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len(code.splitlines()) <= 15
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    printed = capsys.readouterr().out
+    assert "upper_90" in printed and "passed  R-hat" in printed and "FAILED" not in printed
+    assert bl.load(tmp_path / "finetuning.nc").convergence.passed
+
+
+def test_the_table_of_laws_is_the_registry() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+?) \| (.+?) \|$", README, flags=re.MULTILINE)
+    assert rows == [(name, law.response.name, law.formula, law.source) for name, law in bl.laws().items()]
+
+
+def test_the_figure_is_there() -> None:
+    (path,) = re.findall(r"!\[.*?\]\((.*?)\)", README)
+    assert (Path(__file__).parents[1] / path).read_bytes()[:4] == b"\x89PNG"
