@@ -5,32 +5,64 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 
 import bayeslaw as bl
-from bayeslaw import defaults
+from bayeslaw import arguments, defaults
 from bayeslaw.errors import BayeslawError, BayeslawWarning, SpecError
+from bayeslaw.files import whole
 from bayeslaw.laws.base import Law
+from bayeslaw.tables import load_table
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help="Bayesian scaling laws: posterior bands for the runs that you have not paid for yet.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Bayesian scaling laws: posterior bands for the runs that you have not paid for yet.",
+)
 #: A pipe or a file has no width: wide enough that no table is folded.
-out, err = (Console(stderr=stderr, soft_wrap=True, width=None if stream.isatty() else 200) for stderr, stream in ((False, sys.stdout), (True, sys.stderr)))
+out, err = (
+    Console(stderr=stderr, soft_wrap=True, width=None if stream.isatty() else 200)
+    for stderr, stream in ((False, sys.stdout), (True, sys.stderr))
+)
+
+#: Exit code after Ctrl-C, as shells have it; Typer returns it too.
+STOPPED = 130
 
 RunsFile = Annotated[Path, typer.Argument(help="Table of runs: CSV, TSV or Parquet.", show_default=False)]
-LawName = Annotated[str, typer.Option("--law", "-l", help="Name of a law (see `bayeslaw laws`); options as name:option=value, e.g. finetuning_multiplicative:factor=pet_size.", show_default=False)]
-Columns = Annotated[list[str], typer.Option("--column", "-c", help='Which column is what: model_size="Model Size". Repeatable.', show_default=False)]
-Groups = Annotated[list[str], typer.Option("--group", "-g", help="A grouping column. Repeatable. Default: those known by name (task, method, model, ...).", show_default=False)]
+LawName = Annotated[
+    str,
+    typer.Option(
+        "--law",
+        "-l",
+        help="Name of a law (see `bayeslaw laws`); options as name:option=value, e.g. finetuning_multiplicative:factor=pet_size.",
+        show_default=False,
+    ),
+]
+Columns = Annotated[
+    list[str], typer.Option("--column", "-c", help='Which column is what: model_size="Model Size". Repeatable.', show_default=False)
+]
+Groups = Annotated[
+    list[str],
+    typer.Option(
+        "--group", "-g", help="A grouping column. Repeatable. Default: those known by name (task, method, model, ...).", show_default=False
+    ),
+]
 Where = Annotated[str | None, typer.Option(help='Keep rows for which this holds: "loss < 3.5".', show_default=False)]
 Melt = Annotated[str | None, typer.Option(help="For a wide table: the input whose values are the column headers.", show_default=False)]
-Scale = Annotated[list[str], typer.Option(help="Factor to the canonical unit: model_size=1e9 for billions. Repeatable.", show_default=False)]
+Scale = Annotated[
+    list[str], typer.Option(help="Factor to the canonical unit: model_size=1e9 for billions. Repeatable.", show_default=False)
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -40,20 +72,19 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     with warnings.catch_warnings():
         warnings.simplefilter("default", BayeslawWarning)
         warnings.showwarning = _show_warning
         try:
-            code = app(list(arguments), standalone_mode=False)
+            code = app(list(argv), standalone_mode=False)
         except BayeslawError as error:
             err.print("[bold red]Error:[/bold red]", end=" ")
             err.print(str(error), markup=False, highlight=False)
             return 2
         except (KeyboardInterrupt, typer.Abort):
-            err.print("Stopped. Nothing was written.")
-            return 130
+            code = STOPPED
         except typer.Exit as stop:
             return int(stop.exit_code)
         except Exception as error:
@@ -62,10 +93,14 @@ def run(arguments: Sequence[str]) -> int:
             err.print("[bold red]Error:[/bold red]", end=" ")
             err.print(error.format_message(), markup=False, highlight=False)
             return 2
+    if code == STOPPED:
+        err.print("Stopped. Nothing was written.")
     return int(code or 0)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None) -> None:
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None
+) -> None:
     if issubclass(category, BayeslawWarning):
         err.print("[yellow]Warning:[/yellow]", end=" ")
         err.print(str(message), markup=False, highlight=False)
@@ -82,7 +117,13 @@ def laws(name: Annotated[str | None, typer.Argument(help="One law, in full.", sh
         out.print_json(json.dumps([_law_json(law) for law in chosen]))
         return
     for law in chosen:
-        table = Table(title=f"[bold]{law.name}[/bold]   {law.response.name} = {law.formula}", title_justify="left", box=None, show_header=False, padding=(0, 2))
+        table = Table(
+            title=f"[bold]{law.name}[/bold]   {law.response.name} = {law.formula}",
+            title_justify="left",
+            box=None,
+            show_header=False,
+            padding=(0, 2),
+        )
         for column, spec in law.inputs.items():
             table.add_row("input", column, spec.unit, spec.meaning)
         for parameter, param in law.params.items():
@@ -100,7 +141,7 @@ def laws(name: Annotated[str | None, typer.Argument(help="One law, in full.", sh
 
 @app.command()
 def check(
-    runs: RunsFile, law: LawName, column: Columns = [], group: Groups = [], where: Where = None, melt: Melt = None, scale: Scale = []  # noqa: B006
+    runs: RunsFile, law: LawName, column: Columns = [], group: Groups = [], where: Where = None, melt: Melt = None, scale: Scale = []
 ) -> None:  # fmt: skip
     """Check a table of runs: its faults, or a summary. Nothing is compiled.
 
@@ -109,7 +150,7 @@ def check(
     from bayeslaw.identifiability import identifiability_warnings, sensitivity
     from bayeslaw.spec import resolve
 
-    table = _read(runs, law, column, group, where, melt, scale)
+    table = arguments.runs(runs, law, column, group, where, melt, scale)
     out.print(str(table), markup=False, highlight=False)
     spec = resolve(bl.ModelSpec(table.law), table)
     for name, formula in spec.effects.items():
@@ -124,13 +165,20 @@ def fit(
     runs: RunsFile,
     law: LawName,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the fit (NetCDF).", show_default=False)],
-    column: Columns = [],  # noqa: B006
-    group: Groups = [],  # noqa: B006
+    column: Columns = [],
+    group: Groups = [],
     where: Where = None,
     melt: Melt = None,
-    scale: Scale = [],  # noqa: B006
-    effect: Annotated[list[str], typer.Option("--effect", "-e", help='Formula of a parameter: alpha="1 + (1 | method)". Repeatable.', show_default=False)] = [],  # noqa: B006
-    prior: Annotated[list[str], typer.Option("--prior", help="Prior of a variable: alpha=LogNormal:median=0.3,sigma=0.1, or a number. Repeatable.", show_default=False)] = [],  # noqa: B006
+    scale: Scale = [],
+    effect: Annotated[
+        list[str], typer.Option("--effect", "-e", help='Formula of a parameter: alpha="1 + (1 | method)". Repeatable.', show_default=False)
+    ] = [],
+    prior: Annotated[
+        list[str],
+        typer.Option(
+            "--prior", help="Prior of a variable: alpha=LogNormal:median=0.3,sigma=0.1, or a number. Repeatable.", show_default=False
+        ),
+    ] = [],
     noise: Annotated[str, typer.Option(help="student_t or normal.")] = "student_t",
     draws: Annotated[int, typer.Option(help="Draws a chain.")] = defaults.DRAWS,
     tune: Annotated[int, typer.Option(help="Tuning steps a chain.")] = defaults.TUNE,
@@ -144,9 +192,12 @@ def fit(
     Example: `bayeslaw fit runs.csv --law chinchilla --column model_size=params -o chinchilla.nc --seed 1`
     """
     _parent_exists(output)
-    table = _read(runs, law, column, group, where, melt, scale)
+    table = arguments.runs(runs, law, column, group, where, melt, scale)
     spec = bl.ModelSpec(
-        table.law, effects=_pairs(effect, "--effect"), noise=noise, priors={name: _prior(text) for name, text in _pairs(prior, "--prior").items()}  # type: ignore[arg-type]
+        table.law,
+        effects=arguments.pairs(effect, "--effect"),
+        noise=noise,  # type: ignore[arg-type]
+        priors={name: arguments.prior(text) for name, text in arguments.pairs(prior, "--prior").items()},
     )
     with _working("Compiling and sampling", quiet):
         fitted = bl.fit(spec, table, draws=draws, tune=tune, chains=chains, random_seed=seed, sampler=sampler, progressbar=not quiet)  # type: ignore[arg-type]
@@ -161,10 +212,13 @@ def fit(
 @app.command()
 def predict(
     fitted: Annotated[Path, typer.Argument(metavar="FIT", help="A saved fit.", show_default=False)],
-    at: Annotated[list[str], typer.Option("--at", help="Where: model_size=70e9; several values with commas are multiplied out. Repeatable.", show_default=False)] = [],  # noqa: B006
+    at: Annotated[
+        list[str],
+        typer.Option("--at", help="Where: model_size=70e9; several values with commas are multiplied out. Repeatable.", show_default=False),
+    ] = [],
     points: Annotated[Path | None, typer.Option(help="Table of points, instead of --at.", show_default=False)] = None,
     kind: Annotated[str, typer.Option(help="run (what a new run would log) or mean (the law's curve).")] = "run",
-    prob: Annotated[list[float], typer.Option(help="Probability of a band. Repeatable.")] = list(defaults.PROBS),  # noqa: B006
+    prob: Annotated[list[float], typer.Option(help="Probability of a band. Repeatable.")] = list(defaults.PROBS),
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to write the bands (CSV).", show_default=False)] = None,
     plot: Annotated[Path | None, typer.Option(help="Where to draw the bands (PNG, SVG, PDF).", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="Default: the fit's.", show_default=False)] = None,
@@ -180,7 +234,7 @@ def predict(
     fit_ = bl.load(fitted)
     if (points is None) == (not at):
         raise SpecError("Say where to predict: either --at model_size=70e9 for each input, or --points FILE.")
-    where = _points(at) if points is None else _points_file(points)
+    where = arguments.points(at) if points is None else load_table(points)[0]
     bands = fit_.bands(where, kind, prob, random_seed=seed)  # type: ignore[arg-type]
     if output is not None:
         _write_csv(bands, output)
@@ -230,56 +284,11 @@ def demo(
         _print_table(cells[["task", "method", "finetuning_data", "median", "lower_50", "upper_50", "lower_90", "upper_90", "loss"]])
     for line in verdict(outcome.bands):
         out.print(f"- {line}", highlight=False)
-    out.print(f"Picture {picture}, table {output / 'bands_16b.csv'}, fit {output / 'fit.nc'}. All of it rests on simulated runs.", highlight=False)
+    out.print(
+        f"Picture {picture}, table {output / 'bands_16b.csv'}, fit {output / 'fit.nc'}. All of it rests on simulated runs.", highlight=False
+    )
     if not outcome.fit.convergence.passed:
         raise typer.Exit(1)
-
-
-def _read(path: Path, law: str, column: list[str], group: list[str], where: str | None, melt: str | None, scale: list[str]) -> bl.Runs:
-    name, _, options = law.partition(":")
-    found = bl.law(name, **_pairs([part for part in options.split(",") if part], "--law"))
-    factors = {key: _number(text, f"--scale {key}") for key, text in _pairs(scale, "--scale").items()}
-    return bl.read_runs(path, found, columns=_pairs(column, "--column"), groups=group or None, where=where, melt_into=melt, scale=factors)
-
-
-def _pairs(items: Sequence[str], option: str) -> dict[str, str]:
-    pairs = {}
-    for item in items:
-        name, equals, value = item.partition("=")
-        if not (equals and name and value):
-            raise SpecError(f"{option} {item!r}: write name=value.")
-        pairs[name.strip()] = value.strip()
-    return pairs
-
-
-def _number(text: str, what: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise SpecError(f"{what}={text!r}: {text!r} is not a number.") from None
-
-
-def _prior(text: str) -> Any:
-    distribution, _, rest = text.partition(":")
-    if not rest:
-        return _number(text, "--prior")
-    return bl.Prior(distribution, **{name: _number(value, f"--prior {name}") for name, value in _pairs(rest.split(","), "--prior").items()})
-
-
-def _points(at: Sequence[str]) -> dict[str, list[Any]]:
-    def parse(value: str) -> Any:
-        try:
-            return float(value)
-        except ValueError:
-            return value
-
-    return {name: [parse(value.strip()) for value in values.split(",")] for name, values in _pairs(at, "--at").items()}
-
-
-def _points_file(path: Path) -> pd.DataFrame:
-    from bayeslaw.tables import load_table
-
-    return load_table(path)[0]
 
 
 def _parent_exists(path: Path) -> None:
@@ -298,19 +307,12 @@ def _working(text: str, quiet: bool) -> Iterator[None]:
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with whole(path) as part:
         table.to_csv(part, index=False)
-        part.replace(path)
-    except OSError as error:
-        raise SpecError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
-def _save_figure(draw: Any, path: Path) -> None:
-    """Draw and write a figure, whole or not at all, without a display."""
+def _save_figure(draw: Callable[[ModuleType], np.ndarray], path: Path) -> None:
+    """Write the figure that ``draw`` makes with `bayeslaw.plots`, without a display."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -318,22 +320,18 @@ def _save_figure(draw: Any, path: Path) -> None:
 
     from bayeslaw import plots
 
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    figure = draw(plots)[0].figure
     try:
-        figure = draw(plots)[0].figure
-        figure.savefig(part, dpi=180)
-        plt.close(figure)
-        part.replace(path)
+        with whole(path) as part:
+            figure.savefig(part, dpi=180)
     except ValueError as error:  # matplotlib names the endings that it can write
         raise SpecError(f"{path} cannot be drawn: {error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        plt.close(figure)
 
 
 def _plot(fit_: bl.Fit, bands: pd.DataFrame, path: Path, kind: str, prob: Sequence[float], seed: int | None) -> None:
     """Bands along the first input, from the runs to the farthest point asked for, at the points' other inputs and groups."""
-    import numpy as np
-
     law = fit_.spec.law
     x = next(iter(law.inputs))
     others = bands[[c for c in bands.columns if c != x and (c in law.inputs or c in fit_.runs.table.columns)]].drop_duplicates()
@@ -383,9 +381,9 @@ def _law_json(law: Law) -> dict[str, Any]:
         "formula": law.formula,
         "response": {"name": law.response.name, "unit": law.response.unit},
         "inputs": {name: {"unit": spec.unit, "meaning": spec.meaning} for name, spec in law.inputs.items()},
-        "parameters": {name: {"symbol": param.symbol, "meaning": param.meaning, "prior": param.prior.to_json()} for name, param in law.params.items()},
+        "parameters": {
+            name: {"symbol": param.symbol, "meaning": param.meaning, "prior": param.prior.to_json()} for name, param in law.params.items()
+        },
         "quantities": dict(law.quantities),
         "source": law.source,
     }
-
-

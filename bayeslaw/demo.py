@@ -69,7 +69,7 @@ def verdict(bands: pd.DataFrame, prob: float = 0.9) -> list[str]:
         off = float(np.exp(np.log(part["loss"] / part["median"]).mean()) - 1)
         text = f"{VARIANTS[str(variant)]}, base model {llm}: {inside} of {len(part)} simulated 16B runs inside their {100 * prob:g} % band"
         if above > len(part) / 2:
-            excess = float(np.exp(np.log(part["loss"] / part[upper]).clip(lower=0).mean()) - 1)
+            excess = float(np.exp(np.log(part["loss"] / part[upper]).clip(0).mean()) - 1)
             text += f". 16B fell short: its losses lie {off:+.1%} from the forecast median, and on average {excess:.1%} above the band's upper end"
         else:
             text += f"; losses {off:+.1%} from the forecast median on average"

@@ -41,9 +41,10 @@ class Covariate:
     transforms: tuple[str, ...] = ()  # outermost first
 
     def values(self, table: pd.DataFrame) -> np.ndarray:
-        x = pd.to_numeric(table[self.column], errors="raise").to_numpy(float)
-        for name in reversed(self.transforms):
-            x = TRANSFORMS[name](x)
+        x = pd.to_numeric(table[self.column], errors="coerce").to_numpy(float)
+        with np.errstate(all="ignore"):  # the logarithm of zero is not finite, and is reported as such (bayeslaw.spec)
+            for name in reversed(self.transforms):
+                x = TRANSFORMS[name](x)
         return x
 
     def __str__(self) -> str:
@@ -59,7 +60,9 @@ class GroupTerm:
 
     def labels(self, table: pd.DataFrame) -> np.ndarray:
         """The group of each row, ``"mlsum:lora"``; "" where a part of it is missing."""
-        parts = [table[column].map(label) for column in self.factor]
+        parts = [table[column].astype(object).map(label) for column in self.factor]
+        if len(parts) > 1:  # a colon in a label must not make two groups one
+            parts = [part.str.replace(":", "\\:") for part in parts]
         joined = parts[0].str.cat(parts[1:], sep=":") if len(parts) > 1 else parts[0]
         missing = np.logical_or.reduce([(part == "").to_numpy() for part in parts])
         return np.where(missing, "", joined.to_numpy(object))
@@ -88,10 +91,16 @@ class Formula:
         from formulae import model_description
         from formulae.terms import GroupSpecificTerm, Intercept, Term
 
+        if "**" in text or "^" in text or "`" in text:
+            raise FormulaError(
+                f"The formula {text!r} has powers or backticks, which are not offered. Use columns and {', '.join(TRANSFORMS)}."
+            )
         try:
             description = model_description(text)
         except Exception as error:  # formulae raises its own, undocumented, kinds for a text that it cannot parse
-            raise FormulaError(f"The formula {text!r} cannot be read: {error}. Write terms such as 1 + (1 | method).") from error
+            raise FormulaError(
+                f"The formula {text!r} cannot be read: {str(error).rstrip('.')}. Write terms such as 1 + (1 | method)."
+            ) from error
         if description.response is not None:
             raise FormulaError(f"The formula {text!r} has a left side. Give only the right one: the parameter is named by its key.")
         intercept = False
@@ -112,7 +121,9 @@ class Formula:
         if intercept:
             return cls(tuple(covariates), tuple(groups))
         if len(plain) != 1 or covariates:
-            raise FormulaError(f"The formula {text!r} has no intercept. Start with 1, or write 0 + column for a value of its own in each group.")
+            raise FormulaError(
+                f"The formula {text!r} has no intercept. Start with 1, or write 0 + column for a value of its own in each group."
+            )
         return cls((), tuple(groups), by=plain[0])
 
     @property
@@ -135,7 +146,8 @@ class Formula:
 
     def __str__(self) -> str:
         head = f"0 + {self.by}" if self.by else "1"
-        terms = [f"({str(term).replace('|', ' | ')})" for term in self.groups]
+        # "(x | g)" would read back with an intercept of its own.
+        terms = [f"({'0 + ' * (term.covariate is not None)}{term.covariate or 1} | {':'.join(term.factor)})" for term in self.groups]
         return " + ".join([head, *map(str, self.covariates), *terms])
 
 
@@ -147,15 +159,19 @@ def _column(component: Any, text: str) -> str:
 
 def _covariate(term: Any, text: str) -> Covariate:
     if len(term.components) != 1:
-        raise FormulaError(f"The formula {text!r}: {term.name} is an interaction of covariates, which is not offered. Use a group term such as (log10(x) | group).")
+        raise FormulaError(
+            f"The formula {text!r}: {term.name} is an interaction of covariates, which is not offered. Use a group term such as (log10(x) | group)."
+        )
     component = term.components[0]
     if not hasattr(component, "call"):
         return Covariate(str(component.name))
-    transforms = []
+    transforms: list[str] = []
     node = component.call
     while hasattr(node, "callee"):
         if node.callee not in TRANSFORMS:
-            raise FormulaError(f"The formula {text!r}: {node.callee} is not a transform that is offered.{suggest(node.callee, TRANSFORMS)} Use {', '.join(TRANSFORMS)}.")
+            raise FormulaError(
+                f"The formula {text!r}: {node.callee} is not a transform that is offered.{suggest(node.callee, TRANSFORMS)} Use {', '.join(TRANSFORMS)}."
+            )
         if len(node.args) != 1 or node.kwargs:
             raise FormulaError(f"The formula {text!r}: {node.callee} takes one column.")
         if node.callee == "center" and transforms:

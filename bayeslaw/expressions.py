@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -72,26 +73,34 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
                 return np.logical_not(holds(operand))
             case ast.Compare(left=left, ops=ops, comparators=rights):
                 values = [value(left), *map(value, rights)]
-                return np.logical_and.reduce([compare(op, *pair) for op, pair in zip(ops, zip(values, values[1:], strict=False), strict=True)])
-        raise ExpressionError(f"{expression!r}: {ast.unparse(node)!r} is not a comparison such as \"model_size >= 8e9\".")
+                return np.logical_and.reduce([compare(op, *pair) for op, pair in zip(ops, pairwise(values), strict=True)])
+        raise ExpressionError(f'{expression!r}: {ast.unparse(node)!r} is not a comparison such as "model_size >= 8e9".')
 
     def compare(op: ast.cmpop, left: Any, right: Any) -> np.ndarray:
         if type(op) not in COMPARISONS:
             raise ExpressionError(f"{expression!r}: use <, <=, >, >=, ==, !=, in, not in.")
-        try:
-            outcome = COMPARISONS[type(op)](left, right)
-        except TypeError as error:
-            raise ExpressionError(f"{expression!r}: it compares text with a number. Text needs quotes, numbers must not have them.") from error
-        return np.asarray(outcome, dtype=bool)
+        if isinstance(op, ast.In | ast.NotIn) != isinstance(right, list) or isinstance(left, list):
+            raise ExpressionError(f"{expression!r}: a list stands to the right of in, and nowhere else: method in ['lora', 'fmt'].")
+        if isinstance(right, list) and not isinstance(left, pd.Series):
+            raise ExpressionError(f"{expression!r}: to the left of in stands a column.")
+        there = np.logical_and.reduce(
+            [np.asarray(pd.notna(side)) for side in (left, right) if isinstance(side, pd.Series)] or [np.array(True)]
+        )
+        return np.asarray(COMPARISONS[type(op)](left, right), dtype=bool) & there
 
-    mask = np.broadcast_to(np.asarray(holds(_parse(expression)), dtype=bool), len(table))
+    try:
+        mask = np.broadcast_to(np.asarray(holds(_parse(expression)), dtype=bool), len(table))
+    except TypeError as error:
+        raise ExpressionError(f"{expression!r}: it compares text with a number. Text needs quotes, numbers must not have them.") from error
+    except RecursionError as error:
+        raise ExpressionError("The expression is nested too deeply.") from error
     return pd.Series(mask, index=table.index)
 
 
 def _parse(expression: str) -> ast.expr:
     try:
         return ast.parse(expression.strip(), mode="eval").body
-    except SyntaxError as error:
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ExpressionError(
-            f"{expression!r} cannot be read: {error.msg}. Write comparisons such as \"model_size >= 8e9 and method == 'lora'\"."
+            f"{expression[:80]!r} cannot be read: {str(getattr(error, 'msg', error)).rstrip('.')}. Write comparisons such as \"model_size >= 8e9 and method == 'lora'\"."
         ) from error

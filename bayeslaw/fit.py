@@ -60,7 +60,9 @@ class Fit:
 
         return predict(self, points, kind, random_seed=random_seed)
 
-    def bands(self, points: Points, kind: Kind = "run", probs: Sequence[float] = defaults.PROBS, *, random_seed: int | None = None) -> pd.DataFrame:
+    def bands(
+        self, points: Points, kind: Kind = "run", probs: Sequence[float] = defaults.PROBS, *, random_seed: int | None = None
+    ) -> pd.DataFrame:
         """Mean, median and equal-tailed bands at new points, a row a point: see `bayeslaw.predict.bands`."""
         from bayeslaw.predict import bands
 
@@ -169,4 +171,3 @@ def fit(
 def _versions(sampler: str) -> dict[str, str]:
     names = ["bayeslaw", "pymc", "arviz-stats", "numpy", *([sampler] if sampler != "pymc" else [])]
     return {"python": platform.python_version(), "sampler": sampler, **{name: version(name) for name in names}}
-

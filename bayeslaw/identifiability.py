@@ -65,7 +65,9 @@ def sensitivity(resolved: ModelSpec, runs: Runs) -> Sensitivity:
             return np.broadcast_to(link.forward(law.at_sampled(runs.inputs, at_centre, runs.centre)), y.shape)
 
     def residuals(theta: np.ndarray) -> np.ndarray:
-        return np.nan_to_num(np.concatenate([(expected(theta) - y) / prior_noise, (theta - location) / sd]), nan=1e6, posinf=1e6, neginf=-1e6)
+        return np.nan_to_num(
+            np.concatenate([(expected(theta) - y) / prior_noise, (theta - location) / sd]), nan=1e6, posinf=1e6, neginf=-1e6
+        )
 
     theta = least_squares(residuals, location, loss="soft_l1", max_nfev=200).x
     steps = np.eye(len(names)) * STEP
@@ -80,7 +82,10 @@ def identifiability_warnings(resolved: ModelSpec, runs: Runs, found: Sensitivity
     """What the table cannot identify, in words with the numbers."""
     law, messages = resolved.law, []
     constant = [name for name, x in runs.inputs.items() if np.ptp(x) == 0]
-    messages += [f"{name} has one value, {runs.inputs[name][0]:g}, in all {len(runs)} runs: its exponent is its prior. Add runs at other values, or pin the exponent." for name in constant]
+    messages += [
+        f"{name} has one value, {runs.inputs[name][0]:g}, in all {len(runs)} runs: its exponent is its prior. Add runs at other values, or pin the exponent."
+        for name in constant
+    ]
     varying = [name for name in runs.inputs if name not in constant]
     for i, a in enumerate(varying):
         for b in varying[:i]:
@@ -94,7 +99,9 @@ def identifiability_warnings(resolved: ModelSpec, runs: Runs, found: Sensitivity
     unknown = {name: value for name, value in share.items() if value > PRIOR_SHARE_MAX}
     if unknown:
         parts = ", ".join(f"{name} ({value:.0%})" for name, value in unknown.items())
-        messages.append(f"{law.name}: the {len(runs)} runs leave the prior of {parts} nearly as wide as it was (posterior over prior standard deviation): the answers that rest on it are the prior's.")
+        messages.append(
+            f"{law.name}: the {len(runs)} runs leave the prior of {parts} nearly as wide as it was (posterior over prior standard deviation): the answers that rest on it are the prior's."
+        )
     if len(runs) < len(found.names):
         messages.append(f"{law.name} has {len(found.names)} parameters and the table {len(runs)} runs.")
     return messages

@@ -39,8 +39,8 @@ def build(spec: ModelSpec, runs: Runs) -> pm.Model:
     Parameters
     ----------
     spec : what to fit; defaults are filled in by `resolve`.
-    runs : the table. Response, inputs and the centring of each group's deviation are ``pm.Data``, so that a compiled model
-        can be given other values.
+    runs : the table. The response ``y``, the inputs ``x_<input>``, their ``centre_<input>``, ``typical_response`` and ``centring`` are
+        ``pm.Data``, so that a compiled model can be given other values.
 
     Returns
     -------
@@ -63,8 +63,8 @@ def build(spec: ModelSpec, runs: Runs) -> pm.Model:
 
     with pm.Model(coords=coords) as model:
         unit = pm.Data("typical_response", runs.typical_response)
-        centre = {name: pm.Data(f"{name}_centre", value) for name, value in runs.centre.items()}
-        inputs = {name: pm.Data(name, x, dims="run") for name, x in runs.inputs.items()}
+        centre = {name: pm.Data(f"centre_{name}", value) for name, value in runs.centre.items()}
+        inputs = {name: pm.Data(f"x_{name}", x, dims="run") for name, x in runs.inputs.items()}
         y = pm.Data("y", law.response.link.forward(runs.y), dims="run")
 
         centring = {}

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
-from os import process_cpu_count
+from os import cpu_count
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from zlib import crc32
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bayeslaw.fit import Fit
 
 Kind = Literal["mean", "run"]
-Points = pd.DataFrame | Mapping[str, Any]
+type Points = pd.DataFrame | Mapping[str, Any]
 
 DIMS = ("chain", "draw")
 
@@ -94,7 +94,9 @@ def predict(fit: Fit, points: Points, kind: Kind = "run", *, random_seed: int | 
     )  # fmt: skip
 
 
-def bands(fit: Fit, points: Points, kind: Kind = "run", probs: Sequence[float] = defaults.PROBS, *, random_seed: int | None = None) -> pd.DataFrame:
+def bands(
+    fit: Fit, points: Points, kind: Kind = "run", probs: Sequence[float] = defaults.PROBS, *, random_seed: int | None = None
+) -> pd.DataFrame:
     """Equal-tailed bands at new points: the columns of ``points``, then mean, median, ``lower_50``, ``upper_50``, ...
 
     Parameters
@@ -114,7 +116,9 @@ def bands(fit: Fit, points: Points, kind: Kind = "run", probs: Sequence[float] =
     if bad := [p for p in probs if not 0 < p < 1]:
         raise SpecError(f"probs has {bad[0]}, and a band's probability must be between 0 and 1.")
     table, names = _table(fit, points, kind)
-    levels = {"median": 0.5} | {f"{side}_{100 * p:g}": (1 - p) / 2 if side == "lower" else (1 + p) / 2 for p in probs for side in ("lower", "upper")}
+    levels = {"median": 0.5} | {
+        f"{side}_{100 * p:g}": (1 - p) / 2 if side == "lower" else (1 + p) / 2 for p in probs for side in ("lower", "upper")
+    }
     summaries = np.empty((1 + len(levels), len(table)))
 
     def summarise(block: slice, drawn: np.ndarray) -> None:
@@ -176,7 +180,9 @@ class Posterior:
         for name, design in designs(fit.spec, fit.runs.table).items():
             levels = dict(design.levels)
             if design.formula.by and (strangers := _strangers(design, design.formula.by_term, table)):
-                raise SpecError(f"{name} has the formula {design.formula}: its groups are not pooled, so {', '.join(strangers)} cannot be predicted. Use 1 + (1 | {design.formula.by}).")
+                raise SpecError(
+                    f"{name} has the formula {design.formula}: its groups are not pooled, so {', '.join(strangers)} cannot be predicted. Use 1 + (1 | {design.formula.by})."
+                )
             for term in design.formula.groups:
                 variable = f"{name}_{term}"
                 strangers = _strangers(design, term, table)
@@ -220,7 +226,7 @@ def reach(fit: Fit, table: pd.DataFrame) -> pd.DataFrame:
         high = here.map(ranges["max"]).fillna(runs[name].max()).to_numpy(float)
         x = table[name].to_numpy(float)
         found[f"distance_{name}"] = np.log10(x / np.clip(x, low, high))
-    unseen = [[] for _ in range(len(table))]
+    unseen: list[list[str]] = [[] for _ in range(len(table))]
     terms = {":".join(term.factor): (design, term) for design in designs(fit.spec, runs).values() for term in design.formula.groups}
     for factor, (design, term) in terms.items():
         for row in np.flatnonzero(design.index(term, table) < 0):
@@ -237,7 +243,9 @@ def _table(fit: Fit, points: Points, kind: Kind) -> tuple[pd.DataFrame, list[str
     faults = []
     for name in covariate_columns(fit.spec):
         numbers = pd.to_numeric(table[name], errors="coerce")
-        faults += [Fault("a covariate of the model must be a number", "Give its value.", name, str(row)) for row in table.index[numbers.isna()]]
+        faults += [
+            Fault("a covariate of the model must be a number", "Give its value.", name, str(row)) for row in table.index[numbers.isna()]
+        ]
     if faults:
         raise RunsError("The points to predict", faults)
     return table.reset_index(drop=True), [str(c) for c in given.columns]
@@ -264,7 +272,7 @@ def _each_block(fit: Fit, table: pd.DataFrame, kind: Kind, random_seed: int | No
             drawn = link.inverse(link.forward(drawn) + noise.draw(fit.spec.noise, posterior.noise_parameters(rows), drawn.shape, rng))
         use(block, drawn)
 
-    with ThreadPoolExecutor(process_cpu_count()) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         for _ in pool.map(one, range(0, len(table), size)):
             pass
 

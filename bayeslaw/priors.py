@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,9 @@ class Prior:
     def __init__(self, distribution: str, *, relative: bool = False, **parameters: float):
         if distribution == "LogNormal" and "median" in parameters:
             median = parameters.pop("median")
-            if not median > 0:
+            if "mu" in parameters:
+                raise SpecError("Prior LogNormal takes mu or median, not both.")
+            if not (isinstance(median, Real) and median > 0):
                 raise SpecError(f"Prior LogNormal: the median is {median}, and it must be positive.")
             parameters["mu"] = math.log(median)
         known = {**{name: names for name, (names, _) in DISTRIBUTIONS.items()}, "Constant": ("value",)}
@@ -64,9 +67,10 @@ class Prior:
                 f"Prior {distribution} takes {', '.join(known[distribution])}; it was given {', '.join(parameters) or 'nothing'}."
             )
         for name, value in parameters.items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
                 raise SpecError(f"Prior {distribution}: {name} is {value!r}, and it must be a finite number.")
-            if (name in ("sigma", "nu") or distribution == "Beta") and not value > 0:
+            positive = name in ("sigma", "nu") or distribution == "Beta" or (distribution == "Gamma" and name == "mu")
+            if positive and not value > 0:
                 raise SpecError(f"Prior {distribution}: {name} is {value!r}, and it must be positive.")
         if distribution == "Uniform" and not parameters["lower"] < parameters["upper"]:
             raise SpecError("Prior Uniform: lower must be below upper.")
@@ -100,7 +104,7 @@ class Prior:
             if "distribution" not in value:
                 raise SpecError(f"A prior needs a 'distribution'; it was given {dict(value)!r}.")
             return cls(**value)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, Real) and not isinstance(value, bool):
             return cls("Constant", value=float(value))
         raise SpecError(f"A prior is a Prior, a table with 'distribution', or a number; it was given {value!r}.")
 

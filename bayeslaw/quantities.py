@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ def quantity(fit: Fit, name: str) -> xr.DataArray:
     sizes = fit.idata["posterior"].sizes
     values = np.broadcast_to(values, (sizes["chain"] * sizes["draw"], len(groups)))
     columns = [column for column in group_columns(fit.spec) if column not in law.inputs]
-    coords = {dim: fit.idata["posterior"][dim].values for dim in DIMS}
+    coords: dict[str, Any] = {dim: fit.idata["posterior"][dim].values for dim in DIMS}
     attrs = {"meaning": known[name], "converged": int(fit.convergence.passed)}
     if not columns:
         return xr.DataArray(values[:, 0].reshape(sizes["chain"], sizes["draw"]), dims=DIMS, coords=coords, name=name, attrs=attrs)
@@ -56,10 +56,14 @@ def _groups(fit: Fit) -> pd.DataFrame:
     """A row for each group of the runs, with inputs that make groups set to none of their values."""
     table = fit.runs.table
     columns = [c for c in group_columns(fit.spec) if c not in fit.spec.law.inputs]
-    covariates = [c for c in covariate_columns(fit.spec)]
+    covariates = list(covariate_columns(fit.spec))
     labelled = table.assign(**{c: table[c].map(label) for c in columns})
     if columns:
-        groups = labelled.groupby(columns, sort=True)[covariates].mean().reset_index() if covariates else labelled[columns].drop_duplicates().sort_values(columns)
+        groups = (
+            labelled.groupby(columns, sort=True)[covariates].mean().reset_index()
+            if covariates
+            else labelled[columns].drop_duplicates().sort_values(columns)
+        )
     else:
         groups = pd.DataFrame({c: [table[c].mean()] for c in covariates}, index=[0])
     return groups.reset_index(drop=True).assign(**{c: None for c in group_columns(fit.spec) if c in fit.spec.law.inputs})

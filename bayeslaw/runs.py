@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings as warnings_module
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,21 @@ if TYPE_CHECKING:
     import pandera.pandas as pa
 
 #: Columns that are grouping columns when a table has them, in the order in which default effects name them.
-GROUP_COLUMNS = ("task", "method", "dataset", "family", "model", "checkpoint", "policy_size", "reward_model_size", "reward_model_data", "run", "seed")
+GROUP_COLUMNS = (
+    "task",
+    "method",
+    "dataset",
+    "family",
+    "model",
+    "checkpoint",
+    "policy_size",
+    "reward_model_size",
+    "reward_model_data",
+    "run",
+    "seed",
+)
 #: Grouping columns that tell repeats apart: they make no effects by default.
 REPEAT_COLUMNS = ("run", "seed")
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +97,9 @@ class Runs:
             lines.append(f"  {name:<18} {x.min():.4g} to {x.max():.4g} {unit}, {x.nunique()} values")
         for group in self.groups:
             counts = self.table[group].value_counts()
-            lines.append(f"  {group:<18} {len(counts)} groups of {counts.min()}-{counts.max()} runs: {', '.join(counts.sort_index().index[:6])}{', ...' * (len(counts) > 6)}")
+            lines.append(
+                f"  {group:<18} {len(counts)} groups of {counts.min()}-{counts.max()} runs: {', '.join(counts.sort_index().index[:6])}{', ...' * (len(counts) > 6)}"
+            )
         lines += [f"  note: {note}" for note in self.notes] + [f"  warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
@@ -129,6 +143,9 @@ def read_runs(
     """
     law = find_law(law)
     frame, source = load_table(table)
+    if isinstance(groups, str):
+        raise SpecError(f"groups is {groups!r}, and it must be a list of columns: [{groups!r}].")
+    _check_names(columns or {}, law, groups or ())
     frame = rename(frame, columns or {}, source)
     if melt_into is not None:
         if melt_into not in law.inputs:
@@ -136,9 +153,13 @@ def read_runs(
         frame = melt(frame, melt_into, law.response.name, source)
     notes: list[str] = []
     for name, factor in (scale or {}).items():
-        if name not in frame.columns or not (np.isfinite(factor) and factor > 0):
-            raise SpecError(f"scale has {name} = {factor}: it must name a column and be a positive number.{suggest(name, frame.columns)}")
-        frame[name] = frame[name].where(pd.to_numeric(frame[name], errors="coerce").isna(), pd.to_numeric(frame[name], errors="coerce") * factor)
+        if name not in frame.columns:
+            raise SpecError(f"scale names {name}, which the table does not have.{suggest(name, frame.columns)}")
+        if not (np.isfinite(factor) and factor > 0):
+            raise SpecError(f"scale has {name} = {factor}: it must be a positive number.")
+        frame[name] = frame[name].where(
+            pd.to_numeric(frame[name], errors="coerce").isna(), pd.to_numeric(frame[name], errors="coerce") * factor
+        )
         notes.append(f"{name} was multiplied by {factor:g}")
     frame = _derive(frame, law, notes)
     names = _group_names(frame, law, groups)
@@ -154,6 +175,14 @@ def read_runs(
     for text in found:
         warnings_module.warn(text, RunsWarning, stacklevel=2)
     return Runs(law, checked, names, source, tuple(notes), tuple(found))
+
+
+def _check_names(columns: Mapping[str, str], law: Law, groups: Sequence[str]) -> None:
+    """A misspelt canonical name would otherwise make a column that nothing reads."""
+    known = [*law.inputs, law.response.name, "compute"]
+    for name in columns:
+        if name not in (*known, *GROUP_COLUMNS, *groups) and (near := suggest(name, known)):
+            raise SpecError(f"columns maps {name}, which is no name of {law.name} ({', '.join(known)}) nor a known grouping column.{near}")
 
 
 def check_points(points: pd.DataFrame, law: Law, required: Sequence[str], source: str = "The points to predict") -> pd.DataFrame:
@@ -175,7 +204,10 @@ def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa
             pa.Check(lambda s: ~_is_text(s), name="it is not a number|Write a plain number, such as 7e9."),
             pa.Check(lambda s: s.notna(), ignore_na=False, name="the value is missing|Fill it in, or leave the row out (where)."),
             pa.Check(lambda s: ~np.isinf(_number(s)), name="it is not finite|Leave the row out: a diverged run does not follow the law."),
-            pa.Check(lambda s: ~(np.isfinite(_number(s)) & (_number(s) <= low)), name=f"it must be above {low:g}|Correct it, or leave the row out (where)."),
+            pa.Check(
+                lambda s: ~(np.isfinite(_number(s)) & (_number(s) <= low)),
+                name=f"it must be above {low:g}|Correct it, or leave the row out (where).",
+            ),
         ]
         return pa.Column(None, checks=checks, nullable=True)
 
@@ -184,9 +216,15 @@ def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa
         # A loss of zero has no logarithm, a rate of one no logit: the domain follows from the response's scale.
         columns[law.response.name] = numeric(Input("", "", (0, 0), low=-np.inf if law.response.scale == "linear" else 0.0))
         if law.response.scale == "logit":
-            columns[law.response.name].checks.append(pa.Check(lambda s: ~(_number(s) >= 1), name="it must be below 1|Write a rate as a fraction."))
+            columns[law.response.name].checks.append(
+                pa.Check(lambda s: ~(_number(s) >= 1), name="it must be below 1|Write a rate as a fraction.")
+            )
         columns |= {
-            name: pa.Column(None, nullable=True, checks=pa.Check(lambda s: s.notna(), ignore_na=False, name="the group is missing|Name the group, or leave the row out."))
+            name: pa.Column(
+                None,
+                nullable=True,
+                checks=pa.Check(lambda s: s.notna(), ignore_na=False, name="the group is missing|Name the group, or leave the row out."),
+            )
             for name in groups
             if name not in law.inputs
         }
@@ -194,7 +232,13 @@ def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa
 
 
 def _number(column: pd.Series) -> pd.Series:
-    """The column's numbers; NaN where there is none."""
+    """The column's numbers; NaN where there is none. Dates, booleans and complex numbers are none."""
+    if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
+        return pd.Series(np.nan, index=column.index)
+    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_complex_dtype(column):
+        return pd.Series(np.nan, index=column.index)
+    if pd.api.types.is_object_dtype(column):
+        column = column.where(column.map(lambda value: isinstance(value, str | Real) and not isinstance(value, bool)))
     return pd.to_numeric(column, errors="coerce").astype(float)
 
 
@@ -252,12 +296,13 @@ def _validate(frame: pd.DataFrame, law: Law, groups: Sequence[str], source: str,
         for case in error.failure_cases.itertuples():
             problem, _, remedy = str(case.check).partition("|")
             value = case.failure_case
-            shown = "" if pd.isna(value) else f"{value!r}: " if isinstance(value, str) else f"{value:g}: "
-            unit = f" In {units[case.column]}." if case.column in units else ""
-            faults.append(Fault(shown + problem, remedy + unit, str(case.column), str(case.index), value))
+            plain = isinstance(value, Real) and not isinstance(value, bool)
+            shown = "" if np.ndim(value) == 0 and pd.isna(value) else f"{value:g}: " if plain else f"{value!r}: "
+            unit = f" (Unit: {units[case.column]}.)" if case.column in units else ""
+            faults.append(Fault(shown + problem.rstrip("."), remedy + unit, str(case.column), str(case.index), value))
     if faults:
         raise RunsError(source, faults)
-    text = {name: frame[name].map(label) for name in groups if name not in units}
+    text = {name: frame[name].astype(object).map(label) for name in groups if name not in units}
     ordered = [*needed, *(c for c in frame.columns if c not in needed)]
     return frame[ordered].assign(**{name: _number(frame[name]) for name in units}, **text)
 
@@ -278,11 +323,15 @@ def _warnings(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]
     found = []
     if (duplicates := table.duplicated(subset=[*law.inputs, law.response.name, *groups], keep=False)).any():
         rows = ", ".join(table.index[duplicates][:6]) + ", ..." * (int(duplicates.sum()) > 6)
-        found.append(f"{int(duplicates.sum())} rows are duplicates of each other ({rows}); each counts as evidence. Drop copies; tell repeats apart by a column 'seed'.")
+        found.append(
+            f"{int(duplicates.sum())} rows are duplicates of each other ({rows}); each counts as evidence. Drop copies; tell repeats apart by a column 'seed'."
+        )
     for name in groups:
         counts = table[name].value_counts()
         if name not in REPEAT_COLUMNS and len(counts) > 1 and (single := counts.index[counts == 1].tolist()):
-            found.append(f"{name}: {len(single)} of {len(counts)} groups have a single run ({', '.join(sorted(single)[:6])}{', ...' * (len(single) > 6)}); they rest on the other groups.")
+            found.append(
+                f"{name}: {len(single)} of {len(counts)} groups have a single run ({', '.join(sorted(single)[:6])}{', ...' * (len(single) > 6)}); they rest on the other groups."
+            )
     for name, spec in law.inputs.items():
         low, high = spec.plausible
         if ((table[name] < low) | (table[name] > high)).any():
@@ -291,5 +340,3 @@ def _warnings(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]
                 f"If the column is in another unit, say so: scale={{{name!r}: 1e9}} for billions."
             )
     return found
-
-

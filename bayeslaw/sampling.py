@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import arviz_stats
@@ -13,7 +13,11 @@ import xarray as xr
 from pymc.model.transform.optimization import freeze_dims_and_data
 
 from bayeslaw.defaults import (
-    DIVERGENCES_MAX, ESS_MIN, LOW_RANK_DIMENSIONS, PILOT_DRAWS, RHAT_MAX,
+    DIVERGENCES_MAX,
+    ESS_MIN,
+    LOW_RANK_DIMENSIONS,
+    PILOT_DRAWS,
+    RHAT_MAX,
 )
 from bayeslaw.errors import SamplingError
 from bayeslaw.model import CENTRING, DEVIATION, RAW
@@ -52,11 +56,7 @@ class Convergence:
 
     @property
     def passed(self) -> bool:
-        return (
-            self.rhat <= RHAT_MAX
-            and min(self.ess_bulk, self.ess_tail) >= ESS_MIN
-            and self.divergences <= DIVERGENCES_MAX
-        )
+        return self.rhat <= RHAT_MAX and min(self.ess_bulk, self.ess_tail) >= ESS_MIN and self.divergences <= DIVERGENCES_MAX
 
     @property
     def badness(self) -> tuple[int, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -62,7 +62,9 @@ class ModelSpec:
             raise SpecError(f"discrepancy is {self.discrepancy!r}, and it must be 'none'.")
         if unknown := [name for name in self.effects if name not in self.params]:
             known = list(self.params)
-            raise SpecError(f"effects has {', '.join(unknown)}, which {self.law.name} does not have.{suggest(unknown[0], known)} It has: {', '.join(known)}.")
+            raise SpecError(
+                f"effects has {', '.join(unknown)}, which {self.law.name} does not have.{suggest(unknown[0], known)} It has: {', '.join(known)}."
+            )
         object.__setattr__(self, "effects", {name: str(Formula.parse(text)) for name, text in self.effects.items()})
         object.__setattr__(self, "priors", {name: Prior.of(prior) for name, prior in self.priors.items()})
         object.__setattr__(self, "curve_by", None if self.curve_by is None else tuple(self.curve_by))
@@ -85,6 +87,8 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelSpec:
+        if unknown := sorted(set(data) - {f.name for f in fields(cls)}):
+            raise SpecError(f"A spec has no {', '.join(unknown)}.{suggest(unknown[0], [f.name for f in fields(cls)])}")
         return cls(**data)
 
 
@@ -111,7 +115,9 @@ def resolve(spec: ModelSpec, runs: Runs) -> ModelSpec:
         number, a prior is for no variable of the model or puts its mass outside the parameter's support.
     """
     if runs.law != spec.law:
-        raise SpecError(f"The runs were read for the law {runs.law.to_json()}, and the spec is for {spec.law.to_json()}. Read them for the spec's law.")
+        raise SpecError(
+            f"The runs were read for the law {runs.law.to_json()}, and the spec is for {spec.law.to_json()}. Read them for the spec's law."
+        )
     formulas = {
         name: Formula.parse(spec.effects[name]) if name in spec.effects else default_formula(runs, varies=param.varies)
         for name, param in spec.params.items()
@@ -120,7 +126,11 @@ def resolve(spec: ModelSpec, runs: Runs) -> ModelSpec:
         _check_columns(name, formula, runs)
     known = {variable.name: variable for variable in variables(spec, formulas)}
     if unknown := [name for name in spec.priors if name not in known]:
-        raise SpecError(f"priors has {', '.join(unknown)}, and the model has no such variable.{suggest(unknown[0], known)} It has: {', '.join(known)}.")
+        param = spec.params.get(unknown[0])
+        hint = (
+            f" {unknown[0]} is sampled as {population_name(unknown[0], param)}: {param.at_centre}." if param else suggest(unknown[0], known)
+        )
+        raise SpecError(f"priors has {', '.join(unknown)}, and the model has no such variable.{hint} It has: {', '.join(known)}.")
     priors = {name: spec.priors.get(name, variable.prior) for name, variable in known.items()}
     for name, prior in priors.items():
         _check_support(name, prior, "positive" if name.endswith("_sigma") else spec.params[known[name].param].support, known[name])
@@ -162,20 +172,33 @@ def _check_columns(name: str, formula: Formula, runs: Runs) -> None:
             f"The formula of {name}, {formula}, needs {', '.join(missing)}, which the runs do not have.{suggest(missing[0], runs.table.columns)} "
             f"They have: {', '.join(map(str, runs.table.columns))}."
         )
-    for column in formula.factor_columns:
-        if (missing_rows := runs.table.index[runs.table[column].isna()]).size:
-            raise RunsError(runs.source, [Fault(f"the group is missing; the formula of {name} is {formula}", "Name the group, or leave the row out.", column, str(row)) for row in missing_rows])
+    for group in formula.factor_columns:
+        if (missing_rows := runs.table.index[runs.table[group].isna()]).size:
+            raise RunsError(
+                runs.source,
+                [
+                    Fault(
+                        f"the group is missing; the formula of {name} is {formula}",
+                        "Name the group, or leave the row out.",
+                        group,
+                        str(row),
+                    )
+                    for row in missing_rows
+                ],
+            )
     covariates: list[Covariate] = [*formula.covariates, *(term.covariate for term in formula.groups if term.covariate)]
     for covariate in covariates:
-        try:
-            finite = np.isfinite(covariate.values(runs.table)).all()
-        except (ValueError, TypeError):
-            finite = False
-        if not finite:
-            column = runs.table[covariate.column]
-            bad = column[~np.isfinite(pd.to_numeric(column, errors="coerce").astype(float))]
-            row, value = (bad.index[0], bad.iloc[0]) if len(bad) else (column.index[0], "zero or negative")
-            raise RunsError(runs.source, [Fault(f"{value!r} cannot serve as {covariate} in the formula of {name}", "A covariate must be a finite number in every row; write (1 | column) for groups.", covariate.column, str(row), value)])
+        column = runs.table[covariate.column]
+        bad = column[~np.isfinite(covariate.values(runs.table))]
+        if len(bad):
+            remedy = "A covariate must be a finite number in every row; write (1 | column) for groups."
+            raise RunsError(
+                runs.source,
+                [
+                    Fault(f"{value!r} cannot serve as {covariate} in the formula of {name}", remedy, covariate.column, str(row), value)
+                    for row, value in bad.items()
+                ],
+            )
 
 
 def _check_support(name: str, prior: Prior, support: str, variable: Variable) -> None:
@@ -188,6 +211,10 @@ def _check_support(name: str, prior: Prior, support: str, variable: Variable) ->
         or (prior.distribution == "Uniform" and parameters["lower"] < 0)
         or (prior.distribution == "Constant" and not parameters["value"] > 0)
         or (support == "unit" and prior.distribution not in ("Beta", "Uniform", "Constant"))
+        or (support == "unit" and max(parameters.get("upper", 0), parameters.get("value", 0)) > 1)
+        or (support == "unit" and parameters.get("value") == 1)
     )
     if outside:
-        raise SpecError(f"The prior of {name} is {prior}, and {name} must be {'positive' if support == 'positive' else 'between 0 and 1'}. Use {'LogNormal, HalfNormal or Gamma' if support == 'positive' else 'Beta'}.")
+        raise SpecError(
+            f"The prior of {name} is {prior}, and {name} must be {'positive' if support == 'positive' else 'between 0 and 1'}. Use {'LogNormal, HalfNormal or Gamma' if support == 'positive' else 'Beta'}."
+        )

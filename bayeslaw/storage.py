@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import BayeslawError, StorageError
+from bayeslaw.files import whole
 from bayeslaw.fit import Fit
 from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec
@@ -37,7 +36,12 @@ def save(fit: Fit, path: str | Path) -> Path:
     text, numbers = fit.runs.table.select_dtypes(exclude="number"), fit.runs.table.select_dtypes(include="number")
     columns: dict[str, Any] = {str(name): (ROW, x.astype(str).to_numpy(object)) for name, x in text.items()}
     columns |= {str(name): (ROW, x.to_numpy()) for name, x in numbers.items()}
-    tree = xr.DataTree.from_dict({**{name: node.to_dataset() for name, node in fit.idata.children.items()}, "runs": xr.Dataset(columns, coords={ROW: fit.runs.table.index.to_numpy(object)})})
+    tree = xr.DataTree.from_dict(
+        {
+            **{name: node.to_dataset() for name, node in fit.idata.children.items()},
+            "runs": xr.Dataset(columns, coords={ROW: fit.runs.table.index.to_numpy(object)}),
+        }
+    )
     tree.attrs[ATTRIBUTE] = json.dumps(
         {
             "format": FORMAT,
@@ -46,22 +50,17 @@ def save(fit: Fit, path: str | Path) -> Path:
             "convergence": asdict(fit.convergence),
             "warnings": list(fit.warnings),
             "versions": dict(fit.versions),
-            "runs": {"columns": [str(c) for c in fit.runs.table.columns], "groups": list(fit.runs.groups), "source": fit.runs.source, "notes": list(fit.runs.notes), "warnings": list(fit.runs.warnings)},
+            "runs": {
+                "columns": [str(c) for c in fit.runs.table.columns],
+                "groups": list(fit.runs.groups),
+                "source": fit.runs.source,
+                "notes": list(fit.runs.notes),
+                "warnings": list(fit.runs.warnings),
+            },
         }
     )
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    except OSError as error:
-        raise StorageError(f"The fit cannot be saved to {path}: {error.strerror}. Check that the folder exists and may be written.") from error
-    os.close(handle)
-    try:
-        tree.to_netcdf(temporary, engine="h5netcdf")
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise StorageError(f"The fit cannot be saved to {path}: {error.strerror or error}.") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with whole(path) as part:
+        tree.to_netcdf(part, engine="h5netcdf")
     return path
 
 
@@ -82,29 +81,38 @@ def load(path: str | Path) -> Fit:
         with xr.open_datatree(path, engine="h5netcdf") as opened:
             tree = opened.load()
     except Exception as error:  # h5py and xarray raise OSError, KeyError, ValueError, RuntimeError on wrong or cut files
-        raise StorageError(f"{path} cannot be read: it is not a NetCDF file, or it was cut short ({type(error).__name__}). Save the fit again.") from error
+        raise StorageError(
+            f"{path} cannot be read: it is not a NetCDF file, or it was cut short ({type(error).__name__}). Save the fit again."
+        ) from error
     if ATTRIBUTE not in tree.attrs:
-        raise StorageError(f"{path} is a NetCDF file, but not a fit saved by bayeslaw. It has the groups {', '.join(tree.children) or 'none'}.")
+        raise StorageError(
+            f"{path} is a NetCDF file, but not a fit saved by bayeslaw. It has the groups {', '.join(tree.children) or 'none'}."
+        )
     try:
         meta = json.loads(tree.attrs[ATTRIBUTE])
         if meta["format"] > FORMAT:
-            raise StorageError(f"{path} was saved by bayeslaw {meta['versions'].get('bayeslaw')}, in format {meta['format']}; this version reads up to {FORMAT}. Upgrade bayeslaw.")
+            raise StorageError(
+                f"{path} was saved by bayeslaw {meta['versions'].get('bayeslaw')}, in format {meta['format']}; this version reads up to {FORMAT}. Upgrade bayeslaw."
+            )
         spec = ModelSpec.from_json(meta["spec"])
         stored = tree["runs"].to_dataset()
-        table = pd.DataFrame({name: stored[name].values for name in meta["runs"].pop("columns")}, index=pd.Index(stored[ROW].values, name=ROW, dtype=object))
-        about = {key: value if key == "source" else tuple(value) for key, value in meta["runs"].items()}
+        table = pd.DataFrame(
+            {name: stored[name].values for name in meta["runs"].pop("columns")}, index=pd.Index(stored[ROW].values, name=ROW, dtype=object)
+        )
+        about: dict[str, Any] = {key: value if key == "source" else tuple(value) for key, value in meta["runs"].items()}
         attempts = tuple(meta["convergence"].pop("attempts"))
         convergence = Convergence(**meta["convergence"], attempts=attempts)
         idata = xr.DataTree.from_dict({name: node.to_dataset() for name, node in tree.children.items() if name != "runs"})
-        return Fit(spec, Runs(spec.law, table, **about), idata, convergence, meta["random_seed"], tuple(meta["warnings"]), meta["versions"])
+        return Fit(
+            spec,
+            Runs(law=spec.law, table=table, **about),
+            idata,
+            convergence,
+            meta["random_seed"],
+            tuple(meta["warnings"]),
+            meta["versions"],
+        )
     except BayeslawError:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{path} was saved by bayeslaw and is damaged: {error!r}. Save the fit again.") from error
-
-
-def _umask() -> int:
-    """The process's umask, which mkstemp ignores: a saved fit is as readable as any file of the user's."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,8 +24,12 @@ def load_table(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str]:
     RunsError : no such file, a format that is not read, or a file that is not such a table.
     """
     if isinstance(table, pd.DataFrame):
+        if (twice := table.columns[table.columns.duplicated()]).size:
+            raise RunsError("The table", [Fault("the column stands twice", "Rename or drop one.", str(name)) for name in twice.unique()])
         return table.set_axis(pd.Index([f"row {label}" for label in table.index], name=ROW, dtype=object), axis=0), "The table"
     path = Path(table)
+    if path.is_dir():
+        raise RunsError(str(path), [Fault("it is a folder", "Name the file in it.")])
     if not path.is_file():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise RunsError(str(path), [Fault("there is no such file", f"Check the path.{suggest(path.name, siblings)}")])
@@ -34,13 +39,25 @@ def load_table(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str]:
             rows = [f"row {i}" for i in range(1, len(frame) + 1)]
         elif path.suffix.lower() in READERS:
             # Blank lines are kept until the lines are numbered, so that a row is named as an editor shows it.
-            frame = pd.read_csv(path, sep=READERS[path.suffix.lower()], skip_blank_lines=False, low_memory=False)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header, which pandas would cut
+                frame = pd.read_csv(path, sep=READERS[path.suffix.lower()], skip_blank_lines=False, low_memory=False, index_col=False)
             rows = [f"line {i}" for i in range(2, len(frame) + 2)]
         else:
             known = ", ".join([*READERS, ".parquet"])
-            raise RunsError(str(path), [Fault(f"the ending {path.suffix!r} is not one that is read", f"Use one of {known}, or pass a DataFrame.")])
+            raise RunsError(
+                str(path), [Fault(f"the ending {path.suffix!r} is not one that is read", f"Use one of {known}, or pass a DataFrame.")]
+            )
+    except pd.errors.EmptyDataError as error:
+        raise RunsError(str(path), [Fault("the file is empty", "Export the table again.")]) from error
+    except pd.errors.ParserWarning as error:
+        raise RunsError(
+            str(path), [Fault("some rows have more values than the header has columns", "Correct the header, or the rows.")]
+        ) from error
     except (ValueError, OSError) as error:  # pandas and pyarrow: parser errors, wrong encoding, not a Parquet file
-        raise RunsError(str(path), [Fault(f"it cannot be read as a table ({str(error).splitlines()[0]})", "Check that it is what its ending says.")]) from error
+        raise RunsError(
+            str(path), [Fault(f"it cannot be read as a table ({str(error).splitlines()[0]})", "Check that it is what its ending says.")]
+        ) from error
     frame.index = pd.Index(rows, name=ROW, dtype=object)
     return frame.dropna(how="all"), str(path)
 
@@ -53,7 +70,11 @@ def rename(frame: pd.DataFrame, columns: Mapping[str, str], source: str) -> pd.D
     RunsError : a column that the table does not have, with near names, or two columns of one name.
     """
     faults = [
-        Fault("the table has no such column", f"Set {name}=... to one of its columns.{suggest(user, frame.columns)} It has: {_listed(frame)}", user)
+        Fault(
+            "the table has no such column",
+            f"Set {name}=... to one of its columns.{suggest(user, frame.columns)} It has: {_listed(frame)}",
+            user,
+        )
         for name, user in columns.items()
         if user not in frame.columns
     ]
@@ -76,12 +97,18 @@ def melt(frame: pd.DataFrame, into: str, response: str, source: str) -> pd.DataF
     """
     headers = {column: pd.to_numeric(str(column), errors="coerce") for column in frame.columns}
     wide = [column for column, number in headers.items() if pd.notna(number)]
-    faults = [Fault(f"the table has a column {name!r} already, so it is not wide in it", "Leave out melt.", name) for name in (into, response) if name in frame.columns]
+    faults = [
+        Fault(f"the table has a column {name!r} already, so it is not wide in it", "Leave out melt.", name)
+        for name in (into, response)
+        if name in frame.columns
+    ]
     if not wide:
         faults.append(Fault("no column header is a number", f"Melting needs headers that are values of {into}. It has: {_listed(frame)}"))
     if faults:
         raise RunsError(source, faults)
-    long = frame.melt(id_vars=[c for c in frame.columns if c not in wide], value_vars=wide, var_name=into, value_name=response, ignore_index=False)
+    long = frame.melt(
+        id_vars=[c for c in frame.columns if c not in wide], value_vars=wide, var_name=into, value_name=response, ignore_index=False
+    )
     long[into] = long[into].map(headers).astype(float)
     return long.dropna(subset=[response])
 

@@ -17,13 +17,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: Storeys from the ground up (DESIGN.md, section 3): a module imports its own storey and those before it.
 STOREYS = [
-    ["errors", "defaults", "priors"],
+    ["errors", "defaults", "priors", "files"],
     ["laws"],
     ["expressions", "tables", "runs", "datasets", "noise", "effects", "spec"],
     ["identifiability", "model", "sampling", "predict", "quantities", "fit", "storage"],
     ["checks"],
     ["plots"],
-    ["demo", "__init__", "cli"],
+    ["demo", "__init__", "arguments", "cli"],
 ]
 
 
@@ -64,7 +64,9 @@ def test_imports_run_downwards(path: Path) -> None:
         if own == "plots":
             assert module not in ("bayeslaw.fit", "bayeslaw.predict"), "plots draw tables, not fits"
         if own == "laws":
-            assert head in ("__future__", "abc", "collections", "dataclasses", "typing", "numpy") or module.startswith(("bayeslaw.laws", "bayeslaw.errors", "bayeslaw.priors"))
+            assert head in ("__future__", "abc", "collections", "dataclasses", "typing", "numpy") or module.startswith(
+                ("bayeslaw.laws", "bayeslaw.errors", "bayeslaw.priors")
+            )
 
 
 def test_the_package_imports_light() -> None:
@@ -85,7 +87,11 @@ def test_files_are_small_and_only_the_command_line_prints(path: Path) -> None:
 
 def test_the_public_face() -> None:
     """Every name of __all__ is there, documented, and says where it lives."""
-    assert set(bl.__all__) == {name for name, value in vars(bl).items() if not name.startswith("_") and getattr(value, "__module__", "").startswith("bayeslaw.") and callable(value)}
+    assert set(bl.__all__) == {
+        name
+        for name, value in vars(bl).items()
+        if not name.startswith("_") and getattr(value, "__module__", "").startswith("bayeslaw.") and callable(value)
+    }
     for name in bl.__all__:
         assert (getattr(bl, name).__doc__ or "").strip(), name
 

@@ -30,7 +30,9 @@ def test_check_fit_predict_on_public_runs(tmp_path: Path, capsys: pytest.Capture
     assert bl.load(saved).runs.centre["model_size"] > 1e8
 
     bands, picture = tmp_path / "bands.csv", tmp_path / "bands.png"
-    assert run(["predict", str(saved), "--at", "model_size=70e9", "--at", "data_size=1.4e12", "-o", str(bands), "--plot", str(picture)]) == 0
+    assert (
+        run(["predict", str(saved), "--at", "model_size=70e9", "--at", "data_size=1.4e12", "-o", str(bands), "--plot", str(picture)]) == 0
+    )
     row = pd.read_csv(bands).iloc[0]
     assert row["lower_90"] < row["lower_50"] < row["median"] < row["upper_50"] < row["upper_90"]
     # Published corrected law at Chinchilla's own scale: 1.82 + 482 / 70e9^.348 + 2085 / 1.4e12^.366 = 1.97 (Besiroglu et al. 2024)
@@ -74,7 +76,9 @@ def test_every_command_has_help_with_an_example(command: str, capsys: pytest.Cap
         (["frobnicate"], "frobnicate"),
     ],
 )
-def test_mistakes_get_one_message_and_code_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistakes_get_one_message_and_code_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(arguments) == 2
     assert message in capsys.readouterr().err
@@ -99,7 +103,9 @@ def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
     """An interrupt while sampling ends with code 130 and no file."""
     table = tmp_path / "runs.csv"
     sizes, data = np.meshgrid(np.geomspace(1e8, 1e10, 8), np.geomspace(1e9, 1e11, 8))
-    pd.DataFrame({"model_size": sizes.ravel(), "data_size": data.ravel(), "loss": (1.8 + 400 / sizes**0.34 + 2000 / data**0.36).ravel()}).to_csv(table)
+    pd.DataFrame(
+        {"model_size": sizes.ravel(), "data_size": data.ravel(), "loss": (1.8 + 400 / sizes**0.34 + 2000 / data**0.36).ravel()}
+    ).to_csv(table)
     code = (
         "import os, signal, threading, sys; from bayeslaw import cli, sampling; draw = sampling.Compiled.draw\n"
         "def interrupted(self, effort, data=None):\n"

@@ -92,7 +92,9 @@ def test_group_effects_have_their_closed_form_posterior() -> None:
 @pytest.mark.filterwarnings("ignore::bayeslaw.errors.ConvergenceWarning")  # few draws: the means are compared within their error
 @pytest.mark.parametrize("sampler", ["pymc", "numpyro"])
 def test_other_samplers_agree(sampler: str, chinchilla_runs: bl.Runs, chinchilla_fit: bl.Fit) -> None:
-    other = bl.fit("chinchilla", chinchilla_runs, random_seed=2, draws=500, chains=2, cores=1, sampler=sampler, progressbar=False, attempts=1)  # type: ignore[arg-type]
+    other = bl.fit(
+        "chinchilla", chinchilla_runs, random_seed=2, draws=500, chains=2, cores=1, sampler=sampler, progressbar=False, attempts=1
+    )  # type: ignore[arg-type]
     a, b = chinchilla_fit.summary(), other.summary()
     error = np.hypot(a["sd"] / np.sqrt(a["ess_bulk"]), b["sd"] / np.sqrt(b["ess_bulk"]))
     assert ((a["mean"] - b["mean"]).abs() < 4.5 * error).all()
@@ -130,7 +132,7 @@ def test_remedies_are_tried_and_told() -> None:
     runs = bl.read_runs(grouped_table(groups=3, points=8), "power")
     with pytest.warns(ConvergenceWarning):
         fit = bl.fit("power", runs, draws=20, tune=20, chains=2, random_seed=1, attempts=2, progressbar=False)
-    assert [attempt.split(":")[0] for attempt in fit.convergence.attempts][0] == "as asked"
+    assert fit.convergence.attempts[0].startswith("as asked")
     assert len(fit.convergence.attempts) == 2
 
 

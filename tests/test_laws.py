@@ -537,8 +537,8 @@ def test_a_law_of_ones_own_in_ten_lines() -> None:
     class Halflife(Law):
         name, formula, source = "halflife", "A * exp(-k * step) + E", "this test"
         response = Response("loss", "nats", scale="log", plausible=(0.01, 100.0))
-        params = {key: Param(key, "a part of it", lognormal(1.0, 0.5)) for key in ("A", "k", "E")}  # noqa: RUF012
-        arguments = {"step": Input("steps", "optimiser steps", (1e-3, 1e3))}  # noqa: RUF012
+        params = {key: Param(key, "a part of it", lognormal(1.0, 0.5)) for key in ("A", "k", "E")}
+        arguments = {"step": Input("steps", "optimiser steps", (1e-3, 1e3))}
         limits = (Limit(("step",), "infinity", lambda p: p["E"]),)
 
         @staticmethod

@@ -35,7 +35,15 @@ def close_figures():
 
 def test_a_panel_holds_its_groups_median_bands_and_runs(table: pd.DataFrame) -> None:
     runs = pd.DataFrame({"model_size": [2e9, 4e9], "task": ["a", "b"], "loss": [1.9, 2.7]})
-    axes = plots.bands(table, x="model_size", runs=runs, hidden=runs.assign(model_size=5e10), by=["task"], x_unit="parameters", response_unit="nats per token")
+    axes = plots.bands(
+        table,
+        x="model_size",
+        runs=runs,
+        hidden=runs.assign(model_size=5e10),
+        by=["task"],
+        x_unit="parameters",
+        response_unit="nats per token",
+    )
     assert [axis.get_title() for axis in axes] == ["a", "b"]
     lines = {line.get_label(): line for line in axes[1].get_lines()}
     np.testing.assert_allclose(lines["median"].get_ydata(), table.loc[table["task"] == "b", "median"])
@@ -43,7 +51,9 @@ def test_a_panel_holds_its_groups_median_bands_and_runs(table: pd.DataFrame) -> 
     np.testing.assert_allclose(lines["runs not seen by the fit"].get_xydata(), [[5e10, 2.7]])
     bands = {c.get_label(): c for c in axes[0].collections}
     low, high = bands["90 % of runs"].get_datalim(axes[0].transData).intervaly
-    assert (low, high) == pytest.approx((table.loc[table["task"] == "a", "lower_90"].min(), table.loc[table["task"] == "a", "upper_90"].max()))
+    assert (low, high) == pytest.approx(
+        (table.loc[table["task"] == "a", "lower_90"].min(), table.loc[table["task"] == "a", "upper_90"].max())
+    )
     assert axes[0].get_xscale() == axes[0].get_yscale() == "log"
     assert axes[0].get_xlabel() == "model size (parameters)"
     assert axes[0].get_ylabel() == "loss (nats per token)"

@@ -22,7 +22,11 @@ def test_what_is_loaded_is_what_was_saved(grouped_fit: bl.Fit, tmp_path: Path) -
     back = bl.load(path)
     assert back.spec == grouped_fit.spec
     assert back.convergence == grouped_fit.convergence
-    assert (back.random_seed, back.warnings, dict(back.versions)) == (grouped_fit.random_seed, grouped_fit.warnings, dict(grouped_fit.versions))
+    assert (back.random_seed, back.warnings, dict(back.versions)) == (
+        grouped_fit.random_seed,
+        grouped_fit.warnings,
+        dict(grouped_fit.versions),
+    )
     assert back.runs.table.equals(grouped_fit.runs.table)
     assert (back.runs.groups, back.runs.notes) == (grouped_fit.runs.groups, grouped_fit.runs.notes)
     points = {"data_size": [1e8, 1e12], "task": ["task1", "new"]}
@@ -99,7 +103,9 @@ def test_the_version_that_saved_does_not_matter_but_the_format_does(grouped_fit:
 def test_a_fit_saved_by_the_first_version_still_predicts_the_same() -> None:
     fit = bl.load(GOLDEN)
     bands = fit.bands({"model_size": 70e9, "data_size": 1.4e12}, "mean")
-    np.testing.assert_allclose(bands[["median", "lower_90", "upper_90"]].to_numpy()[0], json.loads(GOLDEN.with_suffix(".json").read_text()), rtol=1e-9)
+    np.testing.assert_allclose(
+        bands[["median", "lower_90", "upper_90"]].to_numpy()[0], json.loads(GOLDEN.with_suffix(".json").read_text()), rtol=1e-9
+    )
 
 
 def test_resaving_keeps_permissions_of_an_ordinary_file(grouped_fit: bl.Fit, tmp_path: Path) -> None:

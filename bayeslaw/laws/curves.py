@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bayeslaw.laws.base import (
-    INPUTS, LOSS_AT_CENTRE, SHARE_AT_CENTRE, Input, Law, Limit, Param, Response, scale_of_groups, slope_at_centre,
+    INPUTS,
+    LOSS_AT_CENTRE,
+    SHARE_AT_CENTRE,
+    Input,
+    Law,
+    Limit,
+    Param,
+    Response,
+    scale_of_groups,
+    slope_at_centre,
 )
 from bayeslaw.priors import Prior, lognormal
 
@@ -16,9 +25,13 @@ LOSS = Response("loss", "the table's unit", scale="log", plausible=(0.02, 50.0))
 
 #: What the two laws share, with their priors: the loss at the centre is near the typical one; curves of vision and language
 #: models have log slopes of .02 to .6; the irreducible share is anything but the extremes.
-LEVEL = Param("A", "reducible loss, at x = 1", lognormal(1.0, 0.5, relative=True), at_centre=LOSS_AT_CENTRE, group_scale=scale_of_groups(0.3))
+LEVEL = Param(
+    "A", "reducible loss, at x = 1", lognormal(1.0, 0.5, relative=True), at_centre=LOSS_AT_CENTRE, group_scale=scale_of_groups(0.3)
+)
 SLOPE = Param("α", "exponent of x", lognormal(0.12, 1.0), at_centre=slope_at_centre("x"), group_scale=scale_of_groups(0.3))
-SHARE = Param("E", "irreducible loss", Prior("Beta", alpha=1.5, beta=2.0), support="unit", at_centre=SHARE_AT_CENTRE, group_scale=scale_of_groups(0.5))
+SHARE = Param(
+    "E", "irreducible loss", Prior("Beta", alpha=1.5, beta=2.0), support="unit", at_centre=SHARE_AT_CENTRE, group_scale=scale_of_groups(0.5)
+)
 
 
 @dataclass(frozen=True)

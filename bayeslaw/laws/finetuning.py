@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayeslaw.laws.base import (
-    INPUTS, LOSS_AT_CENTRE, SHARE_AT_CENTRE, Input, Law, Limit, Param, Response, scale_of_groups, slope_at_centre,
+    INPUTS,
+    LOSS_AT_CENTRE,
+    SHARE_AT_CENTRE,
+    Input,
+    Law,
+    Limit,
+    Param,
+    Response,
+    scale_of_groups,
+    slope_at_centre,
 )
 from bayeslaw.priors import Prior, lognormal
 

@@ -83,12 +83,23 @@ def _panel(axis: Axes, part: pd.DataFrame, x: str, response: str, runs: pd.DataF
     at = part[x].to_numpy(float)
     probs = sorted((float(c.removeprefix("lower_")) for c in part.columns if str(c).startswith("lower_")), reverse=True)
     for i, p in enumerate(probs):
-        axis.fill_between(at, part[f"lower_{p:g}"], part[f"upper_{p:g}"], color=BAND, alpha=0.18 + 0.17 * i, linewidth=0, label=f"{p:g} % of runs")
+        axis.fill_between(
+            at, part[f"lower_{p:g}"], part[f"upper_{p:g}"], color=BAND, alpha=0.18 + 0.17 * i, linewidth=0, label=f"{p:g} % of runs"
+        )
     axis.plot(at, part["median"], color=BAND, linewidth=1.4, label="median")
     if runs is not None and len(runs):
         axis.plot(runs[x], runs[response], "o", color=RUN, markersize=2.6, alpha=0.7, linestyle="none", label="runs")
     if hidden is not None and len(hidden):
-        axis.plot(hidden[x], hidden[response], "x", color=HIDDEN, markersize=5, markeredgewidth=1.3, linestyle="none", label="runs not seen by the fit")
+        axis.plot(
+            hidden[x],
+            hidden[response],
+            "x",
+            color=HIDDEN,
+            markersize=5,
+            markeredgewidth=1.3,
+            linestyle="none",
+            label="runs not seen by the fit",
+        )
     if f"distance_{x}" in part:
         _mark_beyond(axis, at, part[f"distance_{x}"].to_numpy(float))
 
@@ -136,7 +147,7 @@ def _tidy(axes: np.ndarray) -> None:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
     narrow = figure.get_figwidth() < 5
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3 if narrow else len(entries))
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=2 if narrow else len(entries))
     for axis in axes:
         place = axis.get_subplotspec()
         if not place.is_first_col():

@@ -32,7 +32,7 @@ def style() -> Iterator[None]:
         "legend.fontsize": 8,
         "savefig.dpi": 150,
     }
-    with mpl.rc_context(settings):
+    with mpl.rc_context(settings):  # type: ignore[arg-type]
         yield
 
 
@@ -60,7 +60,9 @@ def log_y(axes: Axes) -> None:
     """A logarithmic y axis whose ticks are plain numbers, also where it spans less than a decade."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]) if high / low < 8 else LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+    axes.yaxis.set_major_locator(
+        MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]) if high / low < 8 else LogLocator(subs=(1.0, 2.0, 5.0), numticks=8)
+    )
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.4g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_minor_locator(NullLocator())

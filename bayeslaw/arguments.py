@@ -1,0 +1,68 @@
+"""What the command line's arguments mean: ``name=value`` pairs, numbers, priors, points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bayeslaw.errors import SpecError
+from bayeslaw.laws.base import Law
+from bayeslaw.laws.registry import law as find_law
+from bayeslaw.priors import Prior
+from bayeslaw.runs import Runs, read_runs
+
+
+def pairs(items: Sequence[str], option: str) -> dict[str, str]:
+    """``["a=b"]`` as ``{"a": "b"}``."""
+    found = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not (equals and name and value):
+            raise SpecError(f"{option} {item!r}: write name=value.")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def number(text: str, what: str) -> float:
+    """A number, or a word on what is not one."""
+    try:
+        return float(text)
+    except ValueError:
+        raise SpecError(f"{what}={text!r}: {text!r} is not a number.") from None
+
+
+def law(text: str) -> Law:
+    """``chinchilla``, or ``finetuning_multiplicative:factor=pet_size``."""
+    name, _, options = text.partition(":")
+    return find_law(name, **pairs([part for part in options.split(",") if part], "--law"))
+
+
+def prior(text: str) -> Prior:
+    """``LogNormal:median=0.3,sigma=0.1``, or a number, which pins the parameter."""
+    distribution, _, rest = text.partition(":")
+    if not rest:
+        return Prior.of(number(text, "--prior"))
+    parameters: dict[str, Any] = {name: number(value, f"--prior {name}") for name, value in pairs(rest.split(","), "--prior").items()}
+    return Prior(distribution, **parameters)
+
+
+def points(at: Sequence[str]) -> dict[str, list[Any]]:
+    """``["model_size=1e9,2e9", "method=lora"]`` as lists to multiply out; what is not a number stays text."""
+
+    def value(text: str) -> Any:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+    return {name: [value(part.strip()) for part in values.split(",")] for name, values in pairs(at, "--at").items()}
+
+
+def runs(
+    path: Path, law_name: str, column: Sequence[str], group: Sequence[str], where: str | None, melt: str | None, scale: Sequence[str]
+) -> Runs:
+    """The table of runs that the options of a command describe."""
+    factors = {name: number(text, f"--scale {name}") for name, text in pairs(scale, "--scale").items()}
+    columns = pairs(column, "--column")
+    return read_runs(path, law(law_name), columns=columns, groups=list(group) or None, where=where, melt_into=melt, scale=factors)
