@@ -57,7 +57,7 @@ class Prior:
             if "mu" in parameters:
                 raise SpecError("Prior LogNormal takes mu or median, not both.")
             if not (isinstance(median, Real) and median > 0):
-                raise SpecError(f"Prior LogNormal: the median is {median}, and it must be positive.")
+                raise SpecError(f"Prior LogNormal: the median is {median!r}, and it must be a positive number.")
             parameters["mu"] = math.log(median)
         known = {**{name: names for name, (names, _) in DISTRIBUTIONS.items()}, "Constant": ("value",)}
         if distribution not in known:
