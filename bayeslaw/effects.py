@@ -235,21 +235,24 @@ def linear_predictor(
 def default_formula(runs: Runs, *, varies: bool) -> Formula:
     """The formula of a parameter that the user said nothing of.
 
-    ``(1 | g)`` for every grouping column with two or more groups, and ``(1 | g:h)`` for the finest crossing of columns that
-    are not nested in each other, if it has more groups than any of them. Columns that tell repeats apart (`run`, `seed`)
-    make no effects.
+    Columns that are crossed, such as task and method, give one term for their cells, ``(1 | task:method)``: with the handful of
+    levels that such columns have, scales of their own for each column are all prior and slow to sample; write them out
+    where there are many. A column nested in another, such as a model in its family, gives a term for each, ``(1 | family) + (1 | model)``.
+    Columns with one group, and those that tell repeats apart (`run`, `seed`), give none.
     """
     if not varies:
         return Formula()
     table = runs.table
     columns = [c for c in runs.groups if c not in REPEAT_COLUMNS and table[c].nunique() > 1]
     columns = [c for i, c in enumerate(columns) if not any(_same_groups(table, c, other) for other in columns[:i])]
-    terms = [GroupTerm((c,)) for c in columns]
-    crossed = [c for c in columns if not any(_nested(table, other, c) or _nested(table, c, other) for other in columns if other != c)]
-    if len(crossed) > 1:
-        crossing = GroupTerm(tuple(crossed))
-        if len(set(crossing.labels(table))) > max(table[c].nunique() for c in crossed):
-            terms.append(crossing)
+    nested = [c for c in columns if any(_nested(table, other, c) or _nested(table, c, other) for other in columns if other != c)]
+    crossed = tuple(c for c in columns if c not in nested)
+    terms = [GroupTerm((c,)) for c in nested]
+    if crossed:
+        cells = GroupTerm(crossed)
+        # One run a cell cannot tell its deviation from noise: then each column on its own.
+        repeated = len(set(cells.labels(table))) <= len(table) / 2
+        terms += [cells] if repeated else [GroupTerm((c,)) for c in crossed]
     return Formula(groups=tuple(terms))
 
 

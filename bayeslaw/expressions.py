@@ -24,6 +24,9 @@ COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.NotIn: lambda column, values: ~pd.Series(column).isin(values),
 }
 
+#: Longer expressions could nest deeper than Python's own parser goes.
+LONGEST = 2000
+
 
 def names(expression: str) -> set[str]:
     """The columns that an expression speaks of."""
@@ -98,6 +101,8 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
 
 
 def _parse(expression: str) -> ast.expr:
+    if len(expression) > LONGEST:
+        raise ExpressionError(f"The expression has {len(expression)} characters, and at most {LONGEST} are read.")
     try:
         return ast.parse(expression.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
