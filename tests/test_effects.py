@@ -284,7 +284,7 @@ def test_an_unknown_law() -> None:
     [
         ({"priors": {"alhpa": 0.3}}, "priors has alhpa.*Did you mean 'alpha'"),
         ({"priors": {"A": 1.0}}, "priors has A, .*A_at_centre"),
-        ({"priors": {"E_1|tsk_sigma": 0.1}}, r"Did you mean 'E_1\|task_sigma'"),
+        ({"priors": {"E_1|tsk_sigma": 0.1}}, r"Did you mean 'E_1\|task:method_sigma'"),
         ({"priors": {"nu": 5.0}, "noise": "normal"}, "priors has nu"),
         ({"effects": {"alpha": "1 + (1 | methods)"}}, "formula of alpha.*needs methods.*Did you mean 'method'"),
         ({"priors": {"alpha": Prior("Normal", mu=0.3, sigma=0.1)}}, r"alpha is Normal\(mu=0.3, sigma=0.1\).*must be positive.*LogNormal"),
@@ -292,7 +292,7 @@ def test_an_unknown_law() -> None:
         ({"priors": {"alpha": Prior("Uniform", lower=-0.1, upper=1)}}, "must be positive"),
         ({"priors": {"alpha": 0}}, "must be positive"),
         ({"priors": {"sigma": -0.1}}, "must be positive"),
-        ({"priors": {"E_1|task_sigma": Prior("Normal", mu=0, sigma=1)}}, "must be positive"),
+        ({"priors": {"E_1|task:method_sigma": Prior("Normal", mu=0, sigma=1)}}, "must be positive"),
     ],
 )
 def test_a_spec_that_the_runs_contradict(runs: bl.Runs, arguments: Mapping[str, Any], says: str) -> None:
@@ -359,10 +359,9 @@ def test_resolving_leaves_nothing_to_a_default(runs: bl.Runs) -> None:
     effects = {"alpha": "1 + (1|method)", "sigma": "0 + task"}
     spec = bl.ModelSpec("chinchilla", effects=effects, noise="normal", priors={"alpha": lognormal(0.4, 0.1)})
     resolved = resolve(spec, runs)
-    everything = "1 + (1 | task) + (1 | method) + (1 | task:method)"
+    everything = "1 + (1 | task:method)"
     assert resolved.effects == {**dict.fromkeys("ABE", everything), "alpha": "1 + (1 | method)", "beta": "1", "sigma": "0 + task"}
-    terms = ("1|task", "1|method", "1|task:method")
-    scales = {f"{name}_{term}_sigma" for name in ("A", "B", "E") for term in terms} | {"alpha_1|method_sigma"}
+    scales = {f"{name}_1|task:method_sigma" for name in ("A", "B", "E")} | {"alpha_1|method_sigma"}
     assert set(resolved.priors) == {"A_at_centre", "B_at_centre", "E", "alpha", "beta", "sigma"} | scales
     assert resolved.priors["alpha"] == lognormal(0.4, 0.1)
     assert resolve(resolved, runs) == resolved
