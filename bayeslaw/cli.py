@@ -22,6 +22,7 @@ from bayeslaw import arguments, defaults
 from bayeslaw.errors import BayeslawError, BayeslawWarning, SpecError
 from bayeslaw.files import whole
 from bayeslaw.laws.base import Law
+from bayeslaw.runs import label
 from bayeslaw.tables import load_table
 
 app = typer.Typer(
@@ -332,29 +333,26 @@ def _save_figure(draw: Callable[[ModuleType], np.ndarray], path: Path) -> None:
 
 def _plot(fit_: bl.Fit, bands: pd.DataFrame, path: Path, kind: str, prob: Sequence[float], seed: int | None) -> None:
     """Bands along the first input, from the runs to the farthest point asked for, at the points' other inputs and groups."""
-    law = fit_.spec.law
+    from bayeslaw.plots.style import named
+
+    law, runs = fit_.spec.law, fit_.runs.table
     x = next(iter(law.inputs))
-    others = bands[[c for c in bands.columns if c != x and (c in law.inputs or c in fit_.runs.table.columns)]].drop_duplicates()
-    ends = [*fit_.runs.table[x], *bands[x]]
-    along = pd.DataFrame({x: np.geomspace(min(ends), max(ends), 80)})
-    grid = others.merge(along, how="cross") if len(others.columns) else along
-    curves = fit_.bands(grid, kind, prob, random_seed=seed)  # type: ignore[arg-type]
-    by = [str(c) for c in others.columns]
-    curves["at"] = [", ".join(f"{c} {_short(row[c])}" for c in by) for _, row in curves.iterrows()]
-    runs = fit_.runs.table if len(law.inputs) == 1 and not by else None
+    others = bands[[c for c in bands.columns if c != x and (c in law.inputs or c in runs.columns)]].drop_duplicates()
+    ends = [*runs[x], *bands[x]]
+    # A hair above the smallest size: at a size that was trained, the checkpoint's own deviation would make a kink.
+    along = pd.DataFrame({x: np.geomspace(1.0001 * min(ends), max(ends), 80)})
+    curves = fit_.bands(others.merge(along, how="cross") if len(others.columns) else along, kind, prob, random_seed=seed)  # type: ignore[arg-type]
+    same = [c for c in others.columns if others[c].nunique(dropna=False) == 1]
+    for column in same:
+        runs = runs[runs[column].map(label) == label(others[column].iloc[0])]
+    title = ["simulated runs"] * ("simulated" in fit_.runs.source) + [named(c, others[c].iloc[0]) for c in same]
     _save_figure(
         lambda plots: plots.bands(
-            curves, x=x, response=law.response.name, by=["at"] if by else [], runs=runs, x_unit=law.inputs[x].unit, response_unit=law.response.unit,
-            log=law.response.scale == "log", title="simulated runs" if "simulated" in fit_.runs.source else "",
+            curves, x=x, response=law.response.name, by=[c for c in others.columns if c not in same], runs=runs, x_unit=law.inputs[x].unit,
+            response_unit=law.response.unit, log=law.response.scale == "log", title=", ".join(title),
         ),
         path,
     )  # fmt: skip
-
-
-def _short(value: Any) -> str:
-    from bayeslaw.plots.style import magnitude
-
-    return magnitude(float(value)) if isinstance(value, int | float) else str(value)
 
 
 def _print_fit(fitted: bl.Fit) -> None:

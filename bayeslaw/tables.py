@@ -24,9 +24,11 @@ def load_table(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str]:
     RunsError : no such file, a format that is not read, or a file that is not such a table.
     """
     if isinstance(table, pd.DataFrame):
+        # A set that ships with bayeslaw keeps its name, so that figures of simulated runs say so.
+        source = table.attrs.get("manifest", {}).get("name", "The table")
         if (twice := table.columns[table.columns.duplicated()]).size:
-            raise RunsError("The table", [Fault("the column stands twice", "Rename or drop one.", str(name)) for name in twice.unique()])
-        return table.set_axis(pd.Index([f"row {label}" for label in table.index], name=ROW, dtype=object), axis=0), "The table"
+            raise RunsError(source, [Fault("the column stands twice", "Rename or drop one.", str(name)) for name in twice.unique()])
+        return table.set_axis(pd.Index([f"row {label}" for label in table.index], name=ROW, dtype=object), axis=0), source
     path = Path(table)
     if path.is_dir():
         raise RunsError(str(path), [Fault("it is a folder", "Name the file in it.")])

@@ -52,3 +52,8 @@ def test_the_simulation_has_the_published_scale(script: ModuleType) -> None:
 def test_unknown_sets_are_named() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'finetuning_simulated'"):
         bl.dataset("finetuning_simulate")
+
+
+def test_runs_of_a_simulated_set_carry_its_name() -> None:
+    table = bl.dataset("finetuning_simulated")
+    assert bl.read_runs(table[~table["heldout"]], "finetuning_multiplicative").source == "finetuning_simulated"

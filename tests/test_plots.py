@@ -48,7 +48,7 @@ def test_a_panel_holds_its_groups_median_bands_and_runs(table: pd.DataFrame) -> 
     lines = {line.get_label(): line for line in axes[1].get_lines()}
     np.testing.assert_allclose(lines["median"].get_ydata(), table.loc[table["task"] == "b", "median"])
     np.testing.assert_allclose(lines["runs"].get_xydata(), [[4e9, 2.7]])
-    np.testing.assert_allclose(lines["runs not seen by the fit"].get_xydata(), [[5e10, 2.7]])
+    np.testing.assert_allclose(lines["unseen runs"].get_xydata(), [[5e10, 2.7]])
     bands = {c.get_label(): c for c in axes[0].collections}
     low, high = bands["90 % of runs"].get_datalim(axes[0].transData).intervaly
     assert (low, high) == pytest.approx(
@@ -84,7 +84,8 @@ def test_mistakes_are_named(table: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("width", [2.7, 10.7])  # 400 and 1600 pixels at 150 dots an inch
 def test_text_stays_inside_the_figure(table: pd.DataFrame, width: float) -> None:
-    axes = plots.bands(table, x="model_size", by=["task"], width=width, title="simulated")
+    runs = pd.DataFrame({"model_size": [2e9], "task": ["a"], "loss": [1.9]})
+    axes = plots.bands(table, x="model_size", by=["task"], runs=runs, hidden=runs, width=width, title="simulated")
     figure = axes[0].figure
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bayeslaw.errors import SpecError
-from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, log_x, log_y, style
+from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, log_x, log_y, named, style
 
 #: Panels a figure may have before it is unreadable.
 MOST_PANELS = 36
@@ -68,7 +68,7 @@ def bands(
         for axis, (values, part) in zip(drawn, panels, strict=False):
             chosen = dict(zip(by, values, strict=True))
             _panel(axis, part.sort_values(x), x, response, _rows(runs, chosen), _rows(hidden, chosen))
-            axis.set_title(", ".join(str(value) for value in chosen.values()))
+            axis.set_title(", ".join(named(column, value) for column, value in chosen.items()))
             log_x(axis)
             if log:
                 log_y(axis)
@@ -98,7 +98,7 @@ def _panel(axis: Axes, part: pd.DataFrame, x: str, response: str, runs: pd.DataF
             markersize=5,
             markeredgewidth=1.3,
             linestyle="none",
-            label="runs not seen by the fit",
+            label="unseen runs",
         )
     if f"distance_{x}" in part:
         _mark_beyond(axis, at, part[f"distance_{x}"].to_numpy(float))
@@ -147,7 +147,7 @@ def _tidy(axes: np.ndarray) -> None:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
     narrow = figure.get_figwidth() < 5
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=2 if narrow else len(entries))
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=2 if narrow else len(entries), columnspacing=1.2)
     for axis in axes:
         place = axis.get_subplotspec()
         if not place.is_first_col():

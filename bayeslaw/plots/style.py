@@ -46,6 +46,11 @@ def magnitude(x: float, _: Any = None) -> str:
     return f"{x:.3g}"
 
 
+def named(column: str, value: Any) -> str:
+    """A value in a title: a word stands for itself, a number needs its name."""
+    return f"{column.replace('_', ' ')} {magnitude(float(value))}" if isinstance(value, int | float) else str(value)
+
+
 def log_x(axes: Axes) -> None:
     """A logarithmic x axis with few, readable ticks."""
     axes.set_xscale("log")
