@@ -37,7 +37,7 @@ class ModelSpec:
         gets `default_formula`: ``(1 | g)`` for each grouping column of the table. ``sigma``, the noise's scale, takes one too.
     noise : "student_t" or "normal", on the response's scale.
     discrepancy : "none": runs scatter independently around the law.
-    curve_by : columns that make one curve; None: the column ``run``, else all grouping columns.
+    curve_by : columns that make one curve for the discrepancy; None while that is "none".
     priors : name of a variable of the model -> `Prior`, its JSON form, or a number that pins it. The names are those of
         ``fit.summary()``: "alpha", "A_at_centre", "sigma", "alpha_1|method_sigma" for the scale of a group effect,
         "beta_log10(size)" for a trend.
@@ -60,6 +60,8 @@ class ModelSpec:
             raise SpecError(f"noise is {self.noise!r}, and it must be one of {', '.join(get_args(Noise))}.")
         if self.discrepancy != "none":
             raise SpecError(f"discrepancy is {self.discrepancy!r}, and it must be 'none'.")
+        if self.curve_by is not None:
+            raise SpecError("curve_by says what one curve is for the discrepancy, and discrepancy is 'none'. Leave it out.")
         if unknown := [name for name in self.effects if name not in self.params]:
             known = list(self.params)
             raise SpecError(

@@ -261,6 +261,7 @@ def runs() -> bl.Runs:
         ({"effects": {"alfa": "1"}}, "effects has alfa, which chinchilla does not have.*Did you mean 'alpha'.*A, B, E, alpha, beta, sigma"),
         ({"effects": {"nu": "1"}, "noise": "normal"}, "effects has nu"),
         ({"effects": {"alpha": "1 + ("}}, "cannot be read"),
+        ({"curve_by": ["task"]}, "curve_by says what one curve is for the discrepancy"),
         ({"noise": "gaussian"}, "noise is 'gaussian'.*student_t, normal"),
         ({"discrepancy": "gp"}, "discrepancy is 'gp'"),
         ({"priors": {"alpha": {"distribution": "Norml", "mu": 0, "sigma": 1}}}, "'Norml'.*Did you mean 'Normal'"),
@@ -374,7 +375,6 @@ def test_a_spec_reads_back_from_json(runs: bl.Runs) -> None:
         {"name": FINETUNING, "factor": "pet_size"},
         effects={"alpha": "1 + log10(pet_size) + (1 | task:method)", "A": "0 + method", "sigma": "1 + (1 | task)"},
         noise="normal",
-        curve_by=["task", "method"],  # type: ignore[arg-type]
         priors={"E_at_centre": 0.2, "alpha": lognormal(0.1, 0.5), "A_at_centre": lognormal(1, 0.5, relative=True)},  # type: ignore[dict-item]
     )
     written = json.loads(json.dumps(spec.to_json()))
