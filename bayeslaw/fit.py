@@ -6,8 +6,9 @@ import platform
 import secrets
 import warnings as warnings_module
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,13 +121,17 @@ def fit(
     """
     from bayeslaw.identifiability import identifiability_warnings, sensitivity
     from bayeslaw.model import build
-    from bayeslaw.sampling import Compiled, Effort, convergence
+    from bayeslaw.sampling import Compiled, Effort, converge
 
     for name, value in {"draws": draws, "tune": tune, "chains": chains, "attempts": attempts}.items():
         if not value >= 1:
             raise SpecError(f"{name} is {value}, and it must be at least 1.")
     if not 0 < target_accept < 1:
         raise SpecError(f"target_accept is {target_accept}, and it must be between 0 and 1.")
+    if sampler not in ("nutpie", "pymc", "numpyro"):
+        raise SpecError(f"sampler is {sampler!r}, and it must be nutpie, pymc or numpyro.")
+    if find_spec(sampler) is None:
+        raise SpecError(f"{sampler} is not installed: pip install 'bayeslaw[{sampler}]'.")
     if isinstance(spec, str):  # the runs' own law keeps its options
         spec = ModelSpec(runs.law if spec == runs.law.name else find_law(spec))
     resolved = resolve(spec, runs)
@@ -137,32 +142,11 @@ def fit(
     seed = secrets.randbits(31) if random_seed is None else int(random_seed)
     effort = Effort(draws, tune, chains, target_accept, seed, cores, progressbar)
 
-    grouped = any("|" in formula for formula in resolved.effects.values())
-    compiled = Compiled(build(resolved, runs), sampler=sampler)
-    short = replace(effort, tune=defaults.PILOT_TUNE, draws=defaults.PILOT_DRAWS, chains=defaults.PILOT_CHAINS)
-    centring = compiled.pilot(short) if grouped else None
-    best: tuple[Convergence, xr.DataTree] | None = None
-    history: list[str] = []
-    action = "as asked"
-    for attempt in range(attempts):
-        tree = compiled.sample(effort, centring)
-        verdict = convergence(tree)
-        history.append(f"{action}: {verdict}")
-        if best is None or verdict.badness < best[0].badness:
-            best = verdict, tree
-        if verdict.passed or attempt == attempts - 1:
-            break
-        if verdict.divergences and effort.target_accept < defaults.TARGET_ACCEPT_CAREFUL:
-            action = f"target_accept {defaults.TARGET_ACCEPT_CAREFUL}"
-            effort = replace(effort, target_accept=defaults.TARGET_ACCEPT_CAREFUL)
-        else:
-            action = "twice the tuning and draws" + ", group effects centred anew by a longer pilot" * grouped
-            effort = replace(effort, tune=2 * effort.tune, draws=2 * effort.draws)
-            centring = compiled.pilot(replace(effort, chains=short.chains)) if grouped else None
-    assert best is not None
-    verdict, tree = replace(best[0], attempts=tuple(history)), best[1]
+    verdict, tree = converge(Compiled(build(resolved, runs), sampler=sampler), effort, attempts)
     if not verdict.passed:
-        failure = f"The chains did not converge after {len(history)} attempts: {verdict}. Results from this fit are not to be relied on."
+        failure = (
+            f"The chains did not converge after {len(verdict.attempts)} attempts: {verdict}. Results from this fit are not to be relied on."
+        )
         warnings_module.warn(failure, ConvergenceWarning, stacklevel=2)
         notes.append(failure)
     return Fit(resolved, runs, tree, verdict, seed, tuple(notes), _versions(sampler))

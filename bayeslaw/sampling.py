@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import arviz_stats
@@ -16,8 +16,11 @@ from bayeslaw.defaults import (
     DIVERGENCES_MAX,
     ESS_MIN,
     LOW_RANK_DIMENSIONS,
+    PILOT_CHAINS,
     PILOT_DRAWS,
+    PILOT_TUNE,
     RHAT_MAX,
+    TARGET_ACCEPT_CAREFUL,
 )
 from bayeslaw.errors import SamplingError
 from bayeslaw.model import CENTRING, DEVIATION, RAW
@@ -172,6 +175,34 @@ class Compiled:
                 )  # fmt: skip
             except (RuntimeError, pm.exceptions.SamplingError) as error:
                 raise SamplingError(_no_start(error)) from error
+
+
+def converge(compiled: Compiled, effort: Effort, attempts: int) -> tuple[Convergence, xr.DataTree]:
+    """Sample until the chains converge, or ``attempts`` are used up; the best attempt and its draws.
+
+    After the first attempt the remedies are a smaller step against divergences, and more tuning and draws, with group effects
+    centred anew by a longer pilot, against chains that disagree. ``attempts`` of the result tells what was tried.
+    """
+    grouped = CENTRING in compiled.model
+    centring = compiled.pilot(replace(effort, tune=PILOT_TUNE, draws=PILOT_DRAWS, chains=PILOT_CHAINS)) if grouped else None
+    tried: list[tuple[Convergence, xr.DataTree]] = []
+    history: list[str] = []
+    action = "as asked"
+    while True:
+        tree = compiled.sample(effort, centring)
+        verdict = convergence(tree)
+        tried.append((verdict, tree))
+        history.append(f"{action}: {verdict}")
+        if verdict.passed or len(tried) == attempts:
+            best, tree = min(tried, key=lambda attempt: attempt[0].badness)
+            return replace(best, attempts=tuple(history)), tree
+        if verdict.divergences and effort.target_accept < TARGET_ACCEPT_CAREFUL:
+            action = f"target_accept {TARGET_ACCEPT_CAREFUL}"
+            effort = replace(effort, target_accept=TARGET_ACCEPT_CAREFUL)
+        else:
+            action = "twice the tuning and draws" + ", group effects centred anew by a longer pilot" * grouped
+            effort = replace(effort, tune=2 * effort.tune, draws=2 * effort.draws)
+            centring = compiled.pilot(replace(effort, chains=PILOT_CHAINS)) if grouped else None
 
 
 def convergence(tree: xr.DataTree) -> Convergence:

@@ -150,3 +150,8 @@ def test_runs_of_another_law_are_refused(chinchilla_runs: bl.Runs) -> None:
 def test_a_fit_is_frozen(chinchilla_fit: bl.Fit) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         chinchilla_fit.random_seed = 2  # type: ignore[misc]
+
+
+def test_an_unknown_sampler_is_refused(chinchilla_runs: bl.Runs) -> None:
+    with pytest.raises(SpecError, match="nutpie, pymc or numpyro"):
+        bl.fit("chinchilla", chinchilla_runs, sampler="stan")  # type: ignore[arg-type]
