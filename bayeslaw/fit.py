@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import xarray as xr
 
 from bayeslaw import defaults
 from bayeslaw.errors import ConvergenceWarning, IdentifiabilityWarning, SpecError
@@ -22,6 +21,8 @@ from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec, resolve
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from bayeslaw.predict import Kind, Points
     from bayeslaw.sampling import Convergence, Sampler
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import xarray as xr
 
 from bayeslaw.errors import BayeslawError, StorageError
 from bayeslaw.files import whole
@@ -32,6 +31,8 @@ def save(fit: Fit, path: str | Path) -> Path:
     ------
     StorageError : the folder does not exist or cannot be written.
     """
+    import xarray as xr
+
     path = Path(path)
     text, numbers = fit.runs.table.select_dtypes(exclude="number"), fit.runs.table.select_dtypes(include="number")
     columns: dict[str, Any] = {str(name): (ROW, x.astype(str).to_numpy(object)) for name, x in text.items()}
@@ -72,6 +73,8 @@ def load(path: str | Path) -> Fit:
     StorageError : no such file, not a saved fit, cut short, or written by a newer format.
     UnknownNameError : its law is not registered: import the module that registers it first.
     """
+    import xarray as xr
+
     from bayeslaw.sampling import Convergence
 
     path = Path(path)
