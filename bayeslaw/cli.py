@@ -135,8 +135,8 @@ def laws(name: Annotated[str | None, typer.Argument(help="One law, in full.", sh
             table.add_row("parameter", f"{parameter} ({param.symbol})", param.meaning, f"{sampled}prior {param.prior}" if name else "")
         for quantity, meaning in law.quantities.items():
             table.add_row("quantity", quantity, meaning, "")
-        table.add_row("source", law.source, "", "")
         out.print(table)
+        out.print(f"  source       {law.source}", highlight=False)
         if name:
             out.print()
             out.print(type(law).__doc__ or "", markup=False, highlight=False)
