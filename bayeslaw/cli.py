@@ -6,8 +6,7 @@ import gc
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -203,8 +202,8 @@ def fit(
         noise=noise,  # type: ignore[arg-type]
         priors={name: arguments.prior(text) for name, text in arguments.pairs(prior, "--prior").items()},
     )
-    with _working("Compiling and sampling", quiet):
-        fitted = bl.fit(spec, table, draws=draws, tune=tune, chains=chains, random_seed=seed, sampler=sampler, progressbar=not quiet)  # type: ignore[arg-type]
+    _say_working(quiet)
+    fitted = bl.fit(spec, table, draws=draws, tune=tune, chains=chains, random_seed=seed, sampler=sampler, progressbar=not quiet)  # type: ignore[arg-type]
     path = fitted.save(output)
     if not quiet:
         _print_fit(fitted)
@@ -268,8 +267,8 @@ def demo(
     except OSError as error:
         raise SpecError(f"The folder {output} cannot be made: {error.strerror}.") from error
     out.print("Fitting [bold]simulated[/bold] finetuning runs of 1B, 2B, 4B and 8B models (3 tasks, 3 methods); predicting 16B.")
-    with _working("Compiling and sampling", quiet):
-        outcome = run_demo(seed, progressbar=not quiet)
+    _say_working(quiet)
+    outcome = run_demo(seed, progressbar=not quiet)
     outcome.fit.save(output / "fit.nc")
     _write_csv(outcome.bands, output / "bands_16b.csv")
     picture = output / "bands_16b.png"
@@ -300,14 +299,10 @@ def _parent_exists(path: Path) -> None:
         raise SpecError(f"{path} cannot be written: there is no folder {path.parent}.")
 
 
-@contextmanager
-def _working(text: str, quiet: bool) -> Iterator[None]:
-    """A line that says what takes time, where the sampler's own bar does not show yet."""
-    if quiet or not err.is_terminal:
-        yield
-        return
-    err.print(f"{text} ...", style="dim")
-    yield
+def _say_working(quiet: bool) -> None:
+    """Say what takes time, where the sampler's own bar does not show yet."""
+    if not quiet and err.is_terminal:
+        err.print("Compiling and sampling ...", style="dim")
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:

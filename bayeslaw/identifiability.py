@@ -145,9 +145,11 @@ def first_centring(resolved: ModelSpec, runs: Runs) -> dict[str, np.ndarray]:
     One less the share of the deviation's prior variance that the group's own runs leave, while the parameters that differ
     by the same groups are free to.
     """
+    met = designs(resolved, runs.table)
+    if not any(design.formula.groups for design in met.values()):
+        return {}
     found = sensitivity(resolved, runs)
     scale = {name: _quantiles(prior, 1.0)[1] for name, prior in resolved.priors.items() if name.endswith("_sigma")}
-    met = designs(resolved, runs.table)
     centring = {}
     for name, design in met.items():
         for term in design.formula.groups:

@@ -139,5 +139,6 @@ def _deviations(
 def _random_variable(name: str, prior: Prior, unit: Any, dims: str | None = None) -> Any:
     parameters = prior.in_units(unit)
     if prior.distribution == "Constant":
-        return pm.Deterministic(name, pt.as_tensor(parameters["value"]))
+        value = parameters["value"] if dims is None else pt.full(len(pm.modelcontext(None).coords[dims]), parameters["value"])
+        return pm.Deterministic(name, pt.as_tensor(value), dims=dims)
     return getattr(pm, prior.distribution)(name, **parameters, dims=dims)

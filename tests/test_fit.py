@@ -155,3 +155,13 @@ def test_a_fit_is_frozen(chinchilla_fit: bl.Fit) -> None:
 def test_an_unknown_sampler_is_refused(chinchilla_runs: bl.Runs) -> None:
     with pytest.raises(SpecError, match="nutpie, pymc or numpyro"):
         bl.fit("chinchilla", chinchilla_runs, sampler="stan")  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.ConvergenceWarning")
+def test_a_parameter_of_each_group_can_be_pinned() -> None:
+    """``0 + task`` with a number gives every task that number, in the model and in predictions."""
+    runs = bl.read_runs(grouped_table(groups=2, points=5), "power")
+    spec = bl.ModelSpec("power", effects={"E": "0 + task", "A": "0 + task", "alpha": "1"}, priors={"E_at_centre": 0.2})  # type: ignore[dict-item]
+    fit = bl.fit(spec, runs, draws=50, tune=200, chains=2, random_seed=1, attempts=1, progressbar=False)
+    share = fit.quantity("E") / fit.idata["posterior"]["A_at_centre"].rename(task="group").drop_vars("group")
+    np.testing.assert_allclose(share, 0.2)
