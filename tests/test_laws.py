@@ -27,6 +27,7 @@ from scipy import optimize, stats
 from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.laws import Input, Law, Limit, Param, Response, law, laws, ops, register, registry
 from bayeslaw.laws.base import INPUTS
+from bayeslaw.laws.pretraining import effective, optimal_size
 from bayeslaw.priors import Prior, lognormal
 from bayeslaw.spec import CHECKPOINT_SCALE, COEFFICIENT, ModelSpec
 
@@ -62,6 +63,22 @@ every_name = pytest.mark.parametrize("name", laws())
 # ---- Parameters and inputs to try a law on
 
 
+@dataclass(frozen=True)
+class Pinned:
+    """A parameter pinned by its prior, with as much of SciPy's face as is used here."""
+
+    value: float
+
+    def ppf(self, q: Any) -> Any:
+        return np.full(np.shape(q), self.value)
+
+    def rvs(self, size: int, random_state: Any) -> np.ndarray:
+        return np.full(size, self.value)
+
+    def support(self) -> tuple[float, float]:
+        return self.value, self.value
+
+
 def distribution(prior: Prior) -> Any:
     """The prior in SciPy, for a typical response of 1, from PyMC's definitions."""
     match prior.distribution, dict(prior.parameters):
@@ -80,7 +97,7 @@ def distribution(prior: Prior) -> Any:
         case "Uniform", {"lower": lower, "upper": upper}:
             return stats.uniform(lower, upper - lower)
         case "Constant", {"value": value}:
-            return stats.uniform(value, 0.0)
+            return Pinned(value)
     raise NotImplementedError(f"The tests do not know the prior {prior}.")
 
 
@@ -167,7 +184,8 @@ def test_formula_as_text_is_the_function(one: Law) -> None:
     params = parameters(one)
     inputs = inputs_within(one, 40)
     arguments = {argument: inputs[column(one, argument)] for argument in one.arguments}
-    functions = {name: getattr(ops, name) for name in ("exp", "log", "log1p", "expm1", "sqrt", "logaddexp", "sigmoid", "logit")}
+    names = ("exp", "log", "log1p", "expm1", "sqrt", "logaddexp", "sigmoid", "logit", "minimum", "saturation")
+    functions = {name: getattr(ops, name) for name in names} | {"effective": effective, "optimal_size": optimal_size}
     text = one.formula.replace("^", "**")
     np.testing.assert_allclose(eval(text, {**functions, **arguments, **params}), one.evaluate(inputs, params), rtol=1e-12)
 
@@ -268,6 +286,16 @@ def half_of_zero_shot(one: Law, params: Values) -> float:
     return math.exp(solve(lambda log_data: math.log(one.evaluate({"finetuning_data": math.exp(log_data)}, params)) - half, -300.0, 300.0))
 
 
+def start_exponent(one: Law, params: Values) -> float:
+    """The slope of log(L0 - L) in log x where L has fallen by 1e-8 to 1e-6 of the way, by root finding."""
+
+    def log_x(fallen: float) -> float:
+        target = params["L0"] * (1 - fallen) + params["E"] * fallen
+        return solve(lambda at: one.expected(x=math.exp(at), **params) - target, -600.0, 600.0)
+
+    return math.log(100) / (log_x(1e-6) - log_x(1e-8))
+
+
 #: (law, quantity) -> a computation that does not use the closed form.
 ORACLES: Mapping[tuple[str, str], Callable[[Law, Values], float]] = {
     ("chinchilla", "size_exponent"): allocation(0),
@@ -280,6 +308,7 @@ ORACLES: Mapping[tuple[str, str], Callable[[Law, Values], float]] = {
     ("finetuning_rectified", "pre_learned_examples"): half_of_zero_shot,
     ("power", "x_to_halve"): halving("x", "E"),
     ("shifted_power", "loss_at_start"): at_nothing,
+    ("saturating_power", "start_exponent"): start_exponent,
 }
 
 
@@ -332,6 +361,18 @@ def promised_at_centre(one: Law, name: str, params: Values) -> Any:
         return (-log_at[-2] + 8 * log_at[-1] - 8 * log_at[1] + log_at[2]) / (12 * step)
     if match := re.fullmatch(rf"{of_response} due to (.+) at the table's centre", text):
         return loss - loss_at(argument_called(one, match[1]), FAR)  # what is gone when there is no end of it
+    if re.fullmatch(rf"reducible {of_response} at the table's centre", text):
+        return loss - params["E"]
+    if match := re.fullmatch(rf"excess of (\S+) over the {of_response} at the table's centre", text):
+        return params[match[1]] / loss - 1
+    if match := re.fullmatch(r"share of (.+) in what is reducible at the table's centre", text):
+        # Gone when there is no end of it, before the coupling: the root of what is left.
+        left = loss_at(argument_called(one, match[1]), FAR) - params["E"]
+        return 1 - (left / (loss - params["E"])) ** (1 / params["k"])
+    if match := re.fullmatch(r"(\S+) times (\S+)", text):
+        return params[match[1]] * params[match[2]]
+    if match := re.fullmatch(r"(\S+) over (\S+)", text):
+        return params[match[1]] / params[match[2]]
     if match := re.fullmatch(r"(\S+) over (\w+) at the table's centre", text):
         assert match[1] in (name, param.symbol)
         return params[name] / centre[column(one, argument_called(one, match[2]))]

@@ -192,6 +192,7 @@ class Law(ABC):
 INPUTS: Mapping[str, Input] = {
     "model_size": Input("parameters", "number of parameters of the model", (1e4, 1e14)),
     "data_size": Input("tokens or examples", "training data seen", (1e2, 1e16)),
+    "unique_data": Input("tokens", "training tokens that differ from each other; the rest are repeats", (1e2, 1e16)),
     "pretraining_data": Input("tokens", "pretraining data seen by the base model", (1e6, 1e15)),
     "finetuning_data": Input("examples", "finetuning examples", (1e1, 1e11)),
     "pet_size": Input("prompt tokens or rank", "size of the parameter-efficient module: prompt length or LoRA rank", (1.0, 1e5)),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bayeslaw.laws import ops
 from bayeslaw.laws.base import (
     INPUTS,
     LOSS_AT_CENTRE,
@@ -137,3 +138,102 @@ class ShiftedPower(CurveLaw):
     @staticmethod
     def loss_at_start(*, A: Any, shift: Any, alpha: Any, E: Any) -> Any:
         return A * shift**-alpha + E
+
+
+@dataclass(frozen=True)
+class SaturatingPower(CurveLaw):
+    r"""A power law between a level that it starts from and one that it ends at (M4).
+
+    .. math:: \frac{L(x) - E}{(L_0 - L(x))^\alpha} = A \, x^{-c}
+
+    x : ``input`` (tokens, examples, steps or FLOP). L, L_0 (``L0``, the loss before training), E : the table's unit. c : exponent
+    far along the curve; alpha shapes the start, where :math:`L_0 - L \propto x^{c/\alpha}`. A : the table's unit to the power
+    1 - alpha, at x = 1.
+
+    The equation has no closed solution; `bayeslaw.laws.ops.saturation` solves it to rounding.
+
+    Fails on curves that rise first, and where the exponent changes along the way.
+
+    References
+    ----------
+    Alabdulmohsin, Neyshabur, Zhai 2022 (NeurIPS), arXiv 2209.06640, section 3.2 (M4).
+    """
+
+    name = "saturating_power"
+    formula = "E + (L0 - E) * saturation(log(A) - c * log(x) + (alpha - 1) * log(L0 - E), alpha)"
+    source = "Alabdulmohsin et al. 2022, arXiv 2209.06640 (M4)"
+    response = LOSS
+    params = {
+        "A": replace(LEVEL, meaning="(L - E) / (L0 - L)^α, at x = 1"),
+        "c": replace(SLOPE, symbol="c"),
+        "L0": Param("L₀", "loss before training", lognormal(0.7, 0.8), at_centre="excess of L0 over the loss at the table's centre", group_scale=scale_of_groups(0.2)),
+        "alpha": Param("α", "shape of the start: 1 is a sigmoid in log x", lognormal(0.7, 0.6), group_scale=scale_of_groups(0.2)),
+        "E": SHARE,
+    }  # fmt: skip
+    quantities = {"start_exponent": "exponent of L0 - L at the start: c / α"}
+    monotone = {"x": "decreasing"}
+    limits = (Limit(("x",), "infinity", lambda p: p["E"]), Limit(("x",), "zero", lambda p: p["L0"]))
+
+    @staticmethod
+    def expected(*, x: Any, A: Any, c: Any, L0: Any, alpha: Any, E: Any) -> Any:
+        return E + (L0 - E) * ops.saturation(ops.log(A) - c * ops.log(x) + (alpha - 1) * ops.log(L0 - E), alpha)
+
+    @staticmethod
+    def at_centre(*, x: Any, A: Any, c: Any, L0: Any, alpha: Any, E: Any) -> dict[str, Any]:
+        # In units of the loss at the centre, L0 is 1 + L0 and E is E; u is where the centre stands between them.
+        u = (1 - E) / (1 + L0 - E)
+        exponent = c * (1 - u + alpha * u) / ((1 - E) * (1 - u))
+        height = A * (1 + L0 - E)
+        log_A = ops.log(u) - alpha * ops.log1p(-u) + exponent * ops.log(x) - (alpha - 1) * ops.log(height)
+        return {"A": ops.exp(log_A), "c": exponent, "L0": A * (1 + L0), "E": E * A}
+
+    @staticmethod
+    def start_exponent(*, c: Any, alpha: Any, **_: Any) -> Any:
+        return c / alpha
+
+
+@dataclass(frozen=True)
+class BrokenPower(CurveLaw):
+    r"""A power law whose exponent changes once, smoothly.
+
+    .. math:: L(x) = A \, x^{-\alpha} \left(1 + (x/x_1)^{1/f}\right)^{-(\alpha_1 - \alpha) f} + E
+
+    x : ``input`` (tokens, examples, steps or FLOP). x_1 (``x_break``) : where it breaks, in the unit of x. alpha, alpha_1
+    (``alpha_after``) : exponents before and after. f : width of the break, in e-folds of x. L, E : the table's unit.
+    A : the table's unit, at x = 1.
+
+    Fails on curves with several breaks; and a sharp break beyond the runs cannot be foreseen from before it.
+
+    References
+    ----------
+    Caballero, Gupta, Rish, Krueger 2023 (ICLR), arXiv 2210.14891, eq. 1 with n = 1 (there c_0 = alpha, c_1 = alpha_1 - alpha).
+    """
+
+    name = "broken_power"
+    formula = "A * x^-alpha * (1 + (x / x_break)^(1 / f))^(-(alpha_after - alpha) * f) + E"
+    source = "Caballero et al. 2023, arXiv 2210.14891, eq. 1 (one break)"
+    response = LOSS
+    params = {
+        "A": LEVEL,
+        "alpha": replace(SLOPE, meaning="exponent of x before the break"),
+        "alpha_after": Param("α₁", "exponent of x after the break", lognormal(1.0, 0.7), at_centre="alpha_after over alpha", group_scale=scale_of_groups(0.2)),
+        "x_break": Param("x₁", "where it breaks", lognormal(1.0, 1.5), at_centre="x_break over x at the table's centre", group_scale=scale_of_groups(0.3)),
+        "f": Param("f", "width of the break, in e-folds of x", lognormal(0.5, 0.5), varies=False),
+        "E": SHARE,
+    }  # fmt: skip
+    monotone = {"x": "decreasing"}
+    limits = (Limit(("x",), "infinity", lambda p: p["E"]), Limit(("x",), "zero", lambda p: float("inf")))
+
+    @staticmethod
+    def expected(*, x: Any, A: Any, alpha: Any, alpha_after: Any, x_break: Any, f: Any, E: Any) -> Any:
+        log_x = ops.log(x)
+        broken = f * ops.softplus((log_x - ops.log(x_break)) / f)
+        return A * ops.exp(-alpha * log_x - (alpha_after - alpha) * broken) + E
+
+    @staticmethod
+    def at_centre(*, x: Any, A: Any, alpha: Any, alpha_after: Any, x_break: Any, f: Any, E: Any) -> dict[str, Any]:
+        to_centre = -ops.log(x_break) / f
+        before = alpha / ((1 - E) * (1 + (alpha_after - 1) * ops.sigmoid(to_centre)))
+        change = before * (alpha_after - 1)
+        log_A = before * ops.log(x) + change * f * ops.softplus(to_centre)
+        return {"A": A * (1 - E) * ops.exp(log_A), "alpha": before, "alpha_after": before + change, "x_break": x * x_break, "E": E * A}

@@ -8,9 +8,9 @@ from typing import Any
 
 from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.laws.base import Law
-from bayeslaw.laws.curves import Power, ShiftedPower
+from bayeslaw.laws.curves import BrokenPower, Power, SaturatingPower, ShiftedPower
 from bayeslaw.laws.finetuning import FinetuningAdditive, FinetuningMultiplicative, FinetuningRectified
-from bayeslaw.laws.pretraining import Chinchilla
+from bayeslaw.laws.pretraining import Chinchilla, DataConstrained, Skaling
 
 _LAWS: dict[str, type[Law]] = {}
 
@@ -64,5 +64,16 @@ def law(which: str | Law | Mapping[str, Any], **options: Any) -> Law:
     return cls(**options)
 
 
-for _law in (Chinchilla, FinetuningMultiplicative, FinetuningAdditive, FinetuningRectified, Power, ShiftedPower):
+for _law in (
+    Chinchilla,
+    Skaling,
+    DataConstrained,
+    FinetuningMultiplicative,
+    FinetuningAdditive,
+    FinetuningRectified,
+    Power,
+    ShiftedPower,
+    SaturatingPower,
+    BrokenPower,
+):
     register(_law)
