@@ -42,3 +42,10 @@ COLLINEAR_ABOVE = 0.98
 
 #: Points predicted at a time: 4,000 draws x 256 points is 8 MB an array, so the temporaries stay in cache and memory flat.
 POINTS_PER_BLOCK = 256
+
+#: Components of each curve's own discrepancy.
+OWN_COMPONENTS = ("matern", "local")
+#: Knots of a process that runs have in common.
+SHARED_KNOTS = 12
+#: Points of a curve that enter one by one; a longer curve enters as averages in this many log-spaced bins.
+CURVE_POINTS = 100

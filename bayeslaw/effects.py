@@ -232,6 +232,17 @@ def linear_predictor(
     return total
 
 
+def cells(table: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray]:
+    """The distinct rows of a table in some columns, and which of them each row is.
+
+    Parameters differ by these columns only: computed a cell at a time, they cost as much as there are groups, not runs.
+    """
+    if not columns:
+        return table.iloc[:1], np.zeros(len(table), dtype=int)
+    index = table.groupby(list(columns), sort=False, dropna=False).ngroup().to_numpy()
+    return table.iloc[np.unique(index, return_index=True)[1]], index
+
+
 def default_formula(runs: Runs, *, varies: bool) -> Formula:
     """The formula of a parameter that the user said nothing of.
 

@@ -1,8 +1,9 @@
 """From a spec and runs to a PyMC model.
 
-.. math:: g(y_i) = g(f(x_i; \\theta_i)) + \\varepsilon_i, \\qquad g = \\log \\text{ for losses, identity for scores, logit for rates}
+.. math:: g(y_i) = g(f(x_i; \\theta_i)) + \\delta_i + \\varepsilon_i, \\quad g = \\log \\text{ for losses, identity for scores, logit for rates}
 
-with each parameter given by its formula (`bayeslaw.effects`). The posterior of a built model holds, for a parameter
+with each parameter given by its formula (`bayeslaw.effects`), and the discrepancy delta as `bayeslaw.discrepancy` has it: a curve's
+own process is integrated out (`bayeslaw.kalman`), what runs have in common is sampled. The posterior of a built model holds, for a parameter
 ``alpha``: ``alpha``, its population value in the paper's units; ``alpha_1|method``, the groups' deviations on the
 unconstrained scale; ``alpha_1|method_sigma``, their standard deviation; ``alpha_log10(size)``, a trend. A parameter
 sampled at the table's centre also has ``A_at_centre`` (see `bayeslaw.laws.base.Param`).
@@ -14,16 +15,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 
 from bayeslaw.defaults import PILOT_CENTRING
-from bayeslaw.effects import Design, linear_predictor
+from bayeslaw.discrepancy import decades, knots, sequence, shared_basis, state_space
+from bayeslaw.effects import Design, cells, linear_predictor
 from bayeslaw.identifiability import first_centring
 from bayeslaw.laws.base import Param
 from bayeslaw.priors import Prior
 from bayeslaw.runs import Runs
-from bayeslaw.spec import ModelSpec, designs, population_name, resolve
+from bayeslaw.spec import ModelSpec, covariate_columns, curve_labels, designs, group_columns, population_name, resolve, shared_labels
 
 #: Suffix of what is sampled in place of a group's deviations.
 RAW = "_raw"
@@ -33,7 +36,13 @@ CENTRING = "centring"
 DEVIATION = "deviation"
 
 
-def build(spec: ModelSpec, runs: Runs) -> pm.Model:
+#: What runs have in common along an input: weights of the process's basis, named by the input.
+IN_COMMON = "{}|in_common"
+#: 1 for a run that counts, 0 for one that is hidden, where a model is made to be fitted to parts of its table.
+SEEN = "seen"
+
+
+def build(spec: ModelSpec, runs: Runs, *, parts: bool = False) -> pm.Model:
     """The PyMC model of a spec for a table of runs.
 
     Parameters
@@ -41,6 +50,7 @@ def build(spec: ModelSpec, runs: Runs) -> pm.Model:
     spec : what to fit; defaults are filled in by `resolve`.
     runs : the table. The response ``y``, the inputs ``x_<input>``, their ``centre_<input>``, ``typical_response`` and ``centring`` are
         ``pm.Data``, so that a compiled model can be given other values.
+    parts : the model is to be fitted to parts of the table: `SEEN` is a ``pm.Data`` too, and says which runs count.
 
     Returns
     -------
@@ -72,41 +82,86 @@ def build(spec: ModelSpec, runs: Runs) -> pm.Model:
             vector = pm.Data(CENTRING, np.clip(np.concatenate(list(first.values())), *PILOT_CENTRING), dims=DEVIATION)
             centring = {variable: vector[np.flatnonzero(of == variable)] for variable in first}
 
-        population, by_run = {}, {}
+        population, by_cell = {}, {}
+        distinct, cell = cells(runs.table, [*group_columns(spec), *covariate_columns(spec)])
         for name, param in spec.params.items():
-            population[name], by_run[name] = _parameter(name, param, met[name], spec.priors, unit, runs, centring)
+            population[name], by_cell[name] = _parameter(name, param, met[name], spec.priors, unit, distinct, centring)
         for name, value in law.from_centre({name: population[name] for name in law.params}, centre).items():
             if law.params[name].at_centre and population[name].ndim == 0:
                 pm.Deterministic(name, value)
 
-        mean = law.response.link.forward(law.at_sampled(inputs, {name: by_run[name] for name in law.params}, centre))
-        if spec.noise == "student_t":
-            pm.StudentT("response", nu=by_run["nu"], mu=mean, sigma=by_run["sigma"], observed=y, dims="run")
+        by_cell |= law.in_units_of_centre({name: by_cell[name] for name in law.params})
+        by_run = {name: value if value.ndim == 0 else value[cell] for name, value in by_cell.items()}
+        mean = law.response.link.forward(law.at_centred(inputs, {name: by_run[name] for name in law.params}, centre))
+        mean = mean + _in_common(spec, runs, by_run)
+        scale = by_run["sigma"] / np.sqrt(runs.averaged)
+        if spec.departs.kind == "curve":
+            seen = pm.Data(SEEN, np.ones(len(runs)), dims="run")
+            pm.Potential("response", _along_curves(spec, runs, y - mean, scale**2, seen, by_run))
+            return model
+        family, shape = (pm.StudentT, {"nu": by_run["nu"]}) if spec.noise == "student_t" else (pm.Normal, {})
+        if parts:
+            seen = pm.Data(SEEN, np.ones(len(runs)), dims="run")
+            pm.Potential("response", (seen * pm.logp(family.dist(mu=mean, sigma=scale, **shape), y)).sum())
         else:
-            pm.Normal("response", mu=mean, sigma=by_run["sigma"], observed=y, dims="run")
+            family("response", mu=mean, sigma=scale, **shape, observed=y, dims="run")
     return model
 
 
+def _in_common(spec: ModelSpec, runs: Runs, by_run: Mapping[str, Any]) -> Any:
+    """What runs depart by together, (run,); 0 where the discrepancy has no such part."""
+    model = pm.modelcontext(None)
+    if spec.departs.kind == "grid":
+        along = {name: f"{name}_stray_sigma" for name in spec.law.inputs}
+    elif spec.departs.has_shared:
+        along = {spec.along: "shared_sigma"}
+    else:
+        return 0.0
+    labels = shared_labels(spec, runs.table)
+    model.add_coords({"in_common": sorted(set(labels))})
+    group = pd.Index(model.coords["in_common"]).get_indexer(labels)
+    total = 0.0
+    for name, sigma in along.items():
+        t = decades(runs.inputs[name])
+        at = knots(t)
+        model.add_coords({f"{name}_knot": at})
+        weights = pm.Normal(IN_COMMON.format(name), 0.0, 1.0, dims=("in_common", f"{name}_knot"))
+        total = total + by_run[sigma] * (shared_basis(t, at) * weights[group]).sum(axis=-1)
+    return total
+
+
+def _along_curves(spec: ModelSpec, runs: Runs, residual: Any, variance: Any, seen: Any, by_run: Mapping[str, Any]) -> Any:
+    """The log density of the residuals of all curves, each with a process of its own: one sequence, sorted by curve and input."""
+    from bayeslaw.kalman import Filtered
+
+    t, labels = decades(runs.inputs[spec.along]), curve_labels(spec, runs.table)
+    order, step, first = sequence(t, labels)
+    own = {name: pt.broadcast_to(by_run[name], (len(runs),))[order] for name in spec.params if name in by_run and name not in spec.law.params}
+    Phi, Q, h = state_space(spec.departs.own, step, first, own, pt.stack)
+    variance = pt.broadcast_to(variance, (len(runs),))[order]
+    return Filtered(len(h))(residual[order], variance, seen[order], Phi, Q, h)[0]
+
+
 def _parameter(
-    name: str, param: Param, design: Design, priors: Mapping[str, Prior], unit: Any, runs: Runs, centring: Mapping[str, Any]
+    name: str, param: Param, design: Design, priors: Mapping[str, Prior], unit: Any, table: pd.DataFrame, centring: Mapping[str, Any]
 ) -> tuple[Any, Any]:
-    """The population value of a parameter, and its value for each run (a scalar where no effect makes it differ)."""
+    """The population value of a parameter, and its value for each row of ``table`` (a scalar where no effect makes it differ)."""
     variable = population_name(name, param)
     by = design.formula.by_term
     population = _random_variable(variable, priors[variable], unit, dims=design.formula.by)
     if by is None and not design.formula.covariates and not design.formula.groups:
         return population, population
     intercept = param.link.forward(population)
-    index = np.zeros(len(runs), dtype=int) if by is None else design.index(by, runs.table)
+    index = np.zeros(len(table), dtype=int) if by is None else design.index(by, table)
     coefficients = {str(x): _random_variable(f"{name}_{x}", priors[f"{name}_{x}"], unit) for x in design.formula.covariates}
-    deviations = _deviations(name, design, pt.atleast_1d(intercept), index, coefficients, priors, unit, runs, centring)
-    at_runs = intercept if by is None else intercept[index]
-    return population, param.link.inverse(linear_predictor(at_runs, design, coefficients, deviations, runs.table))
+    deviations = _deviations(name, design, pt.atleast_1d(intercept), index, coefficients, priors, unit, table, centring)
+    at_rows = intercept if by is None else intercept[index]
+    return population, param.link.inverse(linear_predictor(at_rows, design, coefficients, deviations, table))
 
 
 def _deviations(
     name: str, design: Design, value: Any, index: np.ndarray, coefficients: Mapping[str, Any],
-    priors: Mapping[str, Prior], unit: Any, runs: Runs, centring: Mapping[str, Any],
+    priors: Mapping[str, Prior], unit: Any, table: pd.DataFrame, centring: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """The deviations u of each group term, by ``str(term)``, as (level,).
 
@@ -118,10 +173,10 @@ def _deviations(
     c = 1 samples the group's own value, best where its runs determine it; c = 0 a standardised deviation, best where they
     do not (Papaspiliopoulos et al. 2007, Statistical Science 22(1), section 4). u has the same prior under every c.
     """
-    found = {}  # value and index: what there is to inherit, and each run's place in it
+    found = {}  # value and index: what there is to inherit, and each row's place in it
     for term in sorted(design.formula.groups, key=lambda term: len(design.levels[str(term)])):
         variable = f"{name}_{term}"
-        own = design.index(term, runs.table)
+        own = design.index(term, table)
         scale = _random_variable(f"{variable}_sigma", priors[f"{variable}_sigma"], unit)
         dims = ":".join(term.factor)
         parent = index[np.unique(own, return_index=True)[1]]

@@ -37,3 +37,11 @@ def draw(noise: Noise, params: Mapping[str, Any], shape: tuple[int, ...], rng: n
         nu = np.asarray(params["nu"])
         z /= np.sqrt(rng.standard_gamma(np.broadcast_to(nu / 2, shape)) / (nu / 2))
     return np.multiply(z, params["sigma"], out=z)
+
+
+def log_density(noise: Noise, params: Mapping[str, Any], residual: np.ndarray) -> np.ndarray:
+    """The log density of residuals, (draw, point), on the response's scale."""
+    from scipy import stats
+
+    family = stats.t(np.asarray(params["nu"])) if noise == "student_t" else stats.norm
+    return family.logpdf(residual / params["sigma"]) - np.log(params["sigma"])

@@ -5,7 +5,7 @@ Two kinds, never confused:
 | kind | what it is | varies with |
 |---|---|---|
 | ``"mean"`` | the law's curve for that group | the parameters; a group never seen is at its population's value |
-| ``"run"`` | what a new run there would log | the parameters, the deviation of a group never seen, and noise |
+| ``"run"`` | what a new run there would log | the parameters, the deviation of a group never seen, the discrepancy given the runs, and noise |
 
 Decisions use ``"run"``. The response's scale is left before any average is taken.
 """
@@ -25,10 +25,10 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw import defaults, noise
-from bayeslaw.effects import Design, GroupTerm, linear_predictor
+from bayeslaw.effects import Design, GroupTerm, cells, linear_predictor
 from bayeslaw.errors import Fault, RunsError, SpecError, UnknownNameError
 from bayeslaw.runs import check_points
-from bayeslaw.spec import covariate_columns, designs, group_columns, population_name
+from bayeslaw.spec import columns_of, covariate_columns, designs, group_columns, population_name
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -80,8 +80,8 @@ def predict(fit: Fit, points: Points, kind: Kind = "run", *, random_seed: int | 
     table, names = _table(fit, points, kind)
     values = np.empty((_samples(fit), len(table)))
 
-    def keep(block: slice, drawn: np.ndarray) -> None:
-        values[:, block] = drawn
+    def keep(rows: np.ndarray, drawn: np.ndarray) -> None:
+        values[:, rows] = drawn
 
     _each_block(fit, table, kind, random_seed, keep)
     shape = fit.idata["posterior"].sizes
@@ -121,9 +121,9 @@ def bands(
     }
     summaries = np.empty((1 + len(levels), len(table)))
 
-    def summarise(block: slice, drawn: np.ndarray) -> None:
-        summaries[0, block] = drawn.mean(axis=0)
-        summaries[1:, block] = np.quantile(drawn, list(levels.values()), axis=0)
+    def summarise(rows: np.ndarray, drawn: np.ndarray) -> None:
+        summaries[0, rows] = drawn.mean(axis=0)
+        summaries[1:, rows] = np.quantile(drawn, list(levels.values()), axis=0)
 
     _each_block(fit, table, kind, random_seed, summarise)
     columns = pd.DataFrame(dict(zip(["mean", *levels], summaries, strict=True)))
@@ -192,6 +192,15 @@ class Posterior:
             met[name] = replace(design, levels=levels)
         return cls(fit, met, draws, deviations)
 
+    def located(self, table: pd.DataFrame) -> np.ndarray:
+        """The law's curve at rows of a table, (sample, row), on the response's scale."""
+        law, runs = self.fit.spec.law, self.fit.runs
+        distinct, cell = cells(table, [*group_columns(self.fit.spec), *covariate_columns(self.fit.spec)])
+        natural = law.in_units_of_centre(self.sampled_parameters(distinct))
+        at_rows = {name: x if x.shape[1] == 1 else x[:, cell] for name, x in natural.items() if name in law.params}
+        inputs = {name: table[name].to_numpy(float) for name in law.inputs}
+        return law.response.link.forward(law.at_centred(inputs, at_rows, runs.centre))
+
     def sampled_parameters(self, table: pd.DataFrame) -> dict[str, Any]:
         """The law's parameters as they are sampled, (sample, point), or (sample, 1) where no effect makes them differ."""
         return {name: self._parameter(name, table) for name in self.fit.spec.law.params}
@@ -201,7 +210,7 @@ class Posterior:
         return self.fit.spec.law.from_centre(self.sampled_parameters(table), self.fit.runs.centre)
 
     def noise_parameters(self, table: pd.DataFrame) -> dict[str, Any]:
-        """The noise's parameters, (sample, point) or (sample, 1)."""
+        """The parameters of noise and discrepancy, (sample, point) or (sample, 1)."""
         return {name: self._parameter(name, table) for name in self.fit.spec.params if name not in self.fit.spec.law.params}
 
     def _parameter(self, name: str, table: pd.DataFrame) -> np.ndarray:
@@ -239,7 +248,7 @@ def _table(fit: Fit, points: Points, kind: Kind) -> tuple[pd.DataFrame, list[str
     if kind not in get_args(Kind):
         raise SpecError(f"kind is {kind!r}, and it must be 'mean' or 'run'.")
     given = grid(points)
-    table = check_points(given, fit.spec.law, [*group_columns(fit.spec), *covariate_columns(fit.spec)])
+    table = check_points(given, fit.spec.law, columns_of(fit.spec))
     faults = []
     for name in covariate_columns(fit.spec):
         numbers = pd.to_numeric(table[name], errors="coerce")
@@ -251,29 +260,75 @@ def _table(fit: Fit, points: Points, kind: Kind) -> tuple[pd.DataFrame, list[str
     return table.reset_index(drop=True), [str(c) for c in given.columns]
 
 
-def _each_block(fit: Fit, table: pd.DataFrame, kind: Kind, random_seed: int | None, use: Callable[[slice, np.ndarray], None]) -> None:
-    """Call ``use(block, draws)`` with the draws (sample, point) of block after block of points, on as many threads as there are cores.
+def log_density(fit: Fit, table: pd.DataFrame, *, random_seed: int | None = None) -> np.ndarray:
+    """The log of the posterior predictive density of runs that were made, (point,), per unit of the response.
 
-    NumPy works outside Python's lock, and blocks keep memory flat however many points there are. A block's noise has its
-    own seed, so the threads' order does not matter.
+    Parameters
+    ----------
+    table : points as `predict` takes them, with the response in its column.
+
+    Raises
+    ------
+    As `predict`.
+    """
+    link, response = fit.spec.law.response.link, fit.spec.law.response.name
+    points, _ = _table(fit, table, "run")
+    y = points[response].to_numpy(float)
+    density = np.empty(len(points))
+
+    def score(rows: np.ndarray, located: np.ndarray, params: Mapping[str, np.ndarray], _: np.random.Generator) -> None:
+        each = noise.log_density(fit.spec.noise_family, params, link.forward(y[rows]) - located)
+        density[rows] = np.logaddexp.reduce(each, axis=0) - np.log(len(each))
+
+    _each_location(fit, points, "run", random_seed, score)
+    return density + np.log(abs(link.slope(y)))
+
+
+def _each_block(fit: Fit, table: pd.DataFrame, kind: Kind, random_seed: int | None, use: Callable[[np.ndarray, np.ndarray], None]) -> None:
+    """Call ``use(rows, draws)`` with the draws (sample, point) of block after block of points."""
+    link = fit.spec.law.response.link
+
+    def draw(rows: np.ndarray, located: np.ndarray, params: Mapping[str, np.ndarray], rng: np.random.Generator) -> None:
+        if kind == "run":
+            located = located + noise.draw(fit.spec.noise_family, params, located.shape, rng)
+        use(rows, link.inverse(located))
+
+    _each_location(fit, table, kind, random_seed, draw)
+
+
+def _each_location(
+    fit: Fit, table: pd.DataFrame, kind: Kind, random_seed: int | None,
+    use: Callable[[np.ndarray, np.ndarray, Mapping[str, np.ndarray], np.random.Generator], None],
+) -> None:  # fmt: skip
+    """Call ``use(rows, located, noise parameters, generator)``, block by block, with the runs' location before noise, on the response's
+    scale, (sample, point): the law's curve, and for ``kind="run"`` the discrepancy.
+
+    On as many threads as there are cores: NumPy and the filter work outside Python's lock, and blocks keep memory flat however many
+    points there are. A block is of one curve, where curves have paths of their own. Its noise has its own seed, so that the
+    threads' order does not matter.
     """
     posterior = Posterior.of(fit, table, kind, random_seed)
-    law, link = fit.spec.law, fit.spec.law.response.link
     seed = fit.random_seed if random_seed is None else int(random_seed)
-    size = defaults.POINTS_PER_BLOCK
+    departures = None
+    if kind == "run" and fit.spec.departs.kind != "none":
+        from bayeslaw.paths import Departures
 
-    def one(start: int) -> None:
-        block = slice(start, min(start + size, len(table)))
-        rows = table.iloc[block]
-        inputs = {name: rows[name].to_numpy(float) for name in law.inputs}
-        drawn = law.at_sampled(inputs, posterior.sampled_parameters(rows), fit.runs.centre)
-        if kind == "run":
-            rng = np.random.default_rng([seed, start])
-            drawn = link.inverse(link.forward(drawn) + noise.draw(fit.spec.noise, posterior.noise_parameters(rows), drawn.shape, rng))
-        use(block, drawn)
+        departures = Departures(posterior, table, seed)
+    if departures is not None and fit.spec.departs.kind == "curve":
+        blocks = list(pd.Series(range(len(table))).groupby(departures.curve).indices.values())
+    else:
+        blocks = np.array_split(np.arange(len(table)), range(defaults.POINTS_PER_BLOCK, len(table), defaults.POINTS_PER_BLOCK))
+
+    def one(rows: np.ndarray) -> None:
+        some = table.iloc[rows]
+        located = posterior.located(some)
+        if departures is not None:
+            located = located + departures.at(rows)
+        located = np.broadcast_to(located, (_samples(fit), len(rows)))
+        use(rows, located, posterior.noise_parameters(some), np.random.default_rng([seed, int(rows[0])]))
 
     with ThreadPoolExecutor(cpu_count()) as pool:
-        for _ in pool.map(one, range(0, len(table), size)):
+        for _ in pool.map(one, blocks):
             pass
 
 

@@ -35,6 +35,8 @@ GROUP_COLUMNS = (
     "run",
     "seed",
 )
+#: An optional column: how many logged values a row is the mean of. The noise of its response is that much smaller in variance.
+AVERAGED = "averaged"
 #: Grouping columns that tell repeats apart: they make no effects by default.
 REPEAT_COLUMNS = ("run", "seed")
 
@@ -73,6 +75,11 @@ class Runs:
     def inputs(self) -> dict[str, np.ndarray]:
         """Each input, shape (run,), in the law's units."""
         return {name: self.table[name].to_numpy(float) for name in self.law.inputs}
+
+    @property
+    def averaged(self) -> np.ndarray:
+        """How many logged values each row is the mean of, (run,): the column `AVERAGED`, or ones."""
+        return self.table[AVERAGED].to_numpy(float) if AVERAGED in self.table else np.ones(len(self))
 
     @property
     def centre(self) -> dict[str, float]:
@@ -168,7 +175,7 @@ def read_runs(
         notes.append(f"{int(kept.sum())} of {len(kept)} rows satisfy {where}")
         frame = frame[kept]
     checked = _validate(frame, law, names, source)
-    used = {*law.inputs, law.response.name, *names}
+    used = {*law.inputs, law.response.name, *names, AVERAGED}
     if others := [str(c) for c in checked.columns if c not in used]:
         notes.append(f"other columns, which effects may name: {', '.join(others)}")
     found = _warnings(checked, law, names)
@@ -195,7 +202,10 @@ def check_points(points: pd.DataFrame, law: Law, required: Sequence[str], source
 
 
 def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa.DataFrameSchema:
-    """The pandera schema of a table of runs, built from the law's inputs: its checks' names are the messages of the faults."""
+    """The pandera schema of a table of runs, built from the law's inputs: its checks' names are the messages of the faults.
+
+    Columns of the schema that a table does not have are for `_validate` to miss, or to leave out.
+    """
     import pandera.pandas as pa
 
     def numeric(spec: Input | None) -> pa.Column:
@@ -219,6 +229,7 @@ def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa
             columns[law.response.name].checks.append(
                 pa.Check(lambda s: ~(_number(s) >= 1), name="it must be below 1|Write a rate as a fraction.")
             )
+        columns[AVERAGED] = numeric(Input("", "", (0, 0), low=0.0))
         columns |= {
             name: pa.Column(
                 None,
@@ -280,6 +291,7 @@ def _validate(frame: pd.DataFrame, law: Law, groups: Sequence[str], source: str,
 
     faults: list[Fault] = []
     units = {name: spec.unit for name, spec in law.inputs.items()} | ({law.response.name: law.response.unit} if response else {})
+    units |= {AVERAGED: "logged values"} if response and AVERAGED in frame else {}
     needed = [*units, *(name for name in groups if name not in units)]
     for name in needed:
         if name not in frame.columns:

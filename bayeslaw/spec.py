@@ -9,7 +9,8 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from bayeslaw.effects import Covariate, Design, Formula, default_formula, factor_columns
+from bayeslaw.discrepancy import SHARED_BY, SHARED_CURVES, Discrepancy, discrepancy_params
+from bayeslaw.effects import Covariate, Design, Formula, GroupTerm, default_formula, factor_columns
 from bayeslaw.errors import Fault, RunsError, SpecError, suggest
 from bayeslaw.laws.base import Law, Param, scale_of_groups
 from bayeslaw.laws.registry import law as find_law
@@ -35,9 +36,12 @@ class ModelSpec:
     law : a law's name, a law, or a table of name and options.
     effects : parameter -> formula, such as ``{"alpha": "1 + (1 | method)"}`` (`bayeslaw.effects`). A parameter without one
         gets `default_formula`: ``(1 | g)`` for each grouping column of the table. ``sigma``, the noise's scale, takes one too.
-    noise : "student_t" or "normal", on the response's scale.
-    discrepancy : "none": runs scatter independently around the law.
-    curve_by : columns that make one curve for the discrepancy; None while that is "none".
+    noise : "student_t" or "normal", on the response's scale. None: Student-t, but normal with a discrepancy along curves, whose
+        exact likelihood needs it.
+    discrepancy : how far reality strays from the law: "none" (runs scatter independently around it), "curve", "grid", or a table of
+        options (`bayeslaw.discrepancy.Discrepancy`). None: the law's own default.
+    curve_by : columns that make one curve for the discrepancy. None: the column ``run`` if the table has it, else all its grouping
+        columns, and the inputs that a curve does not run along.
     priors : name of a variable of the model -> `Prior`, its JSON form, or a number that pins it. The names are those of
         ``fit.summary()``: "alpha", "A_at_centre", "sigma", "alpha_1|method_sigma" for the scale of a group effect,
         "beta_log10(size)" for a trend.
@@ -49,19 +53,27 @@ class ModelSpec:
 
     law: Law
     effects: Mapping[str, str] = field(default_factory=dict)
-    noise: Noise = "student_t"
-    discrepancy: str = "none"
+    noise: Noise | None = None
+    discrepancy: Discrepancy | None = None
     curve_by: tuple[str, ...] | None = None
     priors: Mapping[str, Prior] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "law", find_law(self.law))
+        object.__setattr__(self, "discrepancy", Discrepancy.of(self.law.discrepancy if self.discrepancy is None else self.discrepancy))
+        curves = self.departs.kind == "curve"
+        if self.noise is None:
+            object.__setattr__(self, "noise", "normal" if curves else "student_t")
         if self.noise not in get_args(Noise):
             raise SpecError(f"noise is {self.noise!r}, and it must be one of {', '.join(get_args(Noise))}.")
-        if self.discrepancy != "none":
-            raise SpecError(f"discrepancy is {self.discrepancy!r}, and it must be 'none'.")
-        if self.curve_by is not None:
-            raise SpecError("curve_by says what one curve is for the discrepancy, and discrepancy is 'none'. Leave it out.")
+        if curves and self.noise != "normal":
+            raise SpecError(f"A discrepancy along curves needs noise 'normal', for its exact likelihood; noise is {self.noise!r}. Leave noise out, or set discrepancy to 'none'.")
+        if self.curve_by is not None and not curves:
+            raise SpecError(f"curve_by says what one curve is for the discrepancy, and discrepancy is {self.departs.kind!r}. Leave it out.")
+        if isinstance(self.curve_by, str):
+            raise SpecError(f"curve_by is {self.curve_by!r}, and it must be a list of columns: [{self.curve_by!r}].")
+        if curves and self.departs.along not in (None, *self.law.inputs):
+            raise SpecError(f"discrepancy runs along {self.departs.along!r}, and it must be an input of {self.law.name}: {', '.join(self.law.inputs)}.")
         if unknown := [name for name in self.effects if name not in self.params]:
             known = list(self.params)
             raise SpecError(
@@ -72,9 +84,28 @@ class ModelSpec:
         object.__setattr__(self, "curve_by", None if self.curve_by is None else tuple(self.curve_by))
 
     @property
+    def departs(self) -> Discrepancy:
+        """The discrepancy, never None."""
+        assert self.discrepancy is not None
+        return self.discrepancy
+
+    @property
     def params(self) -> dict[str, Param]:
-        """The law's parameters and the noise's."""
-        return {**self.law.params, **noise_params(self.noise, self.law.response.scale)}
+        """The parameters of the law, of the noise and of the discrepancy."""
+        scale = self.law.response.scale
+        departing = discrepancy_params(self.departs, scale, list(self.law.inputs))
+        return {**self.law.params, **noise_params(self.noise_family, scale), **departing}
+
+    @property
+    def noise_family(self) -> Noise:
+        """The noise, never None."""
+        assert self.noise is not None
+        return self.noise
+
+    @property
+    def along(self) -> str:
+        """The input along which a curve runs."""
+        return self.departs.along or list(self.law.inputs)[-1]
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain data; `from_json` reads it back."""
@@ -82,7 +113,7 @@ class ModelSpec:
             "law": self.law.to_json(),
             "effects": dict(self.effects),
             "noise": self.noise,
-            "discrepancy": self.discrepancy,
+            "discrepancy": self.departs.to_json(),
             "curve_by": None if self.curve_by is None else list(self.curve_by),
             "priors": {name: prior.to_json() for name, prior in self.priors.items()},
         }
@@ -120,8 +151,9 @@ def resolve(spec: ModelSpec, runs: Runs) -> ModelSpec:
         raise SpecError(
             f"The runs were read for the law {runs.law.to_json()}, and the spec is for {spec.law.to_json()}. Read them for the spec's law."
         )
+    spec = _resolve_curves(spec, runs)
     formulas = {
-        name: Formula.parse(spec.effects[name]) if name in spec.effects else default_formula(runs, varies=param.varies)
+        name: Formula.parse(spec.effects[name]) if name in spec.effects else _default_formula(name, param, spec, runs)
         for name, param in spec.params.items()
     }
     for name, formula in formulas.items():
@@ -139,6 +171,56 @@ def resolve(spec: ModelSpec, runs: Runs) -> ModelSpec:
     return replace(spec, effects={name: str(formula) for name, formula in formulas.items()}, priors=priors)
 
 
+#: What differs by curve unless the user says otherwise: some curves are noisier than others, some smoother.
+BY_CURVE = ("sigma", "delta_sigma", "trend_sigma")
+
+
+def _resolve_curves(spec: ModelSpec, runs: Runs) -> ModelSpec:
+    """The spec with its curves and what they share written out."""
+    if spec.departs.kind != "curve":
+        return spec
+    groups = ("run",) if "run" in runs.groups else runs.groups
+    by = spec.curve_by
+    if by is None:
+        by = (*groups, *(name for name in spec.law.inputs if name != spec.along))
+    elif missing := [name for name in by if name not in runs.table.columns]:
+        raise SpecError(f"curve_by has {', '.join(missing)}, which the runs do not have.{suggest(missing[0], runs.table.columns)}")
+    spec = replace(spec, curve_by=by)
+    shared = spec.departs.shared
+    if shared is True:
+        columns = tuple(name for name in SHARED_BY if name in runs.groups)
+        curves = pd.DataFrame({"curve": curve_labels(spec, runs.table), "task": label_by(columns, runs.table)})
+        enough = curves.groupby("task")["curve"].nunique().max() >= SHARED_CURVES
+        shared = columns if enough else False
+    elif missing := [name for name in shared or () if name not in runs.table.columns]:
+        raise SpecError(f"discrepancy is shared by {', '.join(missing)}, which the runs do not have.{suggest(missing[0], runs.table.columns)}")
+    return replace(spec, discrepancy=replace(spec.departs, shared=shared, along=spec.along))
+
+
+def label_by(columns: tuple[str, ...], table: pd.DataFrame) -> np.ndarray:
+    """One label a row for the values of some columns; "all" where there are none, "" where one is missing."""
+    return GroupTerm(columns).labels(table) if columns else np.full(len(table), "all", dtype=object)
+
+
+def curve_labels(resolved: ModelSpec, table: pd.DataFrame) -> np.ndarray:
+    """The curve of each row, by the columns of ``curve_by``."""
+    return label_by(resolved.curve_by or (), table)
+
+
+def shared_labels(resolved: ModelSpec, table: pd.DataFrame) -> np.ndarray:
+    """What each row departs together with."""
+    shared = resolved.departs.shared
+    return label_by(() if isinstance(shared, bool) else shared, table)
+
+
+def _default_formula(name: str, param: Param, spec: ModelSpec, runs: Runs) -> Formula:
+    if name in BY_CURVE and spec.departs.kind == "curve" and spec.curve_by:
+        term = GroupTerm(spec.curve_by)
+        if len(set(term.labels(runs.table)) - {""}) >= SHARED_CURVES:
+            return Formula(groups=(term,))
+    return default_formula(runs, varies=param.varies)
+
+
 def variables(spec: ModelSpec, formulas: Mapping[str, Formula]) -> list[Variable]:
     """The random variables that have a prior, with the default one of each."""
     found = []
@@ -147,7 +229,7 @@ def variables(spec: ModelSpec, formulas: Mapping[str, Formula]) -> list[Variable
         found += [Variable(f"{name}_{covariate}", COEFFICIENT, name) for covariate in formulas[name].covariates]
         for term in formulas[name].groups:
             # A group made by an input is a checkpoint, or another single setting, not a population of tasks or methods.
-            checkpoint = any(column in spec.law.inputs for column in term.factor)
+            checkpoint = name in spec.law.params and any(column in spec.law.inputs for column in term.factor)
             found.append(Variable(f"{name}_{term}_sigma", CHECKPOINT_SCALE if checkpoint else param.group_scale, name))
     return found
 
@@ -160,6 +242,14 @@ def designs(resolved: ModelSpec, table: pd.DataFrame) -> dict[str, Design]:
 def group_columns(resolved: ModelSpec) -> tuple[str, ...]:
     """The columns that make groups in the model."""
     return factor_columns([Formula.parse(text) for text in resolved.effects.values()])
+
+
+def columns_of(resolved: ModelSpec) -> tuple[str, ...]:
+    """Every column beside the inputs that the model reads: groups, covariates, and what makes curves."""
+    shared = resolved.departs.shared
+    curves = (*(resolved.curve_by or ()), *(() if isinstance(shared, bool) else shared)) if resolved.departs.kind == "curve" else ()
+    columns = [*group_columns(resolved), *covariate_columns(resolved), *curves]
+    return tuple(dict.fromkeys(name for name in columns if name not in resolved.law.inputs))
 
 
 def covariate_columns(resolved: ModelSpec) -> tuple[str, ...]:

@@ -50,16 +50,17 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A scale and its way back, for any kind of array."""
+    """A scale, its way back, and its slope, for any kind of array."""
 
     forward: Callable[[Any], Any]
     inverse: Callable[[Any], Any]
+    slope: Callable[[Any], Any]
 
 
 LINKS: Mapping[str, Link] = {
-    "log": Link(ops.log, ops.exp),
-    "linear": Link(lambda x: x, lambda x: x),
-    "logit": Link(ops.logit, ops.sigmoid),
+    "log": Link(ops.log, ops.exp, lambda x: 1 / x),
+    "linear": Link(lambda x: x, lambda x: x, lambda x: 1.0 + 0 * x),
+    "logit": Link(ops.logit, ops.sigmoid, lambda p: 1 / (p * (1 - p))),
 }
 #: The unconstrained scale of a parameter, where effects add up.
 SUPPORT_LINKS: Mapping[Support, Link] = {"positive": LINKS["log"], "real": LINKS["linear"], "unit": LINKS["logit"]}
@@ -128,6 +129,9 @@ class Law(ABC):
     #: argument -> "decreasing" or "increasing" response.
     monotone: ClassVar[Mapping[str, str]] = {}
     limits: ClassVar[tuple[Limit, ...]] = ()
+    #: The discrepancy that a spec has unless it says otherwise: "curve" where runs are points logged along curves. The choices, with
+    #: the backtests behind them: benchmarks/README.md.
+    discrepancy: ClassVar[str] = "none"
 
     @property
     @abstractmethod
@@ -167,16 +171,18 @@ class Law(ABC):
         arguments = {name: centre[self.columns.get(name, name)] for name in self.arguments}
         return {**params, **self.at_centre(**arguments, **{name: params[name] for name in self.params})}
 
-    def at_sampled(self, inputs: Mapping[str, Any], params: Mapping[str, Any], centre: Mapping[str, Any]) -> Any:
-        """The response at ``inputs`` from the parameters as they are sampled.
+    def in_units_of_centre(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The paper's parameters from those sampled, with each input measured in units of the table's centre.
 
-        A law with parameters at the centre is evaluated in units of the centre: there ``x^alpha`` stays near one where, in
-        tokens, an exponent that a sampler may try overflows.
+        There ``x^alpha`` stays near one where, in tokens, an exponent that a sampler may try overflows. Laws without
+        parameters at the centre keep the inputs' own units.
         """
-        if not any(param.at_centre for param in self.params.values()):
-            return self.evaluate(inputs, params)
-        scaled = {name: x / centre[name] for name, x in inputs.items()}
-        return self.evaluate(scaled, self.from_centre(params, dict.fromkeys(centre, 1.0)))
+        return self.from_centre(params, dict.fromkeys(self.inputs, 1.0))
+
+    def at_centred(self, inputs: Mapping[str, Any], params: Mapping[str, Any], centre: Mapping[str, Any]) -> Any:
+        """The response at ``inputs``, from the parameters `in_units_of_centre`."""
+        centred = any(param.at_centre for param in self.params.values())
+        return self.evaluate({name: x / centre[name] if centred else x for name, x in inputs.items()}, params)
 
     def to_json(self) -> dict[str, Any]:
         """The law as plain data: its name and options."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from bayeslaw.laws import ops
 from bayeslaw.laws.base import (
@@ -39,6 +39,7 @@ SHARE = Param(
 class CurveLaw(Law):
     """A law of one input x. ``input`` names the column that is x."""
 
+    discrepancy: ClassVar[str] = "curve"
     input: str = "data_size"
 
     def __post_init__(self) -> None:
@@ -150,7 +151,7 @@ class SaturatingPower(CurveLaw):
     far along the curve; alpha shapes the start, where :math:`L_0 - L \propto x^{c/\alpha}`. A : the table's unit to the power
     1 - alpha, at x = 1.
 
-    The equation has no closed solution; `bayeslaw.laws.ops.saturation` solves it to rounding.
+    The equation has no closed solution; `bayeslaw.laws.ops.saturation` solves it to 1e-8 of the ratio.
 
     Fails on curves that rise first, and where the exponent changes along the way.
 

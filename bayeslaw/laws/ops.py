@@ -41,15 +41,16 @@ def logit(p: Any) -> Any:
 def saturation(log_ratio: Any, alpha: Any) -> Any:
     """The u between 0 and 1 with ``log(u) - alpha log(1 - u) = log_ratio``: a sigmoid, where alpha is 1.
 
-    Halley's method on the logit s of u, where the left side is ``alpha softplus(s) - softplus(-s)``: monotone, with slopes
-    between 1 and alpha and curvature of one sign. It starts from a curve that is right in both tails; four steps leave an error
-    of 1e-14 for alpha from .1 to 20 (5e-6 at .05), and are a fixed graph that a sampler can differentiate.
+    Householder's method on the logit s of u, where the left side is ``alpha softplus(s) - softplus(-s)``: monotone, with slopes
+    between 1 and alpha. It starts from a curve that is right in both tails, and two steps of third order leave an error of
+    1e-8 for alpha from .05 to 10 (1e-11 from .2 to 5): a fixed, short graph that a sampler can differentiate.
     """
-    s = softplus(log_ratio) / alpha - softplus(-log_ratio)
-    for _ in range(4):
+    s = softplus(log_ratio / alpha) - softplus(-log_ratio)
+    for _ in range(2):
         high = softplus(s)
-        u = sigmoid(s)
-        error = alpha * high - (high - s) - log_ratio
+        u = exp(s - high)
         slope = 1 - u + alpha * u
-        s = s - 2 * error * slope / (2 * slope**2 - error * (alpha - 1) * u * (1 - u))
+        newton = (alpha * high - (high - s) - log_ratio) / slope
+        bend = (alpha - 1) * u * (1 - u) / slope
+        s = s - newton * (1 - bend * newton / 2) / (1 - bend * newton + bend * (1 - 2 * u) * newton**2 / 6)
     return sigmoid(s)

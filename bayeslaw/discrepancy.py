@@ -1,0 +1,256 @@
+r"""How far reality strays from the law: what is modelled, its parameters, and its kernels.
+
+Laws are wrong in shape, and points along one curve are not independent. With ``kind="curve"``, on the response's scale,
+
+.. math:: g(y_i) = g(f(x_i; \theta_i)) + \delta_{c[i]}(t_i) + s(t_i) + \varepsilon_i, \qquad t = \log_{10} x
+
+where :math:`\delta_c`, a Gaussian process of each curve, is a sum of components:
+
+| component | what it does beyond the last point | state | source |
+|---|---|---|---|
+| ``matern`` | keeps the last level and slope for ``delta_memory`` decades, then returns to the law | level, slope | Matérn-3/2: Hartikainen and Särkkä 2010, IEEE MLSP |
+| ``wiener`` | keeps the last slope for ever | level, slope | integrated Wiener process: Wahba 1978, JRSS B 40(3) |
+| ``local`` | forgets within ``local_length`` decades: neighbours err together | level | Ornstein-Uhlenbeck |
+
+and s, an integrated Wiener process that all curves of a task have in common. As ``delta_memory`` grows, ``matern`` becomes
+``wiener``, so that the data choose between returning and keeping the slope; ``delta_sigma`` means the same in both: how far a
+curve strays within one decade from the straight line on which it entered the decade (standard deviation).
+
+With ``kind="grid"``, for tables over several inputs, s is a sum over the inputs: one process along each log input, shared by all
+runs, and no process of a curve.
+
+Why ``matern`` is the default: see `bayeslaw.defaults.OWN_COMPONENTS`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from bayeslaw.defaults import OWN_COMPONENTS, SHARED_KNOTS
+from bayeslaw.errors import SpecError, suggest
+from bayeslaw.laws import ops
+from bayeslaw.laws.base import Param, scale_of_groups
+from bayeslaw.priors import Prior, lognormal
+
+Kind = Literal["none", "curve", "grid"]
+
+#: Columns whose values make curves depart together, where a table has them.
+SHARED_BY = ("task", "dataset")
+#: Fewer curves than this in every task cannot show what they have in common.
+SHARED_CURVES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """What is modelled of the departure from the law.
+
+    Parameters
+    ----------
+    kind : "none", "curve" (a process along each curve) or "grid" (one along each input, common to all runs).
+    own : components of each curve's own process, among "matern", "wiener" and "local".
+    shared : whether curves also depart together: True for the curves of a task (`SHARED_BY`), False, or the columns whose values
+        make curves depart together, () for all of them.
+    along : the input along which a curve runs; None: the law's last one.
+
+    Raises
+    ------
+    SpecError : an unknown kind or component.
+    """
+
+    kind: Kind = "none"
+    own: tuple[str, ...] = OWN_COMPONENTS
+    shared: bool | tuple[str, ...] = True
+    along: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise SpecError(f"discrepancy is {self.kind!r}, and it must be one of {', '.join(get_args(Kind))}.")
+        own = (self.own,) if isinstance(self.own, str) else tuple(self.own)
+        if unknown := [name for name in own if name not in COMPONENTS]:
+            raise SpecError(f"discrepancy has the component {unknown[0]!r}.{suggest(unknown[0], COMPONENTS)} Known: {', '.join(COMPONENTS)}.")
+        if self.kind == "curve" and (not own or len(set(own)) < len(own)):
+            raise SpecError(f"discrepancy: own is {list(own)}, and it must name one or more of {', '.join(COMPONENTS)}, each once.")
+        object.__setattr__(self, "own", own)
+        object.__setattr__(self, "shared", self.shared if isinstance(self.shared, bool) else tuple(self.shared))
+
+    @classmethod
+    def of(cls, value: Discrepancy | Mapping[str, Any] | str) -> Discrepancy:
+        """From a discrepancy, the name of a kind, or a table of options."""
+        if isinstance(value, Discrepancy):
+            return value
+        if isinstance(value, Mapping):
+            if unknown := sorted(set(value) - {f.name for f in fields(cls)}):
+                raise SpecError(f"discrepancy has no option {unknown[0]!r}.{suggest(unknown[0], [f.name for f in fields(cls)])}")
+            return cls(**value)
+        return cls(kind=value)
+
+    @property
+    def has_shared(self) -> bool:
+        return self.kind == "curve" and self.shared is not False
+
+    def to_json(self) -> dict[str, Any] | str:
+        """Plain data that `of` reads back: the kind's name where all options are the defaults."""
+        if self == Discrepancy(self.kind):
+            return self.kind
+        return {**asdict(self), "own": list(self.own), "shared": self.shared if isinstance(self.shared, bool) else list(self.shared)}
+
+    def __str__(self) -> str:
+        if self.kind != "curve":
+            return self.kind
+        return f"curve ({' + '.join(self.own)}{', and one in common' if self.has_shared else ''})"
+
+
+# ---- Parameters, with priors
+
+#: How far reality strays from a law within a decade. An exponential prior shrinks to a law that is exactly right, unless the runs
+#: say otherwise (Simpson et al. 2017, Statistical Science 32(1)); its mean says that 4 % is a good law's error at a distance
+#: (Choshen et al. 2024, arXiv 2410.11840, find 4 % the best to be had).
+STRAY = Prior("Gamma", mu=0.04, sigma=0.04)
+#: On a linear scale, in units of the typical response; on a logit scale, in logits.
+STRAY_BY_SCALE: Mapping[str, Prior] = {"log": STRAY, "linear": Prior("Gamma", mu=0.1, sigma=0.1, relative=True), "logit": Prior("Gamma", mu=0.1, sigma=0.1)}
+LOCAL_BY_SCALE: Mapping[str, Prior] = {"log": lognormal(0.005, 1.0), "linear": lognormal(0.03, 1.0, relative=True), "logit": lognormal(0.03, 1.0)}
+
+DELTA_SIGMA = Param("σ_δ", "how far a curve strays from its line within a decade", STRAY, group_scale=scale_of_groups(0.4), varies=False)
+#: Half a decade to eight: within most tables a curve neither forgets at once nor can be seen to remember for ever.
+DELTA_MEMORY = Param("τ_δ", "decades after which a curve's own departure is forgotten", lognormal(2.0, 0.8), varies=False)
+TREND_SIGMA = replace(DELTA_SIGMA, symbol="σ_w", meaning="how far a curve strays for good from its line within a decade")
+LOCAL_SIGMA = Param("σ_o", "scale of errors that neighbours on a curve share", LOCAL_BY_SCALE["log"], varies=False)
+LOCAL_LENGTH = Param("τ_o", "decades over which neighbours err together", lognormal(0.1, 0.7), varies=False)
+SHARED_SIGMA = replace(DELTA_SIGMA, symbol="σ_s", meaning="how far all curves stray together within a decade")
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A component of a curve's own process: the names of its parameters, and its state space (see `state_space`)."""
+
+    states: int
+    params: Mapping[str, Param]
+
+
+COMPONENTS: Mapping[str, Component] = {
+    "matern": Component(2, {"delta_sigma": DELTA_SIGMA, "delta_memory": DELTA_MEMORY}),
+    "wiener": Component(2, {"trend_sigma": TREND_SIGMA}),
+    "local": Component(1, {"local_sigma": LOCAL_SIGMA, "local_length": LOCAL_LENGTH}),
+}
+
+
+def discrepancy_params(discrepancy: Discrepancy, scale: str, inputs: Sequence[str]) -> dict[str, Param]:
+    """The parameters of a discrepancy on a response scale, by name."""
+    stray, local = STRAY_BY_SCALE[scale], LOCAL_BY_SCALE[scale]
+    if discrepancy.kind == "grid":
+        return {f"{name}_stray_sigma": replace(SHARED_SIGMA, prior=stray, meaning=f"how far runs stray within a decade of {name}") for name in inputs}
+    if discrepancy.kind == "none":
+        return {}
+    found = {name: param for component in discrepancy.own for name, param in COMPONENTS[component].params.items()}
+    found |= {"shared_sigma": SHARED_SIGMA} if discrepancy.has_shared else {}
+    return {
+        name: replace(param, prior=local if name == "local_sigma" else stray) if name.endswith("_sigma") else param for name, param in found.items()
+    }  # fmt: skip
+
+
+# ---- A curve's own process, as a state space
+
+
+def curvature(sigma: Any) -> Any:
+    """The spectral density q of the white noise that bends a curve: in a decade it strays by q^(1/2) / 3^(1/2)."""
+    return 3 * sigma**2
+
+
+def state_space(
+    own: Sequence[str], step: Any, first: Any, params: Mapping[str, Any], stack: Callable[..., Any] = np.stack
+) -> tuple[Any, Any, np.ndarray]:
+    r"""Transitions and innovations of a curve's own process from point to point.
+
+    .. math:: z_i = \Phi_i z_{i-1} + u_i, \quad u_i \sim N(0, Q_i), \qquad \delta(t_i) = h^\top z_i
+
+    Parameters
+    ----------
+    own : names of components.
+    step : decades since the point before, (..., point); first : 1 at the first point of each curve, else 0.
+    params : the components' parameters, each of a shape that broadcasts with ``step``.
+    stack : of the arrays' kind: NumPy's or PyTensor's.
+
+    Returns
+    -------
+    Phi, Q : (..., point, state, state). At the first point of a curve Phi is 0 and Q the initial covariance. h : (state,), NumPy.
+    """
+    size = sum(COMPONENTS[name].states for name in own)
+    h, Phi, Q = np.zeros(size), {}, {}
+    later = 1 - first
+    zero = 0.0 * later * sum(params[name] for component in own for name in COMPONENTS[component].params)
+    state = 0
+    for name in own:
+        i, j = state, state + 1
+        h[i] = 1.0
+        if name == "matern":
+            q, rate = curvature(params["delta_sigma"]), 1 / params["delta_memory"]
+            a = rate * step
+            decay, gone = later * ops.exp(-a), later * ops.exp(-2 * a)
+            level, slope = q / (4 * rate**3), q / (4 * rate)  # the stationary variances
+            Phi |= {(i, i): (1 + a) * decay, (i, j): step * decay, (j, i): -rate * a * decay, (j, j): (1 - a) * decay}
+            Q |= {(i, i): level * (1 - gone * (1 + 2 * a + 2 * a**2)), (j, j): slope * (1 - gone * (1 - 2 * a + 2 * a**2))}
+            Q |= dict.fromkeys([(i, j), (j, i)], q * step**2 * gone / 2)
+        elif name == "wiener":
+            q = curvature(params["trend_sigma"]) * later
+            Phi |= {(i, i): later, (i, j): later * step, (j, j): later}
+            Q |= {(i, i): q * step**3 / 3, (j, j): q * step} | dict.fromkeys([(i, j), (j, i)], q * step**2 / 2)
+        else:
+            decay, variance = later * ops.exp(-step / params["local_length"]), params["local_sigma"] ** 2
+            Phi |= {(i, i): decay}
+            Q |= {(i, i): variance * (1 - decay**2)}
+        state += COMPONENTS[name].states
+
+    def square(entries: Mapping[tuple[int, int], Any]) -> Any:
+        return stack([stack([entries[i, j] + zero if (i, j) in entries else zero for j in range(size)], axis=-1) for i in range(size)], axis=-2)
+
+    return square(Phi), square(Q), h
+
+
+# ---- What runs have in common, at knots
+
+
+def knots(t: np.ndarray) -> np.ndarray:
+    """Equally spaced knots over the decades of a table's inputs, for what runs have in common along one of them."""
+    return np.linspace(t.min(), t.max(), SHARED_KNOTS)
+
+
+def wiener_covariance(a: np.ndarray, b: np.ndarray, start: float) -> np.ndarray:
+    """Covariance of an integrated Wiener process that is zero, with zero slope, at ``start``; sd 1 a decade later (`curvature`)."""
+    a, b = a[:, None] - start, b[None, :] - start
+    low, high = np.minimum(abs(a), abs(b)), np.maximum(abs(a), abs(b))
+    return np.where(a * b > 0, curvature(1.0) * low**2 * (3 * high - low) / 6, 0.0)
+
+
+def shared_start(at: np.ndarray) -> float:
+    """Where what runs have in common is zero, with zero slope: a hair before the first knot. The law's level and slope do the rest."""
+    return float(at[0]) - 1e-3
+
+
+def shared_factor(at: np.ndarray) -> np.ndarray:
+    """(knot, knot): times independent standard normal weights, the values at the knots, in units of the process's sigma."""
+    return np.linalg.cholesky(wiener_covariance(at, at, shared_start(at)) + 1e-12 * np.eye(len(at)))
+
+
+def shared_basis(t: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """(point, knot): times the weights, the values at t between the knots, in units of the process's sigma.
+
+    The conditional mean: what knots a dozen to the table leave open between them is negligible.
+    """
+    return np.linalg.solve(shared_factor(at), wiener_covariance(at, t, shared_start(at))).T
+
+
+def sequence(t: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points of many curves as one sequence: their order (by curve, then t), decades since the point before, and 1 at a curve's first."""
+    order = np.lexsort((t, labels.astype(str)))
+    first = np.append(True, labels[order][1:] != labels[order][:-1])
+    return order, np.where(first, 0.0, np.diff(t[order], prepend=0.0)), first.astype(float)
+
+
+def decades(x: Any) -> np.ndarray:
+    """log10 of an input."""
+    return np.log(np.asarray(x, dtype=float)) / math.log(10)
