@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bayeslaw.checks import CheckResult, check
+from bayeslaw.checks import Backtest, CheckResult, backtest, check
 from bayeslaw.datasets import dataset
 from bayeslaw.fit import Fit, fit
 from bayeslaw.laws import law, laws, register
@@ -12,4 +12,4 @@ from bayeslaw.spec import ModelSpec
 from bayeslaw.storage import load
 
 __version__ = "0.1.0"
-__all__ = ["CheckResult", "Fit", "ModelSpec", "Prior", "Runs", "check", "dataset", "fit", "law", "laws", "load", "read_runs", "register"]
+__all__ = ["Backtest", "CheckResult", "Fit", "ModelSpec", "Prior", "Runs", "backtest", "check", "dataset", "fit", "law", "laws", "load", "read_runs", "register"]

@@ -12,19 +12,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from bayeslaw import defaults
 from bayeslaw.errors import ConvergenceWarning, IdentifiabilityWarning, SpecError
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.runs import Runs
-from bayeslaw.spec import ModelSpec, resolve
+from bayeslaw.spec import ModelSpec, covariate_columns, designs, resolve, shared_labels
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayeslaw.predict import Kind, Points
-    from bayeslaw.sampling import Convergence, Sampler
+    from bayeslaw.sampling import Convergence, Effort, Sampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,87 @@ def fit(
     ------
     SpecError, SamplingError. Warns `IdentifiabilityWarning`, and `ConvergenceWarning` if the last attempt failed.
     """
-    from bayeslaw.identifiability import identifiability_warnings, sensitivity
     from bayeslaw.model import build
-    from bayeslaw.sampling import Compiled, Effort, converge
+    from bayeslaw.sampling import Compiled, converge
+
+    effort = _effort(draws, tune, chains, target_accept, random_seed, sampler, attempts, cores, progressbar)
+    resolved = resolve(_meant(spec, runs), runs)
+    notes = _identifiability(resolved, runs)
+    verdict, tree = converge(Compiled(build(resolved, runs), sampler=sampler), effort, attempts)
+    return _fitted(resolved, runs, tree, verdict, effort, sampler, notes)
+
+
+def fit_each(
+    spec: ModelSpec | str,
+    runs: Runs,
+    parts: Sequence[np.ndarray],
+    *,
+    draws: int = defaults.DRAWS,
+    tune: int = defaults.TUNE,
+    chains: int = defaults.CHAINS,
+    random_seed: int | None = None,
+    target_accept: float = defaults.TARGET_ACCEPT,
+    attempts: int = defaults.ATTEMPTS,
+    cores: int | None = None,
+    progressbar: bool = True,
+) -> list[Fit]:
+    """Fit one spec to several parts of a table, with one compile.
+
+    Parameters
+    ----------
+    parts : for each fit, which runs it sees, (run,), boolean. Defaults of the spec that depend on the table, such as effects, are
+        those for the runs that any part sees.
+
+    The others are those of `fit`. A covariate is centred at the mean of its own part, which a compiled model cannot move: a spec
+    with one compiles once for each part.
+
+    Returns
+    -------
+    A fit for each part, as `fit` gives it.
+
+    Raises
+    ------
+    As `fit`.
+    """
+    from bayeslaw.model import SEEN, build
+    from bayeslaw.sampling import Compiled, converge
+
+    effort = _effort(draws, tune, chains, target_accept, random_seed, "nutpie", attempts, cores, progressbar)
+    union = np.logical_or.reduce(parts)
+    resolved = resolve(_meant(spec, runs), runs.rows(union))
+    again = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept, "attempts": attempts, "cores": cores}
+    if len(parts) == 1 or covariate_columns(resolved):
+        return [fit(resolved, runs.rows(seen), random_seed=effort.random_seed, progressbar=progressbar, **again) for seen in parts]
+    compiled = Compiled(build(resolved, runs.rows(union), parts=True), refit=True)
+    fits = []
+    for seen in parts:
+        part = runs.rows(seen)
+        data = {SEEN: seen[union].astype(float), "typical_response": part.typical_response}
+        data |= {f"centre_{name}": value for name, value in part.centre.items()}
+        notes = _identifiability(resolved, part)
+        verdict, tree = converge(compiled, effort, attempts, data)
+        fits.append(_fitted(resolved, part, _restricted(tree, resolved, part, seen[union]), verdict, effort, "nutpie", notes))
+    return fits
+
+
+def _restricted(tree: xr.DataTree, resolved: ModelSpec, part: Runs, seen: np.ndarray) -> xr.DataTree:
+    """The draws without the groups that the part has no run of: their deviations are draws of the prior."""
+    import xarray as xr
+
+    posterior = tree["posterior"].to_dataset()
+    kept = {term.split("|")[-1]: list(levels) for design in designs(resolved, part.table).values() for term, levels in design.levels.items()}
+    kept |= {"in_common": sorted(set(shared_labels(resolved, part.table)))}
+    posterior = posterior.sel({dim: levels for dim, levels in kept.items() if dim in posterior.dims})
+    observed = tree["observed_data"].to_dataset().isel(run=seen).assign_coords(run=np.arange(int(seen.sum())))
+    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": tree["sample_stats"].to_dataset(), "observed_data": observed})
+
+
+def _effort(
+    draws: int, tune: int, chains: int, target_accept: float, random_seed: int | None, sampler: str, attempts: int, cores: int | None,
+    progressbar: bool,
+) -> Effort:  # fmt: skip
+    """The sampling effort, checked."""
+    from bayeslaw.sampling import Effort
 
     for name, value in {"draws": draws, "tune": tune, "chains": chains, "attempts": attempts}.items():
         if not value >= 1:
@@ -133,24 +212,35 @@ def fit(
         raise SpecError(f"sampler is {sampler!r}, and it must be nutpie, pymc or numpyro.")
     if find_spec(sampler) is None:
         raise SpecError(f"{sampler} is not installed: pip install 'bayeslaw[{sampler}]'.")
-    if isinstance(spec, str):  # the runs' own law keeps its options
-        spec = ModelSpec(runs.law if spec == runs.law.name else find_law(spec))
-    resolved = resolve(spec, runs)
-    found = sensitivity(resolved, runs)
-    notes = identifiability_warnings(resolved, runs, found)
-    for note in notes:
-        warnings_module.warn(note, IdentifiabilityWarning, stacklevel=2)
     seed = secrets.randbits(31) if random_seed is None else int(random_seed)
-    effort = Effort(draws, tune, chains, target_accept, seed, cores, progressbar)
+    return Effort(draws, tune, chains, target_accept, seed, cores, progressbar)
 
-    verdict, tree = converge(Compiled(build(resolved, runs), sampler=sampler), effort, attempts)
+
+def _meant(spec: ModelSpec | str, runs: Runs) -> ModelSpec:
+    """The spec, from a spec or the name of a law. The runs' own law keeps its options."""
+    return ModelSpec(runs.law if spec == runs.law.name else find_law(spec)) if isinstance(spec, str) else spec
+
+
+def _identifiability(resolved: ModelSpec, runs: Runs) -> list[str]:
+    from bayeslaw.identifiability import identifiability_warnings, sensitivity
+
+    notes = identifiability_warnings(resolved, runs, sensitivity(resolved, runs))
+    for note in notes:
+        warnings_module.warn(note, IdentifiabilityWarning, stacklevel=3)
+    return notes
+
+
+def _fitted(
+    resolved: ModelSpec, runs: Runs, tree: xr.DataTree, verdict: Convergence, effort: Effort, sampler: str, notes: Sequence[str]
+) -> Fit:
+    """The fit, with a warning where the chains did not converge."""
     if not verdict.passed:
         failure = (
             f"The chains did not converge after {len(verdict.attempts)} attempts: {verdict}. Results from this fit are not to be relied on."
         )
-        warnings_module.warn(failure, ConvergenceWarning, stacklevel=2)
-        notes.append(failure)
-    return Fit(resolved, runs, tree, verdict, seed, tuple(notes), _versions(sampler))
+        warnings_module.warn(failure, ConvergenceWarning, stacklevel=3)
+        notes = [*notes, failure]
+    return Fit(resolved, runs, tree, verdict, effort.random_seed, tuple(notes), _versions(sampler))
 
 
 def _versions(sampler: str) -> dict[str, str]:

@@ -57,7 +57,7 @@ def sensitivity(resolved: ModelSpec, runs: Runs) -> Sensitivity:
     sd = np.array([summaries[name][1] for name in names])
     pinned = {name: law.params[name].link.inverse(at) for name, (at, width) in summaries.items() if width == 0}
     y = link.forward(runs.y)
-    prior_noise = float(_quantiles(resolved.priors["sigma"], unit)[1])
+    prior_noise = float(prior_quantiles(resolved.priors["sigma"], unit, (0.5,))[0])
 
     def expected(theta: np.ndarray) -> np.ndarray:
         at_centre = {name: law.params[name].link.inverse(value) for name, value in zip(names, theta, strict=True)} | pinned
@@ -107,12 +107,11 @@ def identifiability_warnings(resolved: ModelSpec, runs: Runs, found: Sensitivity
     return messages
 
 
-def _quantiles(prior: Prior, unit: float) -> tuple[float, float, float]:
-    """The 16 %, 50 % and 84 % points of a prior."""
+def prior_quantiles(prior: Prior, unit: float, probs: np.ndarray | tuple[float, ...]) -> np.ndarray:
+    """Quantiles of a prior, (prob,), where ``unit`` is the typical response."""
     from scipy import stats
 
     p = prior.in_units(unit)
-    probs = (0.16, 0.5, 0.84)
     match prior.distribution:
         case "Normal":
             q = stats.norm.ppf(probs, p["mu"], p["sigma"])
@@ -127,15 +126,15 @@ def _quantiles(prior: Prior, unit: float) -> tuple[float, float, float]:
         case "Beta":
             q = stats.beta.ppf(probs, p["alpha"], p["beta"])
         case "Uniform":
-            q = p["lower"] + (p["upper"] - p["lower"]) * np.array(probs)
+            q = p["lower"] + (p["upper"] - p["lower"]) * np.asarray(probs)
         case _:
-            q = np.full(3, p["value"])
-    return float(q[0]), float(q[1]), float(q[2])
+            q = np.full(len(probs), p["value"])
+    return np.asarray(q, float)
 
 
 def prior_on_link(prior: Prior, param: Param, unit: float) -> tuple[float, float]:
     """Median and half the central 68 % interval of a prior, on the parameter's unconstrained scale."""
-    low, middle, high = (float(param.link.forward(q)) for q in _quantiles(prior, unit))
+    low, middle, high = (float(param.link.forward(q)) for q in prior_quantiles(prior, unit, (0.16, 0.5, 0.84)))
     return middle, (high - low) / 2
 
 
@@ -149,7 +148,7 @@ def first_centring(resolved: ModelSpec, runs: Runs) -> dict[str, np.ndarray]:
     if not any(design.formula.groups for design in met.values()):
         return {}
     found = sensitivity(resolved, runs)
-    scale = {name: _quantiles(prior, 1.0)[1] for name, prior in resolved.priors.items() if name.endswith("_sigma")}
+    scale = {name: float(prior_quantiles(prior, 1.0, (0.5,))[0]) for name, prior in resolved.priors.items() if name.endswith("_sigma")}
     centring = {}
     for name, design in met.items():
         for term in design.formula.groups:

@@ -272,16 +272,32 @@ def log_density(fit: Fit, table: pd.DataFrame, *, random_seed: int | None = None
     As `predict`.
     """
     link, response = fit.spec.law.response.link, fit.spec.law.response.name
-    points, _ = _table(fit, table, "run")
-    y = points[response].to_numpy(float)
-    density = np.empty(len(points))
+    density = np.empty(len(table))
 
-    def score(rows: np.ndarray, located: np.ndarray, params: Mapping[str, np.ndarray], _: np.random.Generator) -> None:
-        each = noise.log_density(fit.spec.noise_family, params, link.forward(y[rows]) - located)
-        density[rows] = np.logaddexp.reduce(each, axis=0) - np.log(len(each))
+    def keep(rows: np.ndarray, located: np.ndarray, drawn: np.ndarray, log_density: np.ndarray) -> None:
+        density[rows] = log_density
+
+    scored(fit, table, keep, random_seed=random_seed)
+    return density + np.log(abs(link.slope(table[response].to_numpy(float))))
+
+
+def scored(
+    fit: Fit, table: pd.DataFrame, use: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None], *, random_seed: int | None = None
+) -> None:  # fmt: skip
+    """Predict runs that were made, block by block: ``use(rows, located, drawn, log_density)``, on the response's scale.
+
+    ``located``, (sample, row), is where a run would be before noise; ``drawn`` a new run, noise and all; ``log_density``, (row,), of what
+    was observed. ``table`` is that of `log_density`, and so are the errors.
+    """
+    points, _ = _table(fit, table, "run")
+    y = fit.spec.law.response.link.forward(points[fit.spec.law.response.name].to_numpy(float))
+
+    def score(rows: np.ndarray, located: np.ndarray, params: Mapping[str, np.ndarray], rng: np.random.Generator) -> None:
+        each = noise.log_density(fit.spec.noise_family, params, y[rows] - located)
+        drawn = located + noise.draw(fit.spec.noise_family, params, located.shape, rng)
+        use(rows, located, drawn, np.logaddexp.reduce(each, axis=0) - np.log(len(each)))
 
     _each_location(fit, points, "run", random_seed, score)
-    return density + np.log(abs(link.slope(y)))
 
 
 def _each_block(fit: Fit, table: pd.DataFrame, kind: Kind, random_seed: int | None, use: Callable[[np.ndarray, np.ndarray], None]) -> None:

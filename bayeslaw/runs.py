@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings as warnings_module
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,10 @@ class Runs:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def rows(self, kept: np.ndarray) -> Runs:
+        """The runs for which ``kept``, (run,), is true."""
+        return replace(self, table=self.table[kept])
 
     @property
     def y(self) -> np.ndarray:

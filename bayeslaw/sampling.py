@@ -177,19 +177,20 @@ class Compiled:
                 raise SamplingError(_no_start(error)) from error
 
 
-def converge(compiled: Compiled, effort: Effort, attempts: int) -> tuple[Convergence, xr.DataTree]:
-    """Sample until the chains converge, or ``attempts`` are used up; the best attempt and its draws.
+def converge(compiled: Compiled, effort: Effort, attempts: int, data: Data | None = None) -> tuple[Convergence, xr.DataTree]:
+    """Sample until the chains converge, or ``attempts`` are used up; the best attempt and its draws. ``data`` as for `Compiled.sample`.
 
     After the first attempt the remedies are a smaller step against divergences, and more tuning and draws, with group effects
     centred anew by a longer pilot, against chains that disagree. ``attempts`` of the result tells what was tried.
     """
     grouped = CENTRING in compiled.model
-    centring = compiled.pilot(replace(effort, tune=PILOT_TUNE, draws=PILOT_DRAWS, chains=PILOT_CHAINS)) if grouped else None
+    given = dict(data or {})
+    centring = compiled.pilot(replace(effort, tune=PILOT_TUNE, draws=PILOT_DRAWS, chains=PILOT_CHAINS), given) if grouped else {}
     tried: list[tuple[Convergence, xr.DataTree]] = []
     history: list[str] = []
     action = "as asked"
     while True:
-        tree = compiled.sample(effort, centring)
+        tree = compiled.sample(effort, given | centring)
         verdict = convergence(tree)
         tried.append((verdict, tree))
         history.append(f"{action}: {verdict}")
@@ -202,7 +203,7 @@ def converge(compiled: Compiled, effort: Effort, attempts: int) -> tuple[Converg
         else:
             action = "twice the tuning and draws" + ", group effects centred anew by a longer pilot" * grouped
             effort = replace(effort, tune=2 * effort.tune, draws=2 * effort.draws)
-            centring = compiled.pilot(replace(effort, chains=PILOT_CHAINS)) if grouped else None
+            centring = compiled.pilot(replace(effort, chains=PILOT_CHAINS), given) if grouped else {}
 
 
 def convergence(tree: xr.DataTree) -> Convergence:

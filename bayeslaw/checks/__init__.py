@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bayeslaw.checks.backtest import Backtest, backtest
 from bayeslaw.checks.base import CheckResult
 from bayeslaw.checks.convergence import check_convergence
 from bayeslaw.checks.identifiability import check_identifiability
 from bayeslaw.fit import Fit
 
-__all__ = ["CheckResult", "check"]
+__all__ = ["Backtest", "CheckResult", "backtest", "check"]
 
 
 def check(fit: Fit) -> list[CheckResult]:
