@@ -18,6 +18,7 @@ from bayeslaw.checks.baselines import BASELINES, SAMPLED, alone, groups_of, poin
 from bayeslaw.checks.scores import score_draws, summarise
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.fit import Fit, fit_each
+from bayeslaw.laws.base import Law
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.predict import scored
 from bayeslaw.runs import Runs
@@ -88,6 +89,7 @@ def backtest(
     largest: Mapping[str, int] | None = None,
     rolling: Mapping[str, int] | None = None,
     baselines: bool | Sequence[str] = True,
+    baseline_law: Law | str | None = None,
     probs: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
     draws: int = defaults.DRAWS,
     tune: int = defaults.TUNE,
@@ -108,6 +110,7 @@ def backtest(
     rolling : input -> k: k splits; the j-th of them hides the largest j / 2k of the input's values, and the fit sees what is below.
         Splits after the first cost no compile.
     baselines : True for all of `bayeslaw.checks.baselines`, False for none, or their names.
+    baseline_law : the law that they fit, of the same inputs. None: the spec's.
     probs : probabilities of the bands that are scored.
     draws, tune, chains, random_seed, target_accept, attempts, cores, progressbar : as in `bayeslaw.fit`, for each split.
 
@@ -124,6 +127,9 @@ def backtest(
     if unknown := [name for name in names if name not in BASELINES]:
         raise SpecError(f"There is no baseline {unknown[0]!r}.{suggest(unknown[0], BASELINES)} Known: {', '.join(BASELINES)}.")
     spec = ModelSpec(runs.law if spec == runs.law.name else find_law(spec)) if isinstance(spec, str) else spec
+    law = runs.law if baseline_law is None else find_law(baseline_law)
+    if list(law.inputs) != list(runs.law.inputs) or law.response != runs.law.response:
+        raise SpecError(f"baseline_law is {law.name}, and its inputs and response are not those of {runs.law.name}.")
     hidden = splits(resolve(spec, runs), runs, holdout, largest, rolling)
     seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1) if random_seed is None else int(random_seed)
     effort: dict[str, Any] = {
@@ -138,7 +144,7 @@ def backtest(
     for name in names:
         started = time.perf_counter()
         if name == SAMPLED:
-            by_itself, grouped = alone(runs.law, runs)
+            by_itself, grouped = alone(law, runs)
             own = {split: _known(grouped, rows) for split, rows in hidden.items()}
             own = {split: rows for split, rows in own.items() if rows.any()}
             # What it is compared with needs no remedies: it is what a reader would have run.
@@ -146,7 +152,7 @@ def backtest(
             found = [_scored(name, split, each, grouped, rows, probs, seed) for (split, rows), each in zip(own.items(), again, strict=True)]
         else:
             found = [
-                _table(name, split, runs, rows, point_scores(name, runs.law, runs.rows(~rows), runs.table[rows], probs, seed), probs)
+                _table(name, split, runs, rows, point_scores(name, law, runs.rows(~rows), runs.table[rows], probs, seed), probs)
                 for split, rows in hidden.items()
             ]
         tables += found

@@ -13,6 +13,7 @@ All but the last are for each group by itself, that is for each combination of t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -32,7 +33,7 @@ STARTS = 20
 #: Points of the grid at most.
 GRID = 4500
 #: Fits to resampled runs.
-BOOTSTRAPS = 200
+BOOTSTRAPS = 100
 #: Points of the line, and of the shortest curve that has one.
 LAST = 3
 
@@ -42,12 +43,11 @@ BASELINES = ("huber", "line", "best_so_far", SAMPLED)
 
 def alone(law: Law, runs: Runs) -> tuple[ModelSpec, Runs]:
     """The law by itself: no discrepancy, and in each group parameters of its own. The runs get a column that names the group."""
+    runs = replace(runs, law=law)
     if not groups_of(runs):
         return ModelSpec(law, discrepancy="none"), runs
     grouped = Runs(law, runs.table.assign(**{GROUP: label_by(groups_of(runs), runs.table)}), (GROUP,), runs.source)
-    spec = ModelSpec(law, discrepancy="none")
-    effects = {name: f"0 + {GROUP}" for name in (*law.params, "sigma")}
-    return ModelSpec(law, discrepancy="none", noise=spec.noise, effects=effects), grouped
+    return ModelSpec(law, discrepancy="none", effects={name: f"0 + {GROUP}" for name in (*law.params, "sigma")}), grouped
 
 
 #: The column that `alone` adds.
@@ -97,6 +97,7 @@ def point_scores(name: str, law: Law, runs: Runs, hidden: pd.DataFrame, probs: S
 def _huber(
     law: Law, runs: Runs, hidden: pd.DataFrame, y: np.ndarray, probs: Sequence[float], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:  # fmt: skip
+    runs = replace(runs, law=law)
     spec = resolve(ModelSpec(law, discrepancy="none", effects=dict.fromkeys(law.params, "1")), runs)
     curve = _Curve(spec, runs)
     target, n = law.response.link.forward(runs.y), len(runs)

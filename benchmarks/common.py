@@ -1,0 +1,62 @@
+"""What the benchmarks over held-out runs share: arguments, one table of scores, its JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+import bayeslaw as bl
+from bayeslaw.errors import BayeslawWarning
+
+#: Public runs, beside the checkout.
+PUBLIC = Path(__file__).parents[2] / "shared" / "data"
+SCORES = ["rmsle", "relative_error", "log_density", "crps", "coverage_50", "coverage_90"]
+
+
+def arguments(doc: str | None, data: Sequence[str]) -> argparse.ArgumentParser:
+    """``--data --json --seed`` and the sampling effort; ``data`` are the default files, below the folder of public runs."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, nargs="+", default=[PUBLIC / name for name in data], help="files of the same format")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--draws", type=int, default=500, help="draws and tuning steps of each of 4 chains")
+    parser.add_argument("--no-baselines", action="store_true")
+    return parser
+
+
+def run(spec: bl.ModelSpec, runs: bl.Runs, holdout: str, options: argparse.Namespace, **more: object) -> bl.Backtest:
+    """One backtest, with what did not converge said by `rows`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayeslawWarning)
+        return bl.backtest(
+            spec, runs, holdout, baselines=not options.no_baselines, draws=options.draws, tune=options.draws, attempts=1,
+            random_seed=options.seed, progressbar=False, **more,
+        )  # fmt: skip
+
+
+def rows(result: bl.Backtest, split: str, data: Path, per: Sequence[str] = ()) -> list[dict[str, object]]:
+    """A row a method: scores averaged over the hidden runs, or over the runs of each group of ``per`` and then over groups."""
+    table = result.scores(("method", *per)).rename(columns={"rmse": "rmsle"})
+    counts = table.groupby("method", sort=False)[["runs", "predicted"]].sum()
+    means = table.groupby("method", sort=False)[SCORES].mean()
+    found = []
+    for method, scores in means.iterrows():
+        row = {"method": method, "data": data.stem, "split": split} | {name: None if pd.isna(x) else float(x) for name, x in scores.items()}
+        row |= {name: int(counts.loc[method, name]) for name in counts} | {"seconds": result.seconds[str(method)]}
+        found.append(row)
+    (fit,) = result.fits.values()
+    found[0] |= {"converged": fit.convergence.passed}
+    print(f"{data.stem}, {split}: {len(fit.runs)} runs seen; {fit.convergence}", flush=True)
+    return found
+
+
+def report(found: list[dict[str, object]], options: argparse.Namespace) -> None:
+    """Print the table, and write the JSON where it was asked for."""
+    print(pd.DataFrame(found).to_string(index=False, float_format=lambda value: f"{value:.4f}", na_rep="-"))
+    if options.json:
+        options.json.write_text(json.dumps({"rows": found, "bayeslaw": bl.__version__, "seed": options.seed}, indent=1))
