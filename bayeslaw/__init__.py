@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bayeslaw.average import Average, average
 from bayeslaw.checks import Backtest, CheckResult, backtest, check
 from bayeslaw.datasets import dataset
 from bayeslaw.fit import Fit, fit
@@ -12,4 +13,4 @@ from bayeslaw.spec import ModelSpec
 from bayeslaw.storage import load
 
 __version__ = "0.1.0"
-__all__ = ["Backtest", "CheckResult", "Fit", "ModelSpec", "Prior", "Runs", "backtest", "check", "dataset", "fit", "law", "laws", "load", "read_runs", "register"]
+__all__ = ["Average", "Backtest", "CheckResult", "Fit", "ModelSpec", "Prior", "Runs", "average", "backtest", "check", "dataset", "fit", "law", "laws", "load", "read_runs", "register"]

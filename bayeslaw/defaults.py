@@ -46,6 +46,6 @@ POINTS_PER_BLOCK = 256
 #: Components of each curve's own discrepancy.
 OWN_COMPONENTS = ("matern", "local")
 #: Knots of a process that runs have in common.
-SHARED_KNOTS = 12
+SHARED_KNOTS = 8
 #: Points of a curve that enter one by one; a longer curve enters as averages in this many log-spaced bins.
 CURVE_POINTS = 100

@@ -215,33 +215,41 @@ def state_space(
 
 
 def knots(t: np.ndarray) -> np.ndarray:
-    """Equally spaced knots over the decades of a table's inputs, for what runs have in common along one of them."""
-    return np.linspace(t.min(), t.max(), SHARED_KNOTS)
+    """Equally spaced knots over the decades of a table's inputs, the first where what runs have in common is still zero.
+
+    A decade at least: a table that has one value of an input says nothing along it, and the prior speaks.
+    """
+    return np.linspace(t.min(), max(t.max(), t.min() + 1), SHARED_KNOTS + 1)
 
 
-def wiener_covariance(a: np.ndarray, b: np.ndarray, start: float) -> np.ndarray:
-    """Covariance of an integrated Wiener process that is zero, with zero slope, at ``start``; sd 1 a decade later (`curvature`)."""
-    a, b = a[:, None] - start, b[None, :] - start
-    low, high = np.minimum(abs(a), abs(b)), np.maximum(abs(a), abs(b))
-    return np.where(a * b > 0, curvature(1.0) * low**2 * (3 * high - low) / 6, 0.0)
+def extended(at: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Knots with as many more of the same spacing as reach t on the far side."""
+    spacing = at[1] - at[0]
+    more = max(0, math.ceil((t.max() - at[-1]) / spacing - 1e-9))
+    return np.append(at, at[-1] + spacing * np.arange(1, more + 1))
 
 
-def shared_start(at: np.ndarray) -> float:
-    """Where what runs have in common is zero, with zero slope: a hair before the first knot. The law's level and slope do the rest."""
-    return float(at[0]) - 1e-3
+def smooth_covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Covariance of a twice integrated Wiener process, a and b decades from its start; sd 1 after a decade.
+
+    Zero, with zero slope and curvature, at the start; on its two sides it goes its own ways. int_0^a (a-u)^2 (b-u)^2 du times 5.
+    """
+    low, more = np.minimum(abs(a[:, None]), abs(b[None, :])), abs(abs(a[:, None]) - abs(b[None, :]))
+    return np.where(a[:, None] * b[None, :] > 0, low**5 + 5 * more * low**4 / 2 + 5 * more**2 * low**3 / 3, 0.0)
 
 
 def shared_factor(at: np.ndarray) -> np.ndarray:
-    """(knot, knot): times independent standard normal weights, the values at the knots, in units of the process's sigma."""
-    return np.linalg.cholesky(wiener_covariance(at, at, shared_start(at)) + 1e-12 * np.eye(len(at)))
+    """(knot, knot): times independent standard normal weights, the values at the knots but the first, in units of the process's sigma."""
+    covariance = smooth_covariance(at[1:] - at[0], at[1:] - at[0])
+    return np.linalg.cholesky(covariance + 1e-12 * np.diag(np.diag(covariance)))
 
 
 def shared_basis(t: np.ndarray, at: np.ndarray) -> np.ndarray:
     """(point, knot): times the weights, the values at t between the knots, in units of the process's sigma.
 
-    The conditional mean: what knots a dozen to the table leave open between them is negligible.
+    The conditional mean: what knots an eighth of the table apart leave open between them is negligible, for a process this smooth.
     """
-    return np.linalg.solve(shared_factor(at), wiener_covariance(at, t, shared_start(at))).T
+    return np.linalg.solve(shared_factor(at), smooth_covariance(at[1:] - at[0], t - at[0])).T
 
 
 def sequence(t: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -124,7 +124,7 @@ def _in_common(spec: ModelSpec, runs: Runs, by_run: Mapping[str, Any]) -> Any:
     for name, sigma in along.items():
         t = decades(runs.inputs[name])
         at = knots(t)
-        model.add_coords({f"{name}_knot": at})
+        model.add_coords({f"{name}_knot": at[1:]})
         weights = pm.Normal(IN_COMMON.format(name), 0.0, 1.0, dims=("in_common", f"{name}_knot"))
         total = total + by_run[sigma] * (shared_basis(t, at) * weights[group]).sum(axis=-1)
     return total

@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from bayeslaw.discrepancy import decades, sequence, shared_factor, shared_start, state_space
+from bayeslaw.discrepancy import decades, extended, sequence, shared_basis, state_space
 from bayeslaw.spec import curve_labels, shared_labels
 
 if TYPE_CHECKING:
@@ -78,14 +78,15 @@ class _InCommon:
         for name in self.spec.law.inputs:
             if f"{name}|in_common" not in samples:
                 continue
-            at = samples[f"{name}_knot"].values
+            later = samples[f"{name}_knot"].values
+            at = np.append(2 * later[0] - later[1], later)
             t = np.unique(decades(np.concatenate([table[name], fit.runs.table[name]])))
             sigma = noise["shared_sigma" if self.spec.departs.kind == "curve" else f"{name}_stray_sigma"]
             drawn = {}
             for label in sorted(map(str, labels)):
                 rng = np.random.default_rng([seed, crc32(f"in common {name} {label}".encode())])
-                known = posterior.draws[f"{name}|in_common"][:, groups.index(label)] @ shared_factor(at).T if label in groups else None
-                drawn[label] = sigma * _wiener_at(t, at, known, len(sigma), rng)
+                known = posterior.draws[f"{name}|in_common"][:, groups.index(label)] if label in groups else None
+                drawn[label] = sigma * _smooth(t, at, known, len(sigma), rng)
             self.kept[name] = (t, drawn)
 
     def at(self, rows: pd.DataFrame) -> np.ndarray | float:
@@ -97,23 +98,20 @@ class _InCommon:
         return total
 
 
-def _wiener_at(t: np.ndarray, at: np.ndarray, known: np.ndarray | None, samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws, (sample, point), of the process of `bayeslaw.discrepancy.wiener_covariance` at t, given its values ``known`` at the knots."""
-    start, out = shared_start(at), np.zeros((samples, len(t)))
-    for side in (t >= start, t < start):  # before its start the process runs backwards, and no knot is there
-        if not side.any():
-            continue
-        right = bool(t[side][0] >= start)
-        places = np.concatenate([[0.0], at - start, t[side] - start]) if right else np.concatenate([[0.0], start - t[side]])
-        order, step, first = sequence(places, np.full(len(places), ""))
-        values, seen = np.zeros((samples, len(places))), np.zeros(len(places))
-        if right and known is not None:
-            values[:, 1 : 1 + len(at)], seen[1 : 1 + len(at)] = known, 1.0
-        unit = {"trend_sigma": np.ones((samples, 1))}
-        drawn = draw_paths(("wiener",), step, first, unit, values[:, order], np.full_like(values, 1e-12), seen[order], rng)
-        back = np.empty(len(order), dtype=int)
-        back[order] = np.arange(len(order))
-        out[:, side] = drawn[:, back[-int(side.sum()) :]]
+def _smooth(t: np.ndarray, at: np.ndarray, known: np.ndarray | None, samples: int, rng: np.random.Generator) -> np.ndarray:
+    """What runs have in common at t, (sample, point), in units of its sigma: ``known`` weights of the knots, (sample, knot), and new
+    ones beyond the knots. Weights go with the knots in order, so that new ones leave what is known as it is."""
+    out = np.zeros((samples, len(t)))
+    far = extended(at, t)
+    weights = rng.standard_normal((samples, len(far) - 1))
+    if known is not None:
+        weights[:, : known.shape[1]] = known
+    after = t >= at[0]
+    out[:, after] = weights @ shared_basis(t[after], far).T
+    if not after.all():  # before its start the process runs backwards, on its own
+        back = at[0] - t[~after]
+        before = extended(at - at[0], back)
+        out[:, ~after] = rng.standard_normal((samples, len(before) - 1)) @ shared_basis(back, before).T
     return out
 
 

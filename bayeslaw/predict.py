@@ -113,21 +113,34 @@ def bands(
     ------
     As `predict`; SpecError for a probability outside (0, 1).
     """
-    if bad := [p for p in probs if not 0 < p < 1]:
-        raise SpecError(f"probs has {bad[0]}, and a band's probability must be between 0 and 1.")
+    levels(probs)
     table, names = _table(fit, points, kind)
-    levels = {"median": 0.5} | {
-        f"{side}_{100 * p:g}": (1 - p) / 2 if side == "lower" else (1 + p) / 2 for p in probs for side in ("lower", "upper")
-    }
-    summaries = np.empty((1 + len(levels), len(table)))
+    columns = pd.DataFrame(np.empty((len(table), 2 + 2 * len(probs))), columns=["mean", "median", *levels(probs)])
 
     def summarise(rows: np.ndarray, drawn: np.ndarray) -> None:
-        summaries[0, rows] = drawn.mean(axis=0)
-        summaries[1:, rows] = np.quantile(drawn, list(levels.values()), axis=0)
+        columns.iloc[rows] = np.column_stack(list(quantiles_of(drawn, probs).values()))
 
     _each_block(fit, table, kind, random_seed, summarise)
-    columns = pd.DataFrame(dict(zip(["mean", *levels], summaries, strict=True)))
     return pd.concat([table[names], columns, reach(fit, table)], axis=1).assign(converged=fit.convergence.passed)
+
+
+def levels(probs: Sequence[float]) -> dict[str, float]:
+    """The columns of equal-tailed bands, and the quantile of each: ``lower_90`` is the 5 % one.
+
+    Raises
+    ------
+    SpecError : a probability outside (0, 1).
+    """
+    if bad := [p for p in probs if not 0 < p < 1]:
+        raise SpecError(f"probs has {bad[0]}, and a band's probability must be between 0 and 1.")
+    return {f"{side}_{100 * p:g}": (1 - p) / 2 if side == "lower" else (1 + p) / 2 for p in probs for side in ("lower", "upper")}
+
+
+def quantiles_of(drawn: np.ndarray, probs: Sequence[float]) -> dict[str, np.ndarray]:
+    """Mean, median and bands of draws, (sample, point)."""
+    of = levels(probs)
+    quantiles = np.quantile(drawn, [0.5, *of.values()], axis=0)
+    return {"mean": drawn.mean(axis=0)} | dict(zip(["median", *of], quantiles, strict=True))
 
 
 def summary(fit: Fit, var_names: Sequence[str] | None = None, *, ci_prob: float = 0.9) -> pd.DataFrame:

@@ -70,6 +70,10 @@ class Runs:
         """The runs for which ``kept``, (run,), is true."""
         return replace(self, table=self.table[kept])
 
+    def read_for(self, law: Law) -> Runs:
+        """The same runs for another law of the same inputs and response."""
+        return replace(self, law=law)
+
     @property
     def y(self) -> np.ndarray:
         """The response, shape (run,), in the law's unit."""

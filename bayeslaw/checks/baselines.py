@@ -13,7 +13,6 @@ All but the last are for each group by itself, that is for each combination of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -43,7 +42,7 @@ BASELINES = ("huber", "line", "best_so_far", SAMPLED)
 
 def alone(law: Law, runs: Runs) -> tuple[ModelSpec, Runs]:
     """The law by itself: no discrepancy, and in each group parameters of its own. The runs get a column that names the group."""
-    runs = replace(runs, law=law)
+    runs = runs.read_for(law)
     if not groups_of(runs):
         return ModelSpec(law, discrepancy="none"), runs
     grouped = Runs(law, runs.table.assign(**{GROUP: label_by(groups_of(runs), runs.table)}), (GROUP,), runs.source)
@@ -97,7 +96,7 @@ def point_scores(name: str, law: Law, runs: Runs, hidden: pd.DataFrame, probs: S
 def _huber(
     law: Law, runs: Runs, hidden: pd.DataFrame, y: np.ndarray, probs: Sequence[float], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    runs = replace(runs, law=law)
+    runs = runs.read_for(law)
     spec = resolve(ModelSpec(law, discrepancy="none", effects=dict.fromkeys(law.params, "1")), runs)
     curve = _Curve(spec, runs)
     target, n = law.response.link.forward(runs.y), len(runs)

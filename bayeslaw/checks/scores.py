@@ -17,10 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-
-def levels(probs: Sequence[float]) -> dict[str, float]:
-    """The columns of equal-tailed bands and the quantile of each: ``lower_90`` is the 5 % quantile."""
-    return {f"{side}_{100 * p:g}": (1 - p) / 2 if side == "lower" else (1 + p) / 2 for p in probs for side in ("lower", "upper")}
+from bayeslaw.predict import levels, quantiles_of
 
 
 def score_draws(draws: np.ndarray, observed: np.ndarray, probs: Sequence[float]) -> dict[str, np.ndarray]:
@@ -30,9 +27,7 @@ def score_draws(draws: np.ndarray, observed: np.ndarray, probs: Sequence[float])
     rank = 2 * np.arange(1, n + 1) - n - 1
     spread = (rank[:, None] * draws).sum(axis=0) / (n * (n - 1))
     crps = abs(draws - observed).mean(axis=0) - spread
-    quantiles = np.quantile(draws, [0.5, *levels(probs).values()], axis=0)
-    found = dict(zip(["median", *levels(probs)], quantiles, strict=True))
-    return found | {"crps": crps, "pit": (draws <= observed).mean(axis=0)}
+    return quantiles_of(draws, probs) | {"crps": crps, "pit": (draws <= observed).mean(axis=0)}
 
 
 def score_distribution(distribution: Any, observed: np.ndarray, probs: Sequence[float]) -> dict[str, np.ndarray]:
