@@ -20,6 +20,7 @@ import pandas as pd
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.fit import Fit, fit, fit_each
+from bayeslaw.laws.registry import law as find_law
 from bayeslaw.predict import DIMS, Kind, Points, grid, log_density, predict, quantiles_of, reach
 from bayeslaw.runs import REPEAT_COLUMNS, Runs
 from bayeslaw.spec import ModelSpec, label_by
@@ -130,7 +131,7 @@ def average(
     """
     if len(specs) < 2:
         raise SpecError(f"average was given {len(specs)} spec; give two or more, or use fit.")
-    resolved = [ModelSpec(spec) if isinstance(spec, str) else spec for spec in specs]
+    resolved = [ModelSpec(find_law(spec)) if isinstance(spec, str) else spec for spec in specs]
     for spec in resolved:
         if set(spec.law.inputs) != set(runs.law.inputs) or spec.law.response != runs.law.response:
             raise SpecError(f"The law {spec.law.name} has other inputs or another response than the runs, which were read for {runs.law.name}.")

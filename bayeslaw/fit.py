@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -169,7 +169,7 @@ def fit_each(
     effort = _effort(draws, tune, chains, target_accept, random_seed, "nutpie", attempts, cores, progressbar)
     union = np.logical_or.reduce(parts)
     resolved = resolve(_meant(spec, runs), runs.rows(union))
-    again = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept, "attempts": attempts, "cores": cores}
+    again: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept, "attempts": attempts, "cores": cores}
     if len(parts) == 1 or covariate_columns(resolved):
         return [fit(resolved, runs.rows(seen), random_seed=effort.random_seed, progressbar=progressbar, **again) for seen in parts]
     compiled = Compiled(build(resolved, runs.rows(union), parts=True), refit=True)

@@ -90,7 +90,7 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def likelihood(r, R, seen, Phi, Q, h):  # type: ignore[no-untyped-def]
         """The log density of r, and its gradient by r, R, Phi and Q: `forward`, differentiated line by line from its end."""
         n = r.size
-        logp, filtered, spread, _, before, gain, innovation, variance = forward(r, R, seen, Phi, Q, h)
+        logp, filtered, spread, _, _, gain, innovation, variance = forward(r, R, seen, Phi, Q, h)
         d_r, d_R = np.zeros(n), np.zeros(n)
         d_Phi, d_Q = np.empty((n, J, J)), np.empty((n, J, J))
         d_m, d_P, d_before, T = np.zeros(J), np.zeros((J, J)), np.empty((J, J)), np.empty((J, J))

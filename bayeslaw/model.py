@@ -20,7 +20,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayeslaw.defaults import PILOT_CENTRING
-from bayeslaw.discrepancy import decades, knots, sequence, shared_basis, state_space
+from bayeslaw.discrepancy import decades, knots, sequence, shared_basis, shared_factor, state_space
 from bayeslaw.effects import Design, cells, linear_predictor
 from bayeslaw.identifiability import first_centring
 from bayeslaw.laws.base import Param
@@ -93,7 +93,7 @@ def build(spec: ModelSpec, runs: Runs, *, parts: bool = False) -> pm.Model:
         by_cell |= law.in_units_of_centre({name: by_cell[name] for name in law.params})
         by_run = {name: value if value.ndim == 0 else value[cell] for name, value in by_cell.items()}
         mean = law.response.link.forward(law.at_centred(inputs, {name: by_run[name] for name in law.params}, centre))
-        mean = mean + _in_common(spec, runs, by_run)
+        mean = mean + _in_common(spec, runs, by_run, population, centre)
         scale = by_run["sigma"] / np.sqrt(runs.averaged)
         if spec.departs.kind == "curve":
             seen = pm.Data(SEEN, np.ones(len(runs)), dims="run")
@@ -108,25 +108,35 @@ def build(spec: ModelSpec, runs: Runs, *, parts: bool = False) -> pm.Model:
     return model
 
 
-def _in_common(spec: ModelSpec, runs: Runs, by_run: Mapping[str, Any]) -> Any:
-    """What runs depart by together, (run,); 0 where the discrepancy has no such part."""
-    model = pm.modelcontext(None)
-    if spec.departs.kind == "grid":
-        along = {name: f"{name}_stray_sigma" for name in spec.law.inputs}
-    elif spec.departs.has_shared:
-        along = {spec.along: "shared_sigma"}
-    else:
+def _in_common(spec: ModelSpec, runs: Runs, by_run: Mapping[str, Any], population: Mapping[str, Any], centre: Mapping[str, Any]) -> Any:
+    """What runs depart by together, (run,); 0 where the discrepancy has no such part.
+
+    What is sampled is the whole curve that runs have in common, law and departure, which they determine; the law is where its prior
+    is centred. The departure alone would be tied to the law's parameters as tightly as the runs tie their sum.
+    """
+    along = spec.strays_along(runs.inputs)
+    if not along:
         return 0.0
+    model = pm.modelcontext(None)
     labels = shared_labels(spec, runs.table)
     model.add_coords({"in_common": sorted(set(labels))})
     group = pd.Index(model.coords["in_common"]).get_indexer(labels)
-    total = 0.0
-    for name, sigma in along.items():
-        t = decades(runs.inputs[name])
+    law, total = spec.law, 0.0
+    natural = law.in_units_of_centre({name: population[name] for name in law.params})
+    for name, x in along.items():
+        t, sigma = decades(x), by_run[spec.stray_sigma(name)]
         at = knots(t)
-        model.add_coords({f"{name}_knot": at[1:]})
-        weights = pm.Normal(IN_COMMON.format(name), 0.0, 1.0, dims=("in_common", f"{name}_knot"))
-        total = total + by_run[sigma] * (shared_basis(t, at) * weights[group]).sum(axis=-1)
+        dims = ("in_common", f"{name}_knot")
+        model.add_coords({dims[1]: at[1:]})
+        of_law = 0.0
+        if name in law.inputs:
+            curve = law.response.link.forward(law.at_centred({**centre, name: 10**at}, natural, centre))
+            of_law = pt.dot(np.linalg.inv(shared_factor(at)), curve[1:] - curve[0])
+        # Where the table has one value there is nothing to determine, and only the departure in units of its sigma samples well.
+        unit = sigma if np.ptp(t) > 1e-6 else 1.0
+        departure = pm.Normal(IN_COMMON.format(name) + RAW, of_law / sigma * unit, unit, dims=dims) * (sigma / unit) - of_law
+        pm.Deterministic(IN_COMMON.format(name), departure / sigma, dims=dims)
+        total = total + (shared_basis(t, at) * departure[group]).sum(axis=-1)
     return total
 
 
@@ -139,7 +149,8 @@ def _along_curves(spec: ModelSpec, runs: Runs, residual: Any, variance: Any, see
     own = {name: pt.broadcast_to(by_run[name], (len(runs),))[order] for name in spec.params if name in by_run and name not in spec.law.params}
     Phi, Q, h = state_space(spec.departs.own, step, first, own, pt.stack)
     variance = pt.broadcast_to(variance, (len(runs),))[order]
-    return Filtered(len(h))(residual[order], variance, seen[order], Phi, Q, h)[0]
+    log_density, *_ = Filtered(len(h)).make_node(residual[order], variance, seen[order], Phi, Q, h).outputs
+    return log_density
 
 
 def _parameter(

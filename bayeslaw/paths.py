@@ -69,31 +69,33 @@ class _InCommon:
         fit = posterior.fit
         self.spec = fit.spec
         self.kept: dict[str, tuple[np.ndarray, Mapping[str, np.ndarray]]] = {}
-        if self.spec.departs.kind != "grid" and not self.spec.departs.has_shared:
+        new, old = self._along(table), self._along(fit.runs.table)
+        if not new:
             return
         samples = fit.idata["posterior"].to_dataset()
         groups = [str(label) for label in samples["in_common"].values]
-        labels = {*shared_labels(self.spec, table), *groups}
+        labels: list[str] = sorted(set(groups).union(map(str, shared_labels(self.spec, table))))
         noise = posterior.noise_parameters(table.iloc[:1])
-        for name in self.spec.law.inputs:
-            if f"{name}|in_common" not in samples:
-                continue
+        for name in new:
             later = samples[f"{name}_knot"].values
             at = np.append(2 * later[0] - later[1], later)
-            t = np.unique(decades(np.concatenate([table[name], fit.runs.table[name]])))
-            sigma = noise["shared_sigma" if self.spec.departs.kind == "curve" else f"{name}_stray_sigma"]
-            drawn = {}
-            for label in sorted(map(str, labels)):
+            t = np.unique(np.concatenate([new[name], old[name]]))
+            drawn: dict[str, np.ndarray] = {}
+            for label in labels:
                 rng = np.random.default_rng([seed, crc32(f"in common {name} {label}".encode())])
                 known = posterior.draws[f"{name}|in_common"][:, groups.index(label)] if label in groups else None
-                drawn[label] = sigma * _smooth(t, at, known, len(sigma), rng)
+                drawn[label] = noise[self.spec.stray_sigma(name)] * _smooth(t, at, known, len(samples["chain"]) * len(samples["draw"]), rng)
             self.kept[name] = (t, drawn)
+
+    def _along(self, table: pd.DataFrame) -> dict[str, np.ndarray]:
+        inputs = {name: table[name].to_numpy(float) for name in self.spec.law.inputs}
+        return {name: decades(x) for name, x in self.spec.strays_along(inputs).items()}
 
     def at(self, rows: pd.DataFrame) -> np.ndarray | float:
         total: np.ndarray | float = 0.0
-        labels = shared_labels(self.spec, rows) if self.kept else []
+        labels, along = shared_labels(self.spec, rows), self._along(rows)
         for name, (t, drawn) in self.kept.items():
-            where = np.searchsorted(t, decades(rows[name]))
+            where = np.searchsorted(t, along[name])
             total = total + np.stack([drawn[str(label)][:, i] for label, i in zip(labels, where, strict=True)], axis=1)
         return total
 

@@ -93,7 +93,7 @@ class ModelSpec:
     def params(self) -> dict[str, Param]:
         """The parameters of the law, of the noise and of the discrepancy."""
         scale = self.law.response.scale
-        departing = discrepancy_params(self.departs, scale, list(self.law.inputs))
+        departing = discrepancy_params(self.departs, scale, list(self.strays_along(dict.fromkeys(self.law.inputs, 1.0))))
         return {**self.law.params, **noise_params(self.noise_family, scale), **departing}
 
     @property
@@ -106,6 +106,19 @@ class ModelSpec:
     def along(self) -> str:
         """The input along which a curve runs."""
         return self.departs.along or list(self.law.inputs)[-1]
+
+    def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """What runs depart along together, by its name: an input, or something made of them."""
+        match self.departs.kind:
+            case "grid":
+                return self.law.strays_along(inputs)
+            case "curve" if self.departs.has_shared:
+                return {self.along: inputs[self.along]}
+        return {}
+
+    def stray_sigma(self, name: str) -> str:
+        """The parameter that says how far."""
+        return "shared_sigma" if self.departs.kind == "curve" else f"{name}_stray_sigma"
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain data; `from_json` reads it back."""
@@ -218,6 +231,10 @@ def _default_formula(name: str, param: Param, spec: ModelSpec, runs: Runs) -> Fo
         term = GroupTerm(spec.curve_by)
         if len(set(term.labels(runs.table)) - {""}) >= SHARED_CURVES:
             return Formula(groups=(term,))
+    if spec.departs.kind == "curve" and any(other.is_level for other in spec.law.params.values()):
+        # A curve's own process carries what else it differs by; parameters of its own beside it would be told apart by their priors alone,
+        # and chains would wander between them.
+        return default_formula(runs, varies=param.is_level)
     return default_formula(runs, varies=param.varies)
 
 

@@ -174,7 +174,7 @@ def splits(
     else:
         option, by = ("largest", largest) if largest is not None else ("rolling", rolling)
         if not by or len(by) != 1:
-            raise SpecError(f"{option} must name one input and a number, such as {{'{list(runs.law.inputs)[0]}': 2}}.")
+            raise SpecError(f"{option} must name one input and a number, such as {{'{next(iter(runs.law.inputs))}': 2}}.")
         ((name, k),) = by.items()
         if name not in runs.law.inputs:
             raise SpecError(f"{option} names {name}, and it must be an input of {runs.law.name}: {', '.join(runs.law.inputs)}.")

@@ -20,6 +20,7 @@ import pandas as pd
 
 from bayeslaw import noise
 from bayeslaw.checks.scores import score_distribution, score_draws, score_value
+from bayeslaw.discrepancy import Discrepancy
 from bayeslaw.identifiability import prior_on_link, prior_quantiles
 from bayeslaw.laws.base import Law
 from bayeslaw.runs import REPEAT_COLUMNS, Runs
@@ -36,6 +37,7 @@ BOOTSTRAPS = 100
 #: Points of the line, and of the shortest curve that has one.
 LAST = 3
 
+NONE = Discrepancy("none")
 SAMPLED = "alone"
 BASELINES = ("huber", "line", "best_so_far", SAMPLED)
 
@@ -44,9 +46,9 @@ def alone(law: Law, runs: Runs) -> tuple[ModelSpec, Runs]:
     """The law by itself: no discrepancy, and in each group parameters of its own. The runs get a column that names the group."""
     runs = runs.read_for(law)
     if not groups_of(runs):
-        return ModelSpec(law, discrepancy="none"), runs
+        return ModelSpec(law, discrepancy=NONE), runs
     grouped = Runs(law, runs.table.assign(**{GROUP: label_by(groups_of(runs), runs.table)}), (GROUP,), runs.source)
-    return ModelSpec(law, discrepancy="none", effects={name: f"0 + {GROUP}" for name in (*law.params, "sigma")}), grouped
+    return ModelSpec(law, discrepancy=NONE, effects=dict.fromkeys((*law.params, "sigma"), f"0 + {GROUP}")), grouped
 
 
 #: The column that `alone` adds.
@@ -97,7 +99,7 @@ def _huber(
     law: Law, runs: Runs, hidden: pd.DataFrame, y: np.ndarray, probs: Sequence[float], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:  # fmt: skip
     runs = runs.read_for(law)
-    spec = resolve(ModelSpec(law, discrepancy="none", effects=dict.fromkeys(law.params, "1")), runs)
+    spec = resolve(ModelSpec(law, discrepancy=NONE, effects=dict.fromkeys(law.params, "1")), runs)
     curve = _Curve(spec, runs)
     target, n = law.response.link.forward(runs.y), len(runs)
     best = min((curve.descend(start, target) for start in curve.starts(target)), key=lambda found: found[1])[0]

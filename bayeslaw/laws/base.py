@@ -75,6 +75,11 @@ def scale_of_groups(median: float) -> Prior:
     return lognormal(median, 0.6)
 
 
+#: Pieces that many laws share: what is sampled at the centre.
+LOSS_AT_CENTRE = "loss at the table's centre"
+SHARE_AT_CENTRE = "irreducible share of the loss at the table's centre"
+
+
 @dataclass(frozen=True, slots=True)
 class Param:
     """A parameter of a law.
@@ -100,6 +105,11 @@ class Param:
     @property
     def link(self) -> Link:
         return SUPPORT_LINKS[self.support]
+
+    @property
+    def is_level(self) -> bool:
+        """Whether it is the loss at the table's centre."""
+        return self.at_centre == LOSS_AT_CENTRE
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +194,10 @@ class Law(ABC):
         centred = any(param.at_centre for param in self.params.values())
         return self.evaluate({name: x / centre[name] if centred else x for name, x in inputs.items()}, params)
 
+    def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """What a discrepancy over a grid runs along: each input, unless the law is known to fail along something else."""
+        return dict(inputs)
+
     def to_json(self) -> dict[str, Any]:
         """The law as plain data: its name and options."""
         return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
@@ -207,9 +221,6 @@ INPUTS: Mapping[str, Input] = {
 }
 
 
-#: Pieces that many laws share: what is sampled at the centre, with its prior.
-LOSS_AT_CENTRE = "loss at the table's centre"
-SHARE_AT_CENTRE = "irreducible share of the loss at the table's centre"
 
 
 def slope_at_centre(of: str) -> str:

@@ -170,6 +170,7 @@ class DataConstrained(Law):
     """
 
     name = "data_constrained"
+    discrepancy = "grid"
     formula = (
         "E + A / effective(model_size, minimum(model_size, optimal_size(minimum(unique_data, data_size), A, B, alpha, beta)), R_N)^alpha"
         " + B / effective(data_size, minimum(unique_data, data_size), R_D)^beta"
@@ -206,6 +207,10 @@ class DataConstrained(Law):
     def at_centre(*, model_size: Any, data_size: Any, A: Any, B: Any, alpha: Any, beta: Any, **_: Any) -> dict[str, Any]:
         beta = beta * alpha
         return {"A": A * model_size**alpha, "B": B * data_size**beta, "beta": beta}
+
+    def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Epochs: what repeating does is where the form is a guess."""
+        return {"epochs": inputs["data_size"] / ops.minimum(inputs["unique_data"], inputs["data_size"])}
 
 
 def effective(total: Any, unique: Any, worth: Any) -> Any:

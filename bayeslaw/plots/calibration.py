@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -75,7 +73,7 @@ def pit(points: pd.DataFrame, *, method: str = "bayeslaw", bins: int = 10, ax: A
         axis = plt.subplots(figsize=(4.6, 3.4), layout="constrained")[1] if ax is None else ax
         low, high = (stats.binom.ppf(q, len(values), 1 / bins) for q in ((1 - REGION) / 2, (1 + REGION) / 2))
         axis.axhspan(low, high, color=BEYOND, alpha=0.25, linewidth=0, label="calibrated, independent runs")
-        axis.hist(values, bins=np.linspace(0, 1, bins + 1), color=BAND, alpha=0.75, edgecolor="white", label=f"{len(values)} hidden runs")
+        axis.hist(values, bins=list(np.linspace(0, 1, bins + 1)), color=BAND, alpha=0.75, edgecolor="white", label=f"{len(values)} hidden runs")
         axis.set(xlim=(0, 1), xlabel="PIT: share of the prediction at or below what happened", ylabel="hidden runs", title=title)
         axis.legend(loc="upper center", ncols=2)
     return axis
