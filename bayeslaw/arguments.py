@@ -11,6 +11,7 @@ from bayeslaw.laws.base import Law
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.priors import Prior
 from bayeslaw.runs import Runs, read_runs
+from bayeslaw.spec import ModelSpec
 
 
 def pairs(items: Sequence[str], option: str) -> dict[str, str]:
@@ -22,6 +23,17 @@ def pairs(items: Sequence[str], option: str) -> dict[str, str]:
             raise SpecError(f"{option} {item!r}: write name=value.")
         found[name.strip()] = value.strip()
     return found
+
+
+def counts(items: Sequence[str], option: str) -> dict[str, int] | None:
+    """``["model_size=2"]`` as ``{"model_size": 2}``; None where there is none."""
+    found = {}
+    for name, text in pairs(items, option).items():
+        value = number(text, name)
+        if value != int(value):
+            raise SpecError(f"{option} {name}={text}: write a whole number.")
+        found[name] = int(value)
+    return found or None
 
 
 def number(text: str, what: str) -> float:
@@ -66,3 +78,17 @@ def runs(
     factors = {name: number(text, f"--scale {name}") for name, text in pairs(scale, "--scale").items()}
     columns = pairs(column, "--column")
     return read_runs(path, law(law_name), columns=columns, groups=list(group) or None, where=where, melt_into=melt, scale=factors)
+
+
+def spec(
+    law: Law, effects: Sequence[str], priors: Sequence[str], noise: str | None, discrepancy: str | None, curve_by: Sequence[str]
+) -> ModelSpec:  # fmt: skip
+    """What to fit, from the options that say so."""
+    return ModelSpec(
+        law,
+        effects=pairs(effects, "--effect"),
+        priors={name: prior(text) for name, text in pairs(priors, "--prior").items()},
+        noise=noise,  # type: ignore[arg-type]
+        discrepancy=discrepancy,  # type: ignore[arg-type]
+        curve_by=tuple(curve_by) or None,
+    )

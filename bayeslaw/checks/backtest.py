@@ -53,6 +53,16 @@ class Backtest:
     response: str
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """The inputs' names."""
+        return tuple(next(iter(self.fits.values())).spec.law.inputs)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The grouping columns of `points`."""
+        return groups_of(next(iter(self.fits.values())).runs)
+
+    @property
     def converged(self) -> bool:
         """Whether the chains of every split's fit agree."""
         return all(each.convergence.passed for each in self.fits.values())

@@ -79,3 +79,23 @@ def pit(points: pd.DataFrame, *, method: str = "bayeslaw", bins: int = 10, ax: A
     return axis
 
 
+def calibration(points: pd.DataFrame, *, title: str = "", width: float = 9.0) -> np.ndarray:
+    """`coverage` of all methods beside the `pit` of the package's own.
+
+    Parameters
+    ----------
+    points : ``Backtest.points``. title, width : of the figure, width in inches; one column below 6.
+
+    Returns
+    -------
+    array of two Axes.
+    """
+    narrow = width < 6
+    with style():
+        size = (width, 2 * width) if narrow else (width, 0.5 * width)
+        figure, axes = plt.subplots(2 if narrow else 1, 1 if narrow else 2, figsize=size, layout="constrained")
+        coverage(points, ax=axes[0])
+        pit(points, ax=axes[1])
+        if title:
+            figure.suptitle(title, fontsize=10)
+    return axes

@@ -1,0 +1,8 @@
+"""The command line. The only folder that prints or exits."""
+
+from __future__ import annotations
+
+from bayeslaw.cli import backtesting, demonstration, fitting, inspecting
+from bayeslaw.cli.app import app, main, run
+
+__all__ = ["app", "backtesting", "demonstration", "fitting", "inspecting", "main", "run"]

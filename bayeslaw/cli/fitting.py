@@ -1,0 +1,141 @@
+"""Commands that fit, and predict from a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+
+import bayeslaw as bl
+from bayeslaw import arguments, defaults
+from bayeslaw.cli.app import app
+from bayeslaw.cli.options import (
+    Chains,
+    Columns,
+    CurveBy,
+    DiscrepancyKind,
+    Draws,
+    Effects,
+    Groups,
+    LawName,
+    Melt,
+    NoiseName,
+    Priors,
+    Quiet,
+    RunsFile,
+    Scale,
+    Seed,
+    Tune,
+    Where,
+)
+from bayeslaw.cli.terminal import err, out, parent_exists, print_fit, print_table, save_figure, say_working, write_csv
+from bayeslaw.errors import SpecError
+from bayeslaw.runs import label
+from bayeslaw.tables import load_table
+
+
+@app.command()
+def fit(
+    runs: RunsFile,
+    law: LawName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the fit (NetCDF).", show_default=False)],
+    column: Columns = [],
+    group: Groups = [],
+    where: Where = None,
+    melt: Melt = None,
+    scale: Scale = [],
+    effect: Effects = [],
+    prior: Priors = [],
+    noise: NoiseName = None,
+    discrepancy: DiscrepancyKind = None,
+    curve_by: CurveBy = [],
+    draws: Draws = defaults.DRAWS,
+    tune: Tune = defaults.TUNE,
+    chains: Chains = defaults.CHAINS,
+    seed: Seed = None,
+    sampler: Annotated[str, typer.Option(help="nutpie, pymc or numpyro.")] = "nutpie",
+    quiet: Quiet = False,
+) -> None:
+    """Fit a law to runs, print the summary and the checks, save the fit.
+
+    Example: `bayeslaw fit runs.csv --law chinchilla --column model_size=params -o chinchilla.nc --seed 1`
+    """
+    parent_exists(output)
+    table = arguments.runs(runs, law, column, group, where, melt, scale)
+    spec = arguments.spec(table.law, effect, prior, noise, discrepancy, curve_by)
+    say_working(quiet)
+    fitted = bl.fit(spec, table, draws=draws, tune=tune, chains=chains, random_seed=seed, sampler=sampler, progressbar=not quiet)  # type: ignore[arg-type]
+    path = fitted.save(output)
+    if not quiet:
+        print_fit(fitted)
+        out.print(f"Saved to {path} (seed {fitted.random_seed}).", highlight=False)
+    if not fitted.convergence.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def predict(
+    fitted: Annotated[Path, typer.Argument(metavar="FIT", help="A saved fit.", show_default=False)],
+    at: Annotated[
+        list[str],
+        typer.Option("--at", help="Where: model_size=70e9; several values with commas are multiplied out. Repeatable.", show_default=False),
+    ] = [],
+    points: Annotated[Path | None, typer.Option(help="Table of points, instead of --at.", show_default=False)] = None,
+    kind: Annotated[str, typer.Option(help="run (what a new run would log) or mean (the law's curve).")] = "run",
+    prob: Annotated[list[float], typer.Option(help="Probability of a band. Repeatable.")] = list(defaults.PROBS),
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to write the bands (CSV).", show_default=False)] = None,
+    plot: Annotated[Path | None, typer.Option(help="Where to draw the bands (PNG, SVG, PDF).", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Default: the fit's.", show_default=False)] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Bands at scales that nobody has run.
+
+    Example: `bayeslaw predict chinchilla.nc --at model_size=70e9 --at data_size=1.4e12 -o bands.csv --plot bands.png`
+    """
+    for path in (output, plot):
+        if path is not None:
+            parent_exists(path)
+    fit_ = bl.load(fitted)
+    if (points is None) == (not at):
+        raise SpecError("Say where to predict: either --at model_size=70e9 for each input, or --points FILE.")
+    where = arguments.points(at) if points is None else load_table(points)[0]
+    bands = fit_.bands(where, kind, prob, random_seed=seed)  # type: ignore[arg-type]
+    if output is not None:
+        write_csv(bands, output)
+    if plot is not None:
+        _plot(fit_, bands, plot, kind, prob, seed)
+    if not quiet:
+        print_table(bands.drop(columns=[c for c in ("converged", "unseen") if c in bands and not (c == "unseen" and bands[c].any())]))
+        if not fit_.convergence.passed:
+            err.print("[bold red]The fit behind these bands did not converge:[/bold red] they are not to be relied on.")
+        for path in (output, plot):
+            if path is not None:
+                out.print(f"Wrote {path}.", highlight=False)
+
+
+def _plot(fit_: bl.Fit, bands: pd.DataFrame, path: Path, kind: str, prob: Sequence[float], seed: int | None) -> None:
+    """Bands along the first input, from the runs to the farthest point asked for, at the points' other inputs and groups."""
+    from bayeslaw.plots.style import named
+
+    law, runs = fit_.spec.law, fit_.runs.table
+    x = next(iter(law.inputs))
+    others = bands[[c for c in bands.columns if c != x and (c in law.inputs or c in runs.columns)]].drop_duplicates()
+    ends = [*runs[x], *bands[x]]
+    # A hair above the smallest size: at a size that was trained, the checkpoint's own deviation would make a kink.
+    along = pd.DataFrame({x: np.geomspace(1.0001 * min(ends), max(ends), 80)})
+    curves = fit_.bands(others.merge(along, how="cross") if len(others.columns) else along, kind, prob, random_seed=seed)  # type: ignore[arg-type]
+    same = [c for c in others.columns if others[c].nunique(dropna=False) == 1]
+    for column in same:
+        runs = runs[runs[column].map(label) == label(others[column].iloc[0])]
+    title = ["simulated runs"] * ("simulated" in fit_.runs.source) + [named(c, others[c].iloc[0]) for c in same]
+    save_figure(
+        lambda plots: plots.bands(
+            curves, x=x, response=law.response.name, by=[c for c in others.columns if c not in same], runs=runs, x_unit=law.inputs[x].unit,
+            response_unit=law.response.unit, log=law.response.scale == "log", title=", ".join(title),
+        ),
+        path,
+    )  # fmt: skip

@@ -1,0 +1,84 @@
+"""Commands that compile nothing: the laws, and a check of a table."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+import bayeslaw as bl
+from bayeslaw import arguments
+from bayeslaw.cli.app import app
+from bayeslaw.cli.options import AsJson, Columns, Groups, LawName, Melt, RunsFile, Scale, Where
+from bayeslaw.cli.terminal import out
+from bayeslaw.laws.base import Law
+
+
+@app.command()
+def laws(name: Annotated[str | None, typer.Argument(help="One law, in full.", show_default=False)] = None, as_json: AsJson = False) -> None:
+    """Every law: formula, inputs with units, parameters, source.
+
+    Example: `bayeslaw laws chinchilla`
+    """
+    chosen = [bl.law(name)] if name else [cls() for cls in bl.laws().values()]
+    if as_json:
+        out.print_json(json.dumps([_law_json(law) for law in chosen]))
+        return
+    for law in chosen:
+        table = Table(
+            title=f"[bold]{law.name}[/bold]   {law.response.name} = {law.formula}",
+            title_justify="left",
+            box=None,
+            show_header=False,
+            padding=(0, 2),
+        )
+        for column, spec in law.inputs.items():
+            table.add_row("input", column, spec.unit, spec.meaning)
+        for parameter, param in law.params.items():
+            sampled = f"sampled as {param.at_centre}; " if param.at_centre else ""
+            table.add_row("parameter", f"{parameter} ({param.symbol})", param.meaning, f"{sampled}prior {param.prior}" if name else "")
+        for quantity, meaning in law.quantities.items():
+            table.add_row("quantity", quantity, meaning, "")
+        out.print(table)
+        out.print(f"  source       {law.source}", highlight=False)
+        if name:
+            out.print()
+            out.print(type(law).__doc__ or "", markup=False, highlight=False)
+        out.print()
+
+
+@app.command()
+def check(
+    runs: RunsFile, law: LawName, column: Columns = [], group: Groups = [], where: Where = None, melt: Melt = None, scale: Scale = []
+) -> None:  # fmt: skip
+    """Check a table of runs: its faults, or a summary. Nothing is compiled.
+
+    Example: `bayeslaw check runs.csv --law chinchilla --column model_size=params --column data_size=tokens`
+    """
+    from bayeslaw.identifiability import identifiability_warnings, sensitivity
+    from bayeslaw.spec import resolve
+
+    table = arguments.runs(runs, law, column, group, where, melt, scale)
+    out.print(str(table), markup=False, highlight=False)
+    spec = resolve(bl.ModelSpec(table.law), table)
+    for name, formula in spec.effects.items():
+        if name in table.law.params:
+            out.print(f"  {name:<18} {formula}   (default effects)", markup=False, highlight=False)
+    for text in identifiability_warnings(spec, table, sensitivity(spec, table)):
+        out.print(f"  warning: {text}", markup=False, highlight=False)
+
+
+def _law_json(law: Law) -> dict[str, Any]:
+    return {
+        "name": law.name,
+        "formula": law.formula,
+        "response": {"name": law.response.name, "unit": law.response.unit},
+        "inputs": {name: {"unit": spec.unit, "meaning": spec.meaning} for name, spec in law.inputs.items()},
+        "parameters": {
+            name: {"symbol": param.symbol, "meaning": param.meaning, "prior": param.prior.to_json()} for name, param in law.params.items()
+        },
+        "quantities": dict(law.quantities),
+        "source": law.source,
+    }
