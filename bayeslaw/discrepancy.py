@@ -118,6 +118,8 @@ DELTA_SIGMA = Param("σ_δ", "how far a curve strays from its line within a deca
 #: Half a decade to eight: within most tables a curve neither forgets at once nor can be seen to remember for ever.
 DELTA_MEMORY = Param("τ_δ", "decades after which a curve's own departure is forgotten", lognormal(2.0, 0.8), varies=False)
 TREND_SIGMA = replace(DELTA_SIGMA, symbol="σ_w", meaning="how far a curve strays for good from its line within a decade")
+#: In log loss a decade: laws that fit the curves together have slopes of .05 to .3, and single curves differ by a part of that.
+TREND_SLOPE = Param("ς_w", "how far the slope of a curve at its start is from the law's", lognormal(0.05, 0.7), varies=False)
 LOCAL_SIGMA = Param("σ_o", "scale of errors that neighbours on a curve share", LOCAL_BY_SCALE["log"], varies=False)
 LOCAL_LENGTH = Param("τ_o", "decades over which neighbours err together", lognormal(0.1, 0.7), varies=False)
 SHARED_SIGMA = replace(DELTA_SIGMA, symbol="σ_s", meaning="how far all curves stray together within a decade")
@@ -133,7 +135,7 @@ class Component:
 
 COMPONENTS: Mapping[str, Component] = {
     "matern": Component(2, {"delta_sigma": DELTA_SIGMA, "delta_memory": DELTA_MEMORY}),
-    "wiener": Component(2, {"trend_sigma": TREND_SIGMA}),
+    "wiener": Component(2, {"trend_sigma": TREND_SIGMA, "trend_slope": TREND_SLOPE}),
     "local": Component(1, {"local_sigma": LOCAL_SIGMA, "local_length": LOCAL_LENGTH}),
 }
 
@@ -197,9 +199,9 @@ def state_space(
             Q |= {(i, i): level * (1 - gone * (1 + 2 * a + 2 * a**2)), (j, j): slope * (1 - gone * (1 - 2 * a + 2 * a**2))}
             Q |= dict.fromkeys([(i, j), (j, i)], q * step**2 * gone / 2)
         elif name == "wiener":
-            q = curvature(params["trend_sigma"]) * later
+            q, slope = curvature(params["trend_sigma"]) * later, params["trend_slope"] ** 2 * first
             Phi |= {(i, i): later, (i, j): later * step, (j, j): later}
-            Q |= {(i, i): q * step**3 / 3, (j, j): q * step} | dict.fromkeys([(i, j), (j, i)], q * step**2 / 2)
+            Q |= {(i, i): q * step**3 / 3, (j, j): q * step + slope} | dict.fromkeys([(i, j), (j, i)], q * step**2 / 2)
         else:
             decay, variance = later * ops.exp(-step / params["local_length"]), params["local_sigma"] ** 2
             Phi |= {(i, i): decay}

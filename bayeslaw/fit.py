@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw import defaults
-from bayeslaw.errors import ConvergenceWarning, IdentifiabilityWarning, SpecError
+from bayeslaw.binning import binned
+from bayeslaw.errors import ConvergenceWarning, IdentifiabilityWarning, RunsWarning, SpecError
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec, covariate_columns, designs, resolve, shared_labels
@@ -119,14 +120,20 @@ def fit(
 
     Raises
     ------
-    SpecError, SamplingError. Warns `IdentifiabilityWarning`, and `ConvergenceWarning` if the last attempt failed.
+    SpecError, SamplingError. Warns `IdentifiabilityWarning`, `RunsWarning` where long curves enter as averages, and `ConvergenceWarning`
+    if the last attempt failed.
     """
     from bayeslaw.model import build
     from bayeslaw.sampling import Compiled, converge
 
     effort = _effort(draws, tune, chains, target_accept, random_seed, sampler, attempts, cores, progressbar)
     resolved = resolve(_meant(spec, runs), runs)
-    notes = _identifiability(resolved, runs)
+    if sampler == "numpyro" and resolved.departs.kind == "curve":
+        raise SpecError("numpyro cannot sample a discrepancy along curves. Use nutpie or pymc, or set discrepancy to 'none'.")
+    runs, told = binned(resolved, runs)
+    for note in told:
+        warnings_module.warn(note, RunsWarning, stacklevel=2)
+    notes = told + _identifiability(resolved, runs)
     verdict, tree = converge(Compiled(build(resolved, runs), sampler=sampler), effort, attempts)
     return _fitted(resolved, runs, tree, verdict, effort, sampler, notes)
 
@@ -152,8 +159,8 @@ def fit_each(
     parts : for each fit, which runs it sees, (run,), boolean. Defaults of the spec that depend on the table, such as effects, are
         those for the runs that any part sees.
 
-    The others are those of `fit`. A covariate is centred at the mean of its own part, which a compiled model cannot move: a spec
-    with one compiles once for each part.
+    The others are those of `fit`. A covariate is centred at the mean of its own part, and a long curve is averaged within its own part,
+    which a compiled model cannot follow: then each part is compiled.
 
     Returns
     -------
@@ -170,7 +177,8 @@ def fit_each(
     union = np.logical_or.reduce(parts)
     resolved = resolve(_meant(spec, runs), runs.rows(union))
     again: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept, "attempts": attempts, "cores": cores}
-    if len(parts) == 1 or covariate_columns(resolved):
+    apart = covariate_columns(resolved) or binned(resolved, runs.rows(union))[1]
+    if len(parts) == 1 or apart:
         return [fit(resolved, runs.rows(seen), random_seed=effort.random_seed, progressbar=progressbar, **again) for seen in parts]
     compiled = Compiled(build(resolved, runs.rows(union), parts=True), refit=True)
     fits = []

@@ -221,7 +221,7 @@ class Filtered(Op):
         for storage, value in zip(output_storage, compiled(self.states)[0](*inputs), strict=True):
             storage[0] = np.asarray(value)
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: Any) -> list[Any]:
+    def infer_shape(self, node: Apply, shapes: Any) -> list[Any]:
         r, R, _, Phi, Q, _ = shapes
         return [(), r, R, Phi, Q]
 

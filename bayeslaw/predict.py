@@ -239,7 +239,8 @@ class Posterior:
 def reach(fit: Fit, table: pd.DataFrame) -> pd.DataFrame:
     """How far each point lies beyond the runs of its own groups, in decades per input, and which groups were never seen."""
     law, runs = fit.spec.law, fit.runs.table
-    columns = [c for c in group_columns(fit.spec) if c not in law.inputs]
+    curve = GroupTerm(fit.spec.curve_by) if fit.spec.curve_by else None
+    columns = [c for c in dict.fromkeys((*group_columns(fit.spec), *(curve.factor if curve else ()))) if c not in law.inputs]
     here, there = (_keys(frame, columns) for frame in (table, runs))
     found = {}
     for name in law.inputs:
@@ -250,8 +251,11 @@ def reach(fit: Fit, table: pd.DataFrame) -> pd.DataFrame:
         found[f"distance_{name}"] = np.log10(x / np.clip(x, low, high))
     unseen: list[list[str]] = [[] for _ in range(len(table))]
     terms = {":".join(term.factor): (design, term) for design in designs(fit.spec, runs).values() for term in design.formula.groups}
-    for factor, (design, term) in terms.items():
-        for row in np.flatnonzero(design.index(term, table) < 0):
+    new = {factor: design.index(term, table) < 0 for factor, (design, term) in terms.items()}
+    if curve:
+        new |= {":".join(curve.factor): ~np.isin(curve.labels(table), curve.labels(runs))}
+    for factor, rows in new.items():
+        for row in np.flatnonzero(rows):
             unseen[row].append(factor)
     return pd.DataFrame({**found, "unseen": [", ".join(factors) for factors in unseen]})
 

@@ -46,8 +46,12 @@ def grouped_table(seed: int = 7, groups: int = 6, points: int = 12) -> pd.DataFr
     return pd.DataFrame(rows, columns=["task", "data_size", "loss"])
 
 
+#: Runs that scatter independently around the law: what tests of effects and of prediction reckon with.
+POWER = bl.ModelSpec("power", discrepancy="none")  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="session")
 def grouped_fit() -> bl.Fit:
     """A small fit with groups, to simulated curves."""
     runs = bl.read_runs(grouped_table(), "power")
-    return bl.fit("power", runs, draws=300, tune=500, chains=4, random_seed=3, progressbar=False, attempts=2)
+    return bl.fit(POWER, runs, draws=300, tune=500, chains=4, random_seed=3, progressbar=False, attempts=2)

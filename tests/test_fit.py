@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import grouped_table, public_path
+from conftest import POWER, grouped_table, public_path
 
 import bayeslaw as bl
 from bayeslaw.errors import ConvergenceWarning, SpecError
@@ -34,7 +34,7 @@ def test_thirty_models_pool_over_family_and_model() -> None:
     runs = bl.read_runs(
         public_path("finetuning/flan.csv"), "finetuning_rectified", columns={"model": "config name"}, melt_into="finetuning_data", where="finetuning_data > 0"
     )  # fmt: skip
-    fit = bl.fit("finetuning_rectified", runs, random_seed=1, progressbar=False)
+    fit = bl.fit(bl.ModelSpec("finetuning_rectified", discrepancy="none"), runs, random_seed=1, progressbar=False)  # type: ignore[arg-type]
     assert fit.convergence.passed, str(fit.convergence)
     assert fit.quantity("beta").sizes["group"] == 30
     mean = fit.bands(runs.table[["finetuning_data", "family", "model"]], "mean")
@@ -45,7 +45,7 @@ def test_thirty_models_pool_over_family_and_model() -> None:
 def pinned_power(effects: dict[str, str], priors: dict[str, object]) -> bl.ModelSpec:
     """A power law of which only the level is free: log loss is then linear in it, and the posterior has a closed form."""
     pinned = {"alpha_at_centre": 0.1, "E_at_centre": 1e-12, "sigma": 0.05}
-    return bl.ModelSpec("power", effects={"A": "1", "alpha": "1", "E": "1"} | effects, noise="normal", priors=pinned | priors)  # type: ignore[arg-type]
+    return bl.ModelSpec("power", effects={"A": "1", "alpha": "1", "E": "1"} | effects, noise="normal", discrepancy="none", priors=pinned | priors)  # type: ignore[arg-type]
 
 
 def test_level_has_its_closed_form_posterior() -> None:
@@ -102,7 +102,7 @@ def test_other_samplers_agree(sampler: str, chinchilla_runs: bl.Runs, chinchilla
 
 
 def test_same_seed_same_numbers(grouped_fit: bl.Fit) -> None:
-    again = bl.fit("power", grouped_fit.runs, draws=300, tune=500, chains=4, random_seed=3, progressbar=False, attempts=2)
+    again = bl.fit(POWER, grouped_fit.runs, draws=300, tune=500, chains=4, random_seed=3, progressbar=False, attempts=2)
     assert grouped_fit.idata["posterior"].to_dataset().identical(again.idata["posterior"].to_dataset())
 
 
@@ -119,7 +119,7 @@ def test_a_compiled_model_is_sampled_on_other_data(chinchilla_runs: bl.Runs, chi
 def test_failure_to_converge_is_carried_by_every_result() -> None:
     runs = bl.read_runs(grouped_table(groups=3, points=5), "power")
     with pytest.warns(ConvergenceWarning, match="did not converge after 1 attempts"):
-        fit = bl.fit("power", runs, draws=10, tune=10, chains=2, random_seed=1, attempts=1, progressbar=False)
+        fit = bl.fit(POWER, runs, draws=10, tune=10, chains=2, random_seed=1, attempts=1, progressbar=False)
     assert not fit.convergence.passed
     assert any("did not converge" in text for text in fit.warnings)
     assert any(result.passed is False and result.advice for result in bl.check(fit))
@@ -131,7 +131,7 @@ def test_failure_to_converge_is_carried_by_every_result() -> None:
 def test_remedies_are_tried_and_told() -> None:
     runs = bl.read_runs(grouped_table(groups=3, points=8), "power")
     with pytest.warns(ConvergenceWarning):
-        fit = bl.fit("power", runs, draws=20, tune=20, chains=2, random_seed=1, attempts=2, progressbar=False)
+        fit = bl.fit(POWER, runs, draws=20, tune=20, chains=2, random_seed=1, attempts=2, progressbar=False)
     assert fit.convergence.attempts[0].startswith("as asked")
     assert len(fit.convergence.attempts) == 2
 
@@ -161,7 +161,7 @@ def test_an_unknown_sampler_is_refused(chinchilla_runs: bl.Runs) -> None:
 def test_a_parameter_of_each_group_can_be_pinned() -> None:
     """``0 + task`` with a number gives every task that number, in the model and in predictions."""
     runs = bl.read_runs(grouped_table(groups=2, points=5), "power")
-    spec = bl.ModelSpec("power", effects={"E": "0 + task", "A": "0 + task", "alpha": "1"}, priors={"E_at_centre": 0.2})  # type: ignore[dict-item]
+    spec = bl.ModelSpec("power", discrepancy="none", effects={"E": "0 + task", "A": "0 + task", "alpha": "1"}, priors={"E_at_centre": 0.2})  # type: ignore[dict-item]
     fit = bl.fit(spec, runs, draws=50, tune=200, chains=2, random_seed=1, attempts=1, progressbar=False)
     share = fit.quantity("E") / fit.idata["posterior"]["A_at_centre"].rename(task="group").drop_vars("group")
     np.testing.assert_allclose(share, 0.2)

@@ -24,6 +24,7 @@ out, err = (
 
 
 def parent_exists(path: Path) -> None:
+    """Refuse a path in a folder that does not exist, before anything slow."""
     if not path.parent.is_dir():
         raise SpecError(f"{path} cannot be written: there is no folder {path.parent}.")
 
@@ -35,6 +36,7 @@ def say_working(quiet: bool) -> None:
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table, whole or not at all."""
     with whole(path) as part:
         table.to_csv(part, index=False)
 
@@ -59,6 +61,7 @@ def save_figure(draw: Callable[[ModuleType], np.ndarray], path: Path) -> None:
 
 
 def print_fit(fitted: bl.Fit) -> None:
+    """The summary of a fit, its checks, and what was tried."""
     print_table(fitted.summary().rename_axis("variable").reset_index())
     for result in bl.check(fitted):
         colour = {True: "green", False: "bold red", None: "yellow"}[result.passed]
@@ -68,6 +71,7 @@ def print_fit(fitted: bl.Fit) -> None:
 
 
 def print_table(table: pd.DataFrame) -> None:
+    """A table with its numbers to four digits."""
     shown = Table(box=None, header_style="bold", padding=(0, 1))
     for name, column in table.items():
         shown.add_column(str(name), justify="right" if pd.api.types.is_numeric_dtype(column) else "left", overflow="fold")
