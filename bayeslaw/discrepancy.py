@@ -225,6 +225,11 @@ def knots(t: np.ndarray) -> np.ndarray:
     return np.linspace(t.min(), max(t.max(), t.min() + 1), SHARED_KNOTS + 1)
 
 
+def middle(at: np.ndarray) -> np.ndarray:
+    """Where what runs have in common counts as zero, (1,): near the table's centre, where laws have their level."""
+    return np.array([(at[0] + at[-1]) / 2])
+
+
 def extended(at: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Knots with as many more of the same spacing as reach t on the far side."""
     spacing = at[1] - at[0]

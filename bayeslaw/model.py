@@ -20,7 +20,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayeslaw.defaults import PILOT_CENTRING
-from bayeslaw.discrepancy import decades, knots, sequence, shared_basis, shared_factor, state_space
+from bayeslaw.discrepancy import decades, knots, middle, sequence, shared_basis, shared_factor, state_space
 from bayeslaw.effects import Design, cells, linear_predictor
 from bayeslaw.identifiability import first_centring
 from bayeslaw.laws.base import Param
@@ -131,12 +131,13 @@ def _in_common(spec: ModelSpec, runs: Runs, by_run: Mapping[str, Any], populatio
         of_law = 0.0
         if name in law.inputs:
             curve = law.response.link.forward(law.at_centred({**centre, name: 10**at}, natural, centre))
-            of_law = pt.dot(np.linalg.inv(shared_factor(at)), curve[1:] - curve[0])
+            of_law = pt.dot(np.linalg.inv(shared_factor(at)), curve[1:] - curve[0])  # the level is that of the law, at the middle
         # Where the table has one value there is nothing to determine, and only the departure in units of its sigma samples well.
         unit = sigma if np.ptp(t) > 1e-6 else 1.0
         departure = pm.Normal(IN_COMMON.format(name) + RAW, of_law / sigma * unit, unit, dims=dims) * (sigma / unit) - of_law
         pm.Deterministic(IN_COMMON.format(name), departure / sigma, dims=dims)
-        total = total + (shared_basis(t, at) * departure[group]).sum(axis=-1)
+        basis = shared_basis(t, at) - shared_basis(middle(at), at)
+        total = total + (basis * departure[group]).sum(axis=-1)
     return total
 
 

@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from bayeslaw.discrepancy import decades, extended, sequence, shared_basis, state_space
+from bayeslaw.discrepancy import decades, extended, middle, sequence, shared_basis, state_space
 from bayeslaw.spec import curve_labels, shared_labels
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _smooth(t: np.ndarray, at: np.ndarray, known: np.ndarray | None, samples: in
         back = at[0] - t[~after]
         before = extended(at - at[0], back)
         out[:, ~after] = rng.standard_normal((samples, len(before) - 1)) @ shared_basis(back, before).T
-    return out
+    return out - weights @ shared_basis(middle(at), far).T
 
 
 def draw_paths(

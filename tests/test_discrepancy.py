@@ -177,7 +177,7 @@ def departing() -> tuple[pd.DataFrame, bl.Fit]:
     """Simulated curves with departures of their own from a power law, and a fit to their first part."""
     rng = np.random.default_rng(8)
     x = np.geomspace(1e4, 1e7, 25)
-    order, step, first = sequence(np.log10(x), np.full(len(x), ""))
+    _, step, first = sequence(np.log10(x), np.full(len(x), ""))
     own = draw_paths(("matern",), step, first, {"delta_sigma": np.full((6, 1), 0.05), "delta_memory": np.full((6, 1), 1.0)},
                      np.zeros((6, 25)), np.ones((6, 25)), np.zeros(25), rng)  # fmt: skip
     loss = 3 * (x / 1e4) ** -0.15 * np.exp(own + rng.normal(0, 0.004, own.shape))

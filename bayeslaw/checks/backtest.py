@@ -159,7 +159,7 @@ def backtest(
             own = {split: rows for split, rows in own.items() if rows.any()}
             # What it is compared with needs no remedies: it is what a reader would have run.
             again = fit_each(by_itself, grouped, [~rows for split, rows in hidden.items() if split in own], **(effort | {"attempts": 1})) if own else []
-            found = [_scored(name, split, each, grouped, rows, probs, seed) for (split, rows), each in zip(own.items(), again, strict=True)]
+            found = [_scored(name, split, each, grouped, rows, probs, seed, runs) for (split, rows), each in zip(own.items(), again, strict=True)]
         else:
             found = [
                 _table(name, split, runs, rows, point_scores(name, law, runs.rows(~rows), runs.table[rows], probs, seed), probs)
@@ -219,8 +219,10 @@ def _known(runs: Runs, hidden: np.ndarray) -> np.ndarray:
     return hidden & runs.table[group].isin(set(runs.table[group][~hidden])).to_numpy()
 
 
-def _scored(name: str, split: str, each: Fit, runs: Runs, hidden: np.ndarray, probs: Sequence[float], seed: int) -> pd.DataFrame:
-    """A fit's scores at the hidden runs."""
+def _scored(
+    name: str, split: str, each: Fit, runs: Runs, hidden: np.ndarray, probs: Sequence[float], seed: int, shown: Runs | None = None
+) -> pd.DataFrame:  # fmt: skip
+    """A fit's scores at the hidden runs, which are ``shown`` with the grouping columns of the user."""
     observed = each.spec.law.response.link.forward(runs.y)[hidden]
     columns: dict[str, np.ndarray] = {}
 
@@ -229,7 +231,7 @@ def _scored(name: str, split: str, each: Fit, runs: Runs, hidden: np.ndarray, pr
             columns.setdefault(column, np.empty(len(observed)))[rows] = values
 
     scored(each, runs.table[hidden], keep, random_seed=seed)
-    return _table(name, split, runs, hidden, pd.DataFrame(columns), probs)
+    return _table(name, split, shown or runs, hidden, pd.DataFrame(columns), probs)
 
 
 def _table(name: str, split: str, runs: Runs, hidden: np.ndarray, scores: pd.DataFrame, probs: Sequence[float]) -> pd.DataFrame:
