@@ -94,8 +94,8 @@ class Discrepancy:
         return self.kind == "curve" and self.shared is not False
 
     def to_json(self) -> dict[str, Any] | str:
-        """Plain data that `of` reads back: the kind's name where all options are the defaults."""
-        if self == Discrepancy(self.kind):
+        """Plain data that `of` reads back: the kind's name, or all options of a discrepancy along curves, whose defaults a law may set."""
+        if self.kind != "curve":
             return self.kind
         return {**asdict(self), "own": list(self.own), "shared": self.shared if isinstance(self.shared, bool) else list(self.shared)}
 

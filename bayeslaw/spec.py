@@ -39,7 +39,7 @@ class ModelSpec:
     noise : "student_t" or "normal", on the response's scale. None: Student-t, but normal with a discrepancy along curves, whose
         exact likelihood needs it.
     discrepancy : how far reality strays from the law: "none" (runs scatter independently around it), "curve", "grid", or a table of
-        options (`bayeslaw.discrepancy.Discrepancy`). None: the law's own default.
+        options (`bayeslaw.discrepancy.Discrepancy`). None: the law's own default, which is also meant by the name of its kind.
     curve_by : columns that make one curve for the discrepancy. None: the column ``run`` if the table has it, else all its grouping
         columns, and the inputs that a curve does not run along.
     priors : name of a variable of the model -> `Prior`, its JSON form, or a number that pins it. The names are those of
@@ -60,7 +60,8 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "law", find_law(self.law))
-        object.__setattr__(self, "discrepancy", Discrepancy.of(self.law.discrepancy if self.discrepancy is None else self.discrepancy))
+        default = Discrepancy.of(self.law.discrepancy)
+        object.__setattr__(self, "discrepancy", default if self.discrepancy in (None, default.kind) else Discrepancy.of(self.discrepancy))  # type: ignore[arg-type]
         curves = self.departs.kind == "curve"
         if self.noise is None:
             object.__setattr__(self, "noise", "normal" if curves else "student_t")
@@ -185,7 +186,7 @@ def resolve(spec: ModelSpec, runs: Runs) -> ModelSpec:
 
 
 #: What differs by curve unless the user says otherwise: some curves are noisier than others, some smoother.
-BY_CURVE = ("sigma", "delta_sigma", "trend_sigma")
+BY_CURVE = ("sigma", "delta_sigma")
 
 
 def _resolve_curves(spec: ModelSpec, runs: Runs) -> ModelSpec:

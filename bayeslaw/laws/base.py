@@ -139,9 +139,9 @@ class Law(ABC):
     #: argument -> "decreasing" or "increasing" response.
     monotone: ClassVar[Mapping[str, str]] = {}
     limits: ClassVar[tuple[Limit, ...]] = ()
-    #: The discrepancy that a spec has unless it says otherwise: "curve" where runs are points logged along curves. The choices, with
-    #: the backtests behind them: benchmarks/README.md.
-    discrepancy: ClassVar[str] = "none"
+    #: The discrepancy that a spec has unless it says otherwise, as `bayeslaw.discrepancy.Discrepancy.of` reads it: "curve" where runs are
+    #: points logged along curves. The choices, with the backtests behind them: benchmarks/README.md.
+    discrepancy: ClassVar[str | Mapping[str, Any]] = "none"
 
     @property
     @abstractmethod

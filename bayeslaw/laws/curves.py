@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 from bayeslaw.laws import ops
 from bayeslaw.laws.base import (
@@ -39,7 +39,7 @@ SHARE = Param(
 class CurveLaw(Law):
     """A law of one input x. ``input`` names the column that is x."""
 
-    discrepancy: ClassVar[str] = "curve"
+    discrepancy = "curve"
     input: str = "data_size"
 
     def __post_init__(self) -> None:

@@ -179,7 +179,7 @@ class FinetuningRectified(Law):
     formula = "B / (D_pre + finetuning_data^beta) + E"
     source = "Lin et al. 2024, arXiv 2402.02314"
     response = LOSS
-    discrepancy = "curve"
+    discrepancy = {"kind": "curve", "own": ("wiener",)}  # far from the data the last slope is worth more than the asymptote
     params = {
         "B": Param("B", "reducible loss, in loss times examples^β", LEVEL, at_centre=LOSS_AT_CENTRE),
         "D_pre": Param("D_t", "pre-learned data size, in examples^β", lognormal(0.7, 1.0), at_centre="D_t over (data at the table's centre)^β", group_scale=scale_of_groups(0.4)),

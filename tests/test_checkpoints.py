@@ -1,0 +1,59 @@
+"""The deviation of a single checkpoint: drawn at sizes that were never trained, and how much of it is the prior's answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayeslaw as bl
+from bayeslaw.priors import lognormal
+
+SIZES = np.array([1e9, 2e9, 4e9, 8e9, 1.6e10])
+
+
+def simulated() -> bl.Runs:
+    """Simulated finetuning of five checkpoints, each off the law by its own 3 %."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for size, deviation in zip(SIZES, rng.normal(0, 0.03, len(SIZES)), strict=True):
+        for data in np.geomspace(1e4, 1e6, 6):
+            loss = 25 * size**-0.12 * data**-0.05 * np.exp(deviation + rng.normal(0, 0.004))
+            rows.append((size, data, loss))
+    return bl.read_runs(pd.DataFrame(rows, columns=["model_size", "finetuning_data", "loss"]), "finetuning_multiplicative")
+
+
+def fitted(scale: float) -> bl.Fit:
+    spec = bl.ModelSpec(
+        "finetuning_multiplicative", effects={"A": "1 + (1 | model_size)", "alpha": "1", "beta": "1", "E": "1"},  # type: ignore[arg-type]
+        priors={"E_at_centre": 1e-9, "A_1|model_size_sigma": lognormal(scale, 0.6)},  # type: ignore[dict-item]
+    )  # fmt: skip
+    return bl.fit(spec, simulated(), random_seed=1, progressbar=False)
+
+
+@pytest.fixture(scope="module")
+def fit() -> bl.Fit:
+    return fitted(0.02)
+
+
+def test_the_band_at_an_unseen_size_contains_the_checkpoint_scale(fit: bl.Fit) -> None:
+    """At a new size the law's log loss is spread by the scale's posterior, draw by draw; at a size that was trained it is not."""
+    new, old = ({"model_size": size, "finetuning_data": 1e5} for size in (3e9, 4e9))
+    scale = fit.idata["posterior"]["A_1|model_size_sigma"].values.ravel()
+    noise = fit.idata["posterior"]["sigma"].values.ravel()
+    deviation = (np.log(fit.predict(new)) - np.log(fit.predict(new, "mean"))).values.ravel()
+    expected = scale**2 + noise**2  # the Student-t of the noise has wider tails, which the quantiles below leave out
+    z = deviation / np.sqrt(expected)
+    inside = (abs(z) < 1).mean()
+    assert abs(inside - 0.6827) < 4.5 * np.sqrt(0.25 / len(z)) + 0.01, inside
+    widths = [np.log(b["upper_90"] / b["lower_90"]).iloc[0] for b in (fit.bands(new), fit.bands(old))]
+    assert widths[0] > 2 * 1.6449 * np.median(scale) and widths[0] > 2 * widths[1]
+
+
+def test_the_effect_of_the_prior_is_told_and_true(fit: bl.Fit) -> None:
+    """What reweighting says of a doubled prior is what a fit with it says."""
+    (told,) = [result for result in bl.check(fit) if result.name.startswith("checkpoint scale")]
+    assert told.passed is None and "were the prior's median doubled" in told.message
+    now, doubled = (float(np.median(each.idata["posterior"]["A_1|model_size_sigma"])) for each in (fit, fitted(0.04)))
+    assert doubled > 1.05 * now
+    assert abs(told.value / (doubled / now) - 1) < 0.08
