@@ -48,6 +48,6 @@ OWN_COMPONENTS = ("matern", "local")
 #: Knots of a process that runs have in common.
 SHARED_KNOTS = 8
 #: Decades in which what runs have in common forgets its curvature, and goes on straight.
-CURVATURE_MEMORY = 1.0
+CURVATURE_MEMORY = 0.5
 #: Points of a curve that enter one by one; a longer curve enters as averages in this many log-spaced bins.
 CURVE_POINTS = 100

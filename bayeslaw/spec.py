@@ -61,7 +61,7 @@ class ModelSpec:
     def __post_init__(self) -> None:
         object.__setattr__(self, "law", find_law(self.law))
         default = Discrepancy.of(self.law.discrepancy)
-        object.__setattr__(self, "discrepancy", default if self.discrepancy in (None, default.kind) else Discrepancy.of(self.discrepancy))  # type: ignore[arg-type]
+        object.__setattr__(self, "discrepancy", default if self.discrepancy in (None, default.kind) else Discrepancy.of(self.discrepancy))
         curves = self.departs.kind == "curve"
         if self.noise is None:
             object.__setattr__(self, "noise", "normal" if curves else "student_t")

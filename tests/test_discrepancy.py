@@ -164,11 +164,15 @@ def test_a_discrepancy_that_cannot_be_meant(options: dict, says: str) -> None:
 def test_defaults_are_written_out_and_read_back() -> None:
     table = pd.DataFrame([(m, x, x**-0.1) for m in "abc" for x in (1e3, 1e4, 1e5, 1e6)], columns=["model", "data_size", "loss"])
     spec = resolve(bl.ModelSpec("power"), bl.read_runs(table, "power"))
-    assert spec.curve_by == ("model",) and spec.departs.shared == () and spec.departs.along == "data_size"
+    assert spec.curve_by == ("model",) and spec.departs.shared is False and spec.departs.along == "data_size"
     assert spec.effects["A"] == "1 + (1 | model)" and spec.effects["alpha"] == spec.effects["E"] == "1"
     assert spec.effects["sigma"] == spec.effects["delta_sigma"] == "1 + (1 | model)"
     assert bl.ModelSpec.from_json(spec.to_json()) == spec
-    two = resolve(bl.ModelSpec("power"), bl.read_runs(table[table["model"] != "c"], "power"))
+    tuned = table.rename(columns={"data_size": "finetuning_data"})
+    spec = resolve(bl.ModelSpec("finetuning_rectified"), bl.read_runs(tuned, "finetuning_rectified"))
+    assert spec.departs.shared == () and spec.departs.own == ("wiener",) and "shared_sigma" in spec.priors
+    assert bl.ModelSpec.from_json(spec.to_json()) == spec
+    two = resolve(bl.ModelSpec("finetuning_rectified"), bl.read_runs(tuned[tuned["model"] != "c"], "finetuning_rectified"))
     assert two.departs.shared is False and two.effects["sigma"] == "1"
 
 

@@ -134,7 +134,7 @@ def test_the_discrepancy_recovers_its_own_parameters() -> None:
     fits, x = 40, np.geomspace(1e5, 1e8, 14)
     table = pd.DataFrame([(f"task{i}", a, 1.0) for i in range(5) for a in x], columns=["task", "data_size", "loss"])
     runs = bl.read_runs(table, "power", groups=["task"])
-    spec = resolve(bl.ModelSpec("power"), runs)
+    spec = resolve(bl.ModelSpec("power", discrepancy={"kind": "curve", "shared": True}), runs)  # type: ignore[arg-type]
     model = build(spec, runs)
     compiled = Compiled(model, refit=True)
     names = list(spec.priors)
@@ -146,11 +146,12 @@ def test_the_discrepancy_recovers_its_own_parameters() -> None:
     common = Departures(posterior, table, 7)._common.at(table)
     located, sigmas = posterior.located(table) + common, posterior.noise_parameters(table)
     rng = np.random.default_rng(9)
-    order, step, first = sequence(np.log10(table["data_size"].to_numpy()), table["task"].to_numpy(object))
-    each = {name: np.broadcast_to(value, located.shape)[:, order] for name, value in sigmas.items()}
-    blank = np.zeros_like(located)
     own = np.empty_like(located)
-    own[:, order] = draw_paths(spec.departs.own, step, first, each, blank, blank + 1, np.zeros(len(table)), rng)
+    for rows in table.groupby("task").indices.values():  # already in order of x
+        _, step, first = sequence(np.log10(x), np.full(len(x), ""))
+        each = {name: np.broadcast_to(value, located.shape)[:, rows[:1]] for name, value in sigmas.items()}
+        blank = np.zeros((fits, len(x)))
+        own[:, rows] = draw_paths(spec.departs.own, step, first, each, blank, blank + 1, np.zeros(len(x)), rng)
     y = located + own + rng.standard_normal(located.shape) * sigmas["sigma"]
     ranks = []
     for i in range(fits):
