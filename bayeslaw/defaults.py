@@ -19,6 +19,9 @@ CHAINS = 4
 #: Above nutpie's .8. Measured on 30 models in 8 families, 4,000 draws: .9 left one divergence in two fits of three, .95 none in
 #: three, at 5 % more steps.
 TARGET_ACCEPT = 0.95
+#: Where the paths of curves are integrated out, what is left to sample is smooth. Measured on 36 learning curves: no divergence at .8, .9 or
+#: .95, and .8 gives 160 effective draws in 16 s where .95 gives 75 in 34 s.
+TARGET_ACCEPT_CURVES = 0.8
 #: The remedy after divergences.
 TARGET_ACCEPT_CAREFUL = 0.99
 #: Unconstrained dimensions up to which nutpie adapts a low-rank mass matrix. Measured: on 7 dimensions (Chinchilla) it takes

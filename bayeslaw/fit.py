@@ -94,7 +94,7 @@ def fit(
     chains: int = defaults.CHAINS,
     random_seed: int | None = None,
     sampler: Sampler = "nutpie",
-    target_accept: float = defaults.TARGET_ACCEPT,
+    target_accept: float | None = None,
     attempts: int = defaults.ATTEMPTS,
     cores: int | None = None,
     progressbar: bool = True,
@@ -108,7 +108,8 @@ def fit(
     draws, tune, chains : per chain; chains.
     random_seed : same seed, same numbers. None: one is drawn, and kept in the fit.
     sampler : "nutpie", "pymc" or "numpyro" (the latter needs the extra ``numpyro``).
-    target_accept : acceptance rate that sets the step size.
+    target_accept : acceptance rate that sets the step size. None: `defaults.TARGET_ACCEPT`, or `defaults.TARGET_ACCEPT_CURVES` where each
+        curve has a path of its own and nothing is in common.
     attempts : how many tries until the chains converge. After the first the remedies are: a smaller step after divergences,
         another parametrisation of the group effects, more tuning and draws. What was tried is in ``fit.convergence``.
     cores : processes or threads; None: as many as there are, up to the chains.
@@ -126,8 +127,8 @@ def fit(
     from bayeslaw.model import build
     from bayeslaw.sampling import Compiled, converge
 
-    effort = _effort(draws, tune, chains, target_accept, random_seed, sampler, attempts, cores, progressbar)
     resolved = resolve(_meant(spec, runs), runs)
+    effort = _effort(resolved, draws, tune, chains, target_accept, random_seed, sampler, attempts, cores, progressbar)
     if sampler == "numpyro" and resolved.departs.kind == "curve":
         raise SpecError("numpyro cannot sample a discrepancy along curves. Use nutpie or pymc, or set discrepancy to 'none'.")
     runs, told = binned(resolved, runs)
@@ -147,7 +148,7 @@ def fit_each(
     tune: int = defaults.TUNE,
     chains: int = defaults.CHAINS,
     random_seed: int | None = None,
-    target_accept: float = defaults.TARGET_ACCEPT,
+    target_accept: float | None = None,
     attempts: int = defaults.ATTEMPTS,
     cores: int | None = None,
     progressbar: bool = True,
@@ -173,9 +174,9 @@ def fit_each(
     from bayeslaw.model import SEEN, build
     from bayeslaw.sampling import Compiled, converge
 
-    effort = _effort(draws, tune, chains, target_accept, random_seed, "nutpie", attempts, cores, progressbar)
     union = np.logical_or.reduce(parts)
     resolved = resolve(_meant(spec, runs), runs.rows(union))
+    effort = _effort(resolved, draws, tune, chains, target_accept, random_seed, "nutpie", attempts, cores, progressbar)
     again: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept, "attempts": attempts, "cores": cores}
     apart = covariate_columns(resolved) or binned(resolved, runs.rows(union))[1]
     if len(parts) == 1 or apart:
@@ -205,7 +206,7 @@ def _restricted(tree: xr.DataTree, resolved: ModelSpec, part: Runs, seen: np.nda
 
 
 def _effort(
-    draws: int, tune: int, chains: int, target_accept: float, random_seed: int | None, sampler: str, attempts: int, cores: int | None,
+    resolved: ModelSpec, draws: int, tune: int, chains: int, target_accept: float | None, random_seed: int | None, sampler: str, attempts: int, cores: int | None,
     progressbar: bool,
 ) -> Effort:  # fmt: skip
     """The sampling effort, checked."""
@@ -214,6 +215,9 @@ def _effort(
     for name, value in {"draws": draws, "tune": tune, "chains": chains, "attempts": attempts}.items():
         if not value >= 1:
             raise SpecError(f"{name} is {value}, and it must be at least 1.")
+    if target_accept is None:
+        own_paths = resolved.departs.kind == "curve" and not resolved.departs.has_shared
+        target_accept = defaults.TARGET_ACCEPT_CURVES if own_paths else defaults.TARGET_ACCEPT
     if not 0 < target_accept < 1:
         raise SpecError(f"target_accept is {target_accept}, and it must be between 0 and 1.")
     if sampler not in ("nutpie", "pymc", "numpyro"):

@@ -109,7 +109,7 @@ class Compiled:
             c = used[of == variable]
             value = (raw - deviation / scale[..., None] ** (1 - c)) / c + deviation
             covariance = np.atleast_2d(np.cov(value.reshape(-1, len(c)).T))
-            left = 1 / np.diag(np.linalg.pinv(covariance, hermitian=True)) if len(c) < PILOT_DRAWS / 4 else np.diag(covariance)
+            left = 1 / np.diag(np.linalg.pinv(covariance, hermitian=True)) if len(c) < effort.draws / 4 else np.diag(covariance)
             best[of == variable] = 1 - left / (scale**2).mean()
         return {CENTRING: np.clip(best, 0.0, 1.0)}
 
@@ -185,7 +185,8 @@ def converge(compiled: Compiled, effort: Effort, attempts: int, data: Data | Non
     """
     grouped = CENTRING in compiled.model
     given = dict(data or {})
-    centring = compiled.pilot(replace(effort, tune=PILOT_TUNE, draws=PILOT_DRAWS, chains=PILOT_CHAINS), given) if grouped else {}
+    short = replace(effort, tune=min(PILOT_TUNE, max(200, effort.tune // 2)), draws=min(PILOT_DRAWS, max(100, effort.draws // 2)), chains=PILOT_CHAINS)
+    centring = compiled.pilot(short, given) if grouped else {}
     tried: list[tuple[Convergence, xr.DataTree]] = []
     history: list[str] = []
     action = "as asked"

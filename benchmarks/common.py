@@ -18,13 +18,14 @@ PUBLIC = Path(__file__).parents[2] / "shared" / "data"
 SCORES = ["rmsle", "relative_error", "log_density", "crps", "coverage_50", "coverage_90"]
 
 
-def arguments(doc: str | None, data: Sequence[str]) -> argparse.ArgumentParser:
+def arguments(doc: str | None, data: Sequence[str], draws: int = 1000, attempts: int = 2) -> argparse.ArgumentParser:
     """``--data --json --seed`` and the sampling effort; ``data`` are the default files, below the folder of public runs."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", default=[PUBLIC / name for name in data], help="files of the same format")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--draws", type=int, default=500, help="draws and tuning steps of each of 4 chains")
+    parser.add_argument("--draws", type=int, default=draws, help="draws and tuning steps of each of 4 chains")
+    parser.add_argument("--attempts", type=int, default=attempts, help="tries until the chains converge")
     parser.add_argument("--no-baselines", action="store_true")
     return parser
 
@@ -34,7 +35,7 @@ def run(spec: bl.ModelSpec, runs: bl.Runs, holdout: str, options: argparse.Names
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayeslawWarning)
         return bl.backtest(
-            spec, runs, holdout, baselines=not options.no_baselines, draws=options.draws, tune=options.draws, attempts=1,
+            spec, runs, holdout, baselines=not options.no_baselines, draws=options.draws, tune=options.draws, attempts=options.attempts,
             random_seed=options.seed, progressbar=False, **more,
         )  # fmt: skip
 

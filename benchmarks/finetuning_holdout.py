@@ -12,7 +12,7 @@ import bayeslaw as bl
 
 
 def main() -> None:
-    parser = arguments(__doc__, ["finetuning/flan.csv", "finetuning/wmt19.csv"])
+    parser = arguments(__doc__, ["finetuning/flan.csv", "finetuning/wmt19.csv"], draws=500, attempts=1)
     parser.add_argument("--ratios", type=int, nargs="+", default=[8, 32, 128])
     options = parser.parse_args()
     found = []

@@ -27,7 +27,7 @@ def averaged(curve: pd.DataFrame) -> pd.Series:
 
 
 def main() -> None:
-    options = arguments(__doc__, ["learning_curves/vision_birds_imagenet.csv"]).parse_args()
+    options = arguments(__doc__, ["learning_curves/vision_birds_imagenet.csv"], draws=400, attempts=1).parse_args()
     found = []
     for path in options.data:
         table = pd.read_csv(path)

@@ -105,7 +105,7 @@ def backtest(
     tune: int = defaults.TUNE,
     chains: int = defaults.CHAINS,
     random_seed: int | None = None,
-    target_accept: float = defaults.TARGET_ACCEPT,
+    target_accept: float | None = None,
     attempts: int = defaults.ATTEMPTS,
     cores: int | None = None,
     progressbar: bool = True,
