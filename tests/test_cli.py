@@ -117,3 +117,34 @@ def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 130, done.stderr
     assert "Nothing was written" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["runs.csv"]
+
+
+def test_backtest_on_public_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Hoffmann et al.'s runs: what is beyond 3e20 FLOP, from what is below 1e20 FLOP."""
+    table = pd.read_csv(public_path("chinchilla/svg_extracted_data.csv")).nsmallest(240, "loss").rename(columns={"Training FLOP": "compute"})
+    runs = tmp_path / "runs.csv"
+    table[(table["compute"] < 1e20) | (table["compute"] > 3e20)].to_csv(runs, index=False)
+    options = ["--law", "skaling", "--column", "model_size=Model Size", "--no-baselines", "--seed", "1", "--holdout", "compute > 3e20"]
+    files = [tmp_path / name for name in ("points.csv", "coverage.png", "panels.png")]
+    code = run(["backtest", str(runs), *options, "-o", str(files[0]), "--plot", str(files[1]), "--panels", str(files[2])])
+    printed = capsys.readouterr().out
+    assert code == 0 and "of 63 hidden runs lie within their 90 % band" in printed and "coverage_90" in printed
+    points = pd.read_csv(files[0])
+    assert len(points) == 63 and set(points["method"]) == {"bayeslaw"} and points["inside_90"].mean() > 0.8
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in files[1:])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "one of holdout, largest and rolling"),
+        (["--largest", "model_size=1.5"], "write a whole number"),
+        (["--holdout", "loss >"], "loss >"),
+        (["--holdout", "loss > 1", "--discrepancy", "curves"], "must be one of none, curve, grid"),
+    ],
+)
+def test_a_backtest_that_cannot_be_meant(options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "runs.csv"
+    pd.DataFrame({"model_size": [1e8, 2e8, 4e8], "data_size": [1e9, 2e9, 3e9], "loss": [3.0, 2.9, 2.8]}).to_csv(path, index=False)
+    assert run(["backtest", str(path), "--law", "chinchilla", *options]) == 2
+    assert says in capsys.readouterr().err

@@ -98,3 +98,40 @@ def test_text_stays_inside_the_figure(table: pd.DataFrame, width: float) -> None
 @pytest.mark.parametrize(("value", "text"), [(1.6e10, "16B"), (7.5e5, "750K"), (1.4e12, "1.4T"), (64, "64"), (6e23, "6e+23"), (0.5, "0.5")])
 def test_magnitudes_read_as_people_write_them(value: float, text: str) -> None:
     assert magnitude(value) == text
+
+
+@pytest.fixture
+def backtested() -> pd.DataFrame:
+    """Points of a backtest by two methods, one without bands; of ten hidden runs of the first, nine lie within 90 %."""
+    x = np.geomspace(1e9, 1e10, 10)
+    own = pd.DataFrame({"method": "bayeslaw", "model_size": x, "task": ["a", "b"] * 5, "observed": 2.0, "median": 2.0, "pit": np.linspace(0.05, 0.95, 10)})
+    own = own.assign(lower_50=1.9, upper_50=2.1, lower_90=1.8, upper_90=2.2, inside_50=[True] * 5 + [False] * 5, inside_90=[True] * 9 + [False])
+    return pd.concat([own, own[["model_size", "task", "observed", "median"]].assign(method="best_so_far")], ignore_index=True)
+
+
+def test_coverage_is_drawn_against_nominal(backtested: pd.DataFrame) -> None:
+    axis = plots.coverage(backtested, title="simulated")
+    lines = {line.get_label(): line.get_xydata() for line in axis.get_lines()}
+    np.testing.assert_allclose(lines["bayeslaw"], [[50, 50], [90, 90]])
+    assert "best_so_far" not in lines and axis.get_title() == "simulated"
+    with pytest.raises(SpecError, match="give it the points of a backtest"):
+        plots.coverage(backtested[["method"]])
+
+
+def test_the_pit_counts_every_run(backtested: pd.DataFrame) -> None:
+    axis = plots.pit(backtested, bins=5)
+    assert [bar.get_height() for bar in axis.patches if bar.get_width() == pytest.approx(0.2)] == [2.0] * 5
+    with pytest.raises(SpecError, match="no PIT of the method 'best_so_far'"):
+        plots.pit(backtested, method="best_so_far")
+    assert len(plots.calibration(backtested, width=4.0)) == 2
+
+
+def test_hits_and_misses_are_told_apart(backtested: pd.DataFrame) -> None:
+    seen = pd.DataFrame({"model_size": [1e8, 2e8, 1e8], "task": ["a", "a", "b"], "loss": [3.0, 2.9, 3.1]})
+    axes = plots.hindsight(backtested, seen, x="model_size", by=["task"], x_unit="parameters")
+    assert [axis.get_title() for axis in axes] == ["a: 5 of 5 within", "b: 4 of 5 within"]
+    lines = {line.get_label(): line.get_xydata() for line in axes[1].get_lines()}
+    np.testing.assert_allclose(lines["hidden run, outside"], [[1e10, 2.0]])
+    np.testing.assert_allclose(lines["runs that were seen"], [[1e8, 3.1]])
+    with pytest.raises(SpecError, match="no column lower_99"):
+        plots.hindsight(backtested, seen, x="model_size", prob=0.99)

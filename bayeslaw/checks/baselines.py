@@ -137,8 +137,8 @@ class _Curve:
     def expected(self, theta: np.ndarray, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """(start, point), on the response's scale."""
         law, link = self.law, self.law.response.link
-        sampled = {name: law.params[name].link.inverse(theta[:, i, None]) for i, name in enumerate(self.free)} | self.pinned
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # a step of the optimiser may go where the law overflows
+            sampled = {name: law.params[name].link.inverse(theta[:, i, None]) for i, name in enumerate(self.free)} | self.pinned
             located = link.forward(law.at_centred(inputs, law.in_units_of_centre(sampled), self.runs.centre))
         return np.broadcast_to(np.nan_to_num(located, nan=1e3, posinf=1e3, neginf=-1e3), (len(theta), len(next(iter(inputs.values())))))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -62,6 +62,9 @@ def backtest(
         Path | None, typer.Option("--output", "-o", help="Where to write every hidden run with its bands and scores (CSV).", show_default=False)
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Where to draw coverage and PIT (PNG, SVG, PDF).", show_default=False)] = None,
+    panels: Annotated[
+        Path | None, typer.Option(help="Where to draw the hidden runs with their bands, the first split (PNG, SVG, PDF).", show_default=False)
+    ] = None,
     draws: Draws = defaults.DRAWS,
     tune: Tune = defaults.TUNE,
     chains: Chains = defaults.CHAINS,
@@ -73,7 +76,7 @@ def backtest(
 
     Example: `bayeslaw backtest runs.csv --law skaling --column model_size=params --holdout "model_size >= 16e9"`
     """
-    for path in (output, plot):
+    for path in (output, plot, panels):
         if path is not None:
             parent_exists(path)
     table = arguments.runs(runs, law, column, group, where, melt, scale)
@@ -87,15 +90,17 @@ def backtest(
     scores = result.scores(by).reset_index()
     if output is not None:
         write_csv(result.points, output)
+    title = "simulated runs" if "simulated" in table.source else ""
     if plot is not None:
-        title = "simulated runs" if "simulated" in table.source else ""
         save_figure(lambda plots: plots.calibration(result.points, title=title), plot)
+    if panels is not None:
+        save_figure(lambda plots: plots.hindsight(**_first_split(result), title=title), panels)
     if as_json:
         out.print_json(scores.astype(object).where(scores.notna(), None).to_json(orient="records"))
     elif not quiet:
         print_table(scores.assign(seconds=scores["method"].map(result.seconds).where(~scores["method"].duplicated())))
         _print_misses(result)
-        for path in (output, plot):
+        for path in (output, plot, panels):
             if path is not None:
                 out.print(f"Wrote {path}.", highlight=False)
     if not result.converged:
@@ -103,6 +108,20 @@ def backtest(
             if not fitted.convergence.passed:
                 err.print(f"[bold red]{split} did not converge[/bold red]: {fitted.convergence}", highlight=False)
         raise typer.Exit(1)
+
+
+def _first_split(result: bl.Backtest) -> dict[str, Any]:
+    """What `bayeslaw.plots.hindsight` draws: along the input of the curves, a panel a group where they are not too many."""
+    from bayeslaw.plots.bands import MOST_PANELS
+
+    split, fitted = next(iter(result.fits.items()))
+    points, law = result.points[result.points["split"] == split], fitted.spec.law
+    x = fitted.spec.along
+    few = bool(result.groups) and points.groupby(list(result.groups)).ngroups <= MOST_PANELS
+    return {
+        "points": points, "seen": result.seen[result.seen["split"] == split], "x": x, "by": result.groups if few else (),
+        "response": law.response.name, "x_unit": law.inputs[x].unit, "response_unit": law.response.unit, "log": law.response.scale == "log",
+    }  # fmt: skip
 
 
 def _print_misses(result: bl.Backtest) -> None:

@@ -2,5 +2,6 @@
 
 from bayeslaw.plots.bands import bands
 from bayeslaw.plots.calibration import calibration, coverage, pit
+from bayeslaw.plots.hindsight import hindsight
 
-__all__ = ["bands", "calibration", "coverage", "pit"]
+__all__ = ["bands", "calibration", "coverage", "hindsight", "pit"]

@@ -62,12 +62,12 @@ def bands(
     if len(panels) > MOST_PANELS:
         raise SpecError(f"{len(panels)} panels would be unreadable; draw at most {MOST_PANELS} groups.")
     with style():
-        drawn = _new_axes(len(panels), width, title) if axes is None else np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+        drawn = figure_of_panels(len(panels), width, title) if axes is None else np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
         if len(drawn) < len(panels):
             raise SpecError(f"There are {len(panels)} panels and {len(drawn)} Axes.")
         for axis, (values, part) in zip(drawn, panels, strict=False):
             chosen = dict(zip(by, values, strict=True))
-            _panel(axis, part.sort_values(x), x, response, _rows(runs, chosen), _rows(hidden, chosen))
+            _panel(axis, part.sort_values(x), x, response, rows_of(runs, chosen), rows_of(hidden, chosen))
             axis.set_title(", ".join(named(column, value) for column, value in chosen.items()))
             log_x(axis)
             if log:
@@ -75,7 +75,7 @@ def bands(
             axis.set_xlabel(f"{x.replace('_', ' ')}{f' ({x_unit})' if x_unit else ''}")
             axis.set_ylabel(f"{response.replace('_', ' ')}{f' ({response_unit})' if response_unit else ''}")
         if axes is None:
-            _tidy(drawn)
+            tidy(drawn)
     return drawn
 
 
@@ -117,7 +117,8 @@ def _mark_beyond(axis: Axes, at: np.ndarray, distance: np.ndarray) -> None:
             axis.axvspan(min(start, edge), max(start, edge), facecolor=BEYOND, alpha=0.13, linewidth=0, label="beyond the runs")
 
 
-def _rows(table: pd.DataFrame | None, chosen: dict[str, object]) -> pd.DataFrame | None:
+def rows_of(table: pd.DataFrame | None, chosen: dict[str, object]) -> pd.DataFrame | None:
+    """The rows of one panel."""
     if table is None:
         return None
     for column, value in chosen.items():
@@ -125,7 +126,8 @@ def _rows(table: pd.DataFrame | None, chosen: dict[str, object]) -> pd.DataFrame
     return table
 
 
-def _new_axes(panels: int, width: float, title: str) -> np.ndarray:
+def figure_of_panels(panels: int, width: float, title: str) -> np.ndarray:
+    """Axes of a new figure, as many as there are panels; a single column below 5 inches."""
     columns = 1 if panels == 1 else min(panels, max(1, math.floor(width / 2.7)), 4)
     if panels % 3 == 0 and columns > 3:
         columns = 3
@@ -139,7 +141,7 @@ def _new_axes(panels: int, width: float, title: str) -> np.ndarray:
     return grid.ravel()[:panels]
 
 
-def _tidy(axes: np.ndarray) -> None:
+def tidy(axes: np.ndarray) -> None:
     """One legend for the figure, and labels only on its outer axes."""
     figure = axes[0].figure
     entries: dict[str, object] = {}
