@@ -142,7 +142,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning
 def result(runs: bl.Runs) -> bl.Backtest:
     with warnings.catch_warnings():  # marks do not reach fixtures
         warnings.simplefilter("ignore", BayeslawWarning)
-        return bl.backtest(POWER, runs, rolling={"data_size": 2}, draws=300, tune=400, attempts=2, random_seed=1, progressbar=False)
+        return bl.backtest(POWER, runs, rolling={"data_size": 2}, draws=250, tune=300, attempts=1, random_seed=1, progressbar=False)
 
 
 def test_a_backtest_scores_every_method_on_every_split(result: bl.Backtest) -> None:

@@ -29,11 +29,11 @@ from bayeslaw.spec import ModelSpec, label_by, population_name, resolve
 #: Where Huber's loss turns from squares to absolute values, on the log of a loss: Hoffmann et al. 2022, section 3.3.
 DELTA = 1e-3
 #: Grid points that are best at the start, from which L-BFGS goes on.
-STARTS = 20
+STARTS = 10
 #: Points of the grid at most.
 GRID = 4500
 #: Fits to resampled runs.
-BOOTSTRAPS = 100
+BOOTSTRAPS = 50
 #: Points of the line, and of the shortest curve that has one.
 LAST = 3
 
@@ -163,7 +163,7 @@ class _Curve:
             return float(values[0]), (up - down) / (2 * step)
 
         # The default tolerances stop most fits early (measured on Chinchilla's runs), and intervals of early stops are false.
-        found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-6, "maxiter": 500})
+        found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-6, "maxiter": 200})
         return found.x, float(found.fun)
 
 

@@ -47,9 +47,10 @@ def coverage(points: pd.DataFrame, *, ax: Axes | None = None, title: str = "") -
         for (name, part), (colour, marker) in zip(methods, METHODS, strict=False):
             known = part.dropna(subset=list(columns))
             shares = [100 * known[column].astype(float).mean() for column in columns]
-            axis.plot([100 * p for p in columns.values()], shares, color=colour, marker=marker, markersize=4.5, linewidth=1.2, label=str(name))
+            front = 3 if marker == "o" else 2
+            axis.plot([100 * p for p in columns.values()], shares, color=colour, marker=marker, markersize=4.5, linewidth=1.2, label=str(name), zorder=front)
         axis.set(xlim=(0, 100), ylim=(0, 102), xlabel="probability of the band (%)", ylabel="hidden runs within it (%)", title=title)
-        axis.legend(loc="upper left")
+        axis.legend(loc="lower right")
     return axis
 
 
@@ -75,6 +76,7 @@ def pit(points: pd.DataFrame, *, method: str = "bayeslaw", bins: int = 10, ax: A
         axis.axhspan(low, high, color=BEYOND, alpha=0.25, linewidth=0, label="calibrated, independent runs")
         axis.hist(values, bins=list(np.linspace(0, 1, bins + 1)), color=BAND, alpha=0.75, edgecolor="white", label=f"{len(values)} hidden runs")
         axis.set(xlim=(0, 1), xlabel="PIT: share of the prediction at or below what happened", ylabel="hidden runs", title=title)
+        axis.set_ylim(0, 1.2 * axis.get_ylim()[1])  # room for the legend
         axis.legend(loc="upper center", ncols=2)
     return axis
 
