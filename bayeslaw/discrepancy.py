@@ -9,17 +9,18 @@ where :math:`\delta_c`, a Gaussian process of each curve, is a sum of components
 | component | what it does beyond the last point | state | source |
 |---|---|---|---|
 | ``matern`` | keeps the last level and slope for ``delta_memory`` decades, then returns to the law | level, slope | Matérn-3/2: Hartikainen and Särkkä 2010, IEEE MLSP |
-| ``wiener`` | keeps the last slope for ever | level, slope | integrated Wiener process: Wahba 1978, JRSS B 40(3) |
+| ``wiener`` | keeps the last slope for ever; starts with a slope of its own | level, slope | integrated Wiener process: Wahba 1978, JRSS B 40(3) |
 | ``local`` | forgets within ``local_length`` decades: neighbours err together | level | Ornstein-Uhlenbeck |
 
-and s, an integrated Wiener process that all curves of a task have in common. As ``delta_memory`` grows, ``matern`` becomes
-``wiener``, so that the data choose between returning and keeping the slope; ``delta_sigma`` means the same in both: how far a
-curve strays within one decade from the straight line on which it entered the decade (standard deviation).
+and s is what all curves of a task have in common: a smooth process, because what a law gets wrong for all curves is a bend that it does not
+have, not a jitter. Its curvature comes and goes within half a decade, and beyond the runs it goes on straight (`smooth_covariance`).
+``delta_sigma``, ``trend_sigma`` and ``shared_sigma`` mean the same: how far curves stray within one decade from the straight line on which
+they entered it (standard deviation). As ``delta_memory`` grows, ``matern`` becomes ``wiener``.
 
-With ``kind="grid"``, for tables over several inputs, s is a sum over the inputs: one process along each log input, shared by all
-runs, and no process of a curve.
+With ``kind="grid"``, for tables over several inputs, s is a sum of such processes, one along each input, or along what a law is known to
+fail along (`bayeslaw.laws.base.Law.strays_along`), shared by all runs; and there is no process of a curve.
 
-Why ``matern`` is the default: see `bayeslaw.defaults.OWN_COMPONENTS`.
+The components of a curve's own process are set by the law. The choices, with the backtests behind them: benchmarks/README.md.
 """
 
 from __future__ import annotations
