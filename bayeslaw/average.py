@@ -19,10 +19,9 @@ import pandas as pd
 
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
-from bayeslaw.fit import Fit, fit, fit_each
-from bayeslaw.laws.registry import law as find_law
+from bayeslaw.fit import Fit, fit, fit_each, meant, seeded
 from bayeslaw.predict import DIMS, Kind, Points, grid, log_density, predict, quantiles_of, reach
-from bayeslaw.runs import REPEAT_COLUMNS, Runs
+from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec, label_by
 
 if TYPE_CHECKING:
@@ -131,14 +130,13 @@ def average(
     """
     if len(specs) < 2:
         raise SpecError(f"average was given {len(specs)} spec; give two or more, or use fit.")
-    resolved = [ModelSpec(find_law(spec)) if isinstance(spec, str) else spec for spec in specs]
+    resolved = [meant(spec, runs) for spec in specs]
     for spec in resolved:
         if set(spec.law.inputs) != set(runs.law.inputs) or spec.law.response != runs.law.response:
             raise SpecError(f"The law {spec.law.name} has other inputs or another response than the runs, which were read for {runs.law.name}.")
     effort: dict[str, Any] = {
         "draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept, "attempts": attempts, "cores": cores,
-        "random_seed": int(np.random.SeedSequence().generate_state(1)[0] >> 1) if random_seed is None else int(random_seed),
-        "progressbar": progressbar,
+        "random_seed": seeded(random_seed), "progressbar": progressbar,
     }  # fmt: skip
     hidden = [rows for rows in futures(runs) if rows.any() and not rows.all()]
     count = int(sum(rows.sum() for rows in hidden))
@@ -162,7 +160,7 @@ def average(
 def futures(runs: Runs) -> list[np.ndarray]:
     """The hidden runs of each leave-future-out split, (run,): the larger runs of each group."""
     size = pd.Series(np.prod(list(runs.inputs.values()), axis=0))
-    within = size.groupby(label_by(tuple(name for name in runs.groups if name not in REPEAT_COLUMNS), runs.table))
+    within = size.groupby(label_by(runs.populations, runs.table))
     place = (within.rank(method="first") / within.transform("size")).to_numpy()
     return [place > 1 - share + 1e-9 for share in FUTURES]
 

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import FormulaError, suggest
-from bayeslaw.runs import REPEAT_COLUMNS, Runs, label
+from bayeslaw.runs import Runs, label
 
 TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "log": np.log,
@@ -254,7 +254,7 @@ def default_formula(runs: Runs, *, varies: bool) -> Formula:
     if not varies:
         return Formula()
     table = runs.table
-    columns = [c for c in runs.groups if c not in REPEAT_COLUMNS and table[c].nunique() > 1]
+    columns = [c for c in runs.populations if table[c].nunique() > 1]
     columns = [c for i, c in enumerate(columns) if not any(_same_groups(table, c, other) for other in columns[:i])]
     nested = [c for c in columns if any(_nested(table, other, c) or _nested(table, c, other) for other in columns if other != c)]
     crossed = tuple(c for c in columns if c not in nested)

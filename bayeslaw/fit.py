@@ -127,7 +127,7 @@ def fit(
     from bayeslaw.model import build
     from bayeslaw.sampling import Compiled, converge
 
-    resolved = resolve(_meant(spec, runs), runs)
+    resolved = resolve(meant(spec, runs), runs)
     effort = _effort(resolved, draws, tune, chains, target_accept, random_seed, sampler, attempts, cores, progressbar)
     if sampler == "numpyro" and resolved.departs.kind == "curve":
         raise SpecError("numpyro cannot sample a discrepancy along curves. Use nutpie or pymc, or set discrepancy to 'none'.")
@@ -175,7 +175,7 @@ def fit_each(
     from bayeslaw.sampling import Compiled, converge
 
     union = np.logical_or.reduce(parts)
-    resolved = resolve(_meant(spec, runs), runs.rows(union))
+    resolved = resolve(meant(spec, runs), runs.rows(union))
     effort = _effort(resolved, draws, tune, chains, target_accept, random_seed, "nutpie", attempts, cores, progressbar)
     again: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept, "attempts": attempts, "cores": cores}
     apart = covariate_columns(resolved) or binned(resolved, runs.rows(union))[1]
@@ -224,11 +224,15 @@ def _effort(
         raise SpecError(f"sampler is {sampler!r}, and it must be nutpie, pymc or numpyro.")
     if find_spec(sampler) is None:
         raise SpecError(f"{sampler} is not installed: pip install 'bayeslaw[{sampler}]'.")
-    seed = secrets.randbits(31) if random_seed is None else int(random_seed)
-    return Effort(draws, tune, chains, target_accept, seed, cores, progressbar)
+    return Effort(draws, tune, chains, target_accept, seeded(random_seed), cores, progressbar)
 
 
-def _meant(spec: ModelSpec | str, runs: Runs) -> ModelSpec:
+def seeded(random_seed: int | None) -> int:
+    """The seed that was given, or one that is drawn."""
+    return secrets.randbits(31) if random_seed is None else int(random_seed)
+
+
+def meant(spec: ModelSpec | str, runs: Runs) -> ModelSpec:
     """The spec, from a spec or the name of a law. The runs' own law keeps its options."""
     return ModelSpec(runs.law if spec == runs.law.name else find_law(spec)) if isinstance(spec, str) else spec
 

@@ -66,6 +66,11 @@ class Runs:
     def __len__(self) -> int:
         return len(self.table)
 
+    @property
+    def populations(self) -> tuple[str, ...]:
+        """The grouping columns that make groups: those that tell repeats apart do not."""
+        return tuple(name for name in self.groups if name not in REPEAT_COLUMNS)
+
     def rows(self, kept: np.ndarray) -> Runs:
         """The runs for which ``kept``, (run,), is true."""
         return replace(self, table=self.table[kept])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import nutpie
 import pandas as pd
 import pytest
 from conftest import POWER, grouped_table
@@ -170,9 +171,12 @@ def test_fits_to_parts_are_fits_to_their_runs(runs: bl.Runs, result: bl.Backtest
     assert fit.idata["observed_data"].sizes["run"] == 36
 
 
-def test_a_part_without_a_group_knows_nothing_of_it(runs: bl.Runs) -> None:
+def test_parts_share_a_compile_and_a_part_without_a_group_knows_nothing_of_it(runs: bl.Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiles, compile_model = [], nutpie.compile_pymc_model
+    monkeypatch.setattr(nutpie, "compile_pymc_model", lambda *args, **options: compiles.append(1) or compile_model(*args, **options))
     parts = [(runs.table["task"] != "task0").to_numpy(), (runs.table["task"] != "task1").to_numpy()]
     fits = fit_each(POWER, runs, parts, draws=50, tune=200, chains=2, attempts=1, random_seed=1, progressbar=False)
+    assert len(compiles) == 1
     assert "task0" not in fits[0].idata["posterior"]["task"] and "task0" in fits[1].idata["posterior"]["task"]
     assert fits[0].bands({"data_size": 1e9, "task": "task0"})["unseen"].iloc[0] == "task"
 

@@ -133,5 +133,7 @@ def test_hits_and_misses_are_told_apart(backtested: pd.DataFrame) -> None:
     lines = {line.get_label(): line.get_xydata() for line in axes[1].get_lines()}
     np.testing.assert_allclose(lines["hidden run, outside"], [[1e10, 2.0]])
     np.testing.assert_allclose(lines["runs that were seen"], [[1e8, 3.1]])
+    with pytest.raises(SpecError, match="2 panels and 1 Axes"):
+        plots.hindsight(backtested, seen, x="model_size", by=["task"], axes=axes[0])
     with pytest.raises(SpecError, match="no column lower_99"):
         plots.hindsight(backtested, seen, x="model_size", prob=0.99)

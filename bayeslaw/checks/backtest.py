@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw import defaults, expressions
-from bayeslaw.checks.baselines import BASELINES, SAMPLED, alone, groups_of, point_scores
+from bayeslaw.checks.baselines import BASELINES, SAMPLED, alone, point_scores
 from bayeslaw.checks.scores import score_draws, summarise
 from bayeslaw.errors import SpecError, suggest
-from bayeslaw.fit import Fit, fit_each
+from bayeslaw.fit import Fit, fit_each, meant, seeded
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.predict import scored
@@ -60,7 +60,7 @@ class Backtest:
     @property
     def groups(self) -> tuple[str, ...]:
         """The grouping columns of `points`."""
-        return groups_of(next(iter(self.fits.values())).runs)
+        return next(iter(self.fits.values())).runs.populations
 
     @property
     def converged(self) -> bool:
@@ -136,12 +136,12 @@ def backtest(
     names = BASELINES if baselines is True else tuple(baselines or ())
     if unknown := [name for name in names if name not in BASELINES]:
         raise SpecError(f"There is no baseline {unknown[0]!r}.{suggest(unknown[0], BASELINES)} Known: {', '.join(BASELINES)}.")
-    spec = ModelSpec(runs.law if spec == runs.law.name else find_law(spec)) if isinstance(spec, str) else spec
+    spec = meant(spec, runs)
     law = runs.law if baseline_law is None else find_law(baseline_law)
     if list(law.inputs) != list(runs.law.inputs) or law.response != runs.law.response:
         raise SpecError(f"baseline_law is {law.name}, and its inputs and response are not those of {runs.law.name}.")
     hidden = splits(resolve(spec, runs), runs, holdout, largest, rolling)
-    seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1) if random_seed is None else int(random_seed)
+    seed = seeded(random_seed)
     effort: dict[str, Any] = {
         "draws": draws, "tune": tune, "chains": chains, "random_seed": seed, "target_accept": target_accept, "attempts": attempts,
         "cores": cores, "progressbar": progressbar,
@@ -241,7 +241,7 @@ def _table(name: str, split: str, runs: Runs, hidden: np.ndarray, scores: pd.Dat
     y = table[response].to_numpy(float)
     on_scale = link.forward(y)
     scores = scores.reset_index(drop=True)
-    about = table[[*runs.law.inputs, *groups_of(runs)]].reset_index(drop=True)
+    about = table[[*runs.law.inputs, *runs.populations]].reset_index(drop=True)
     found = {"observed": y, "median": link.inverse(scores["median"])}
     for p in probs:
         low, high = f"lower_{100 * p:g}", f"upper_{100 * p:g}"

@@ -23,7 +23,7 @@ from bayeslaw.checks.scores import score_distribution, score_draws, score_value
 from bayeslaw.discrepancy import Discrepancy
 from bayeslaw.identifiability import prior_on_link, prior_quantiles
 from bayeslaw.laws.base import Law
-from bayeslaw.runs import REPEAT_COLUMNS, Runs
+from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec, label_by, population_name, resolve
 
 #: Where Huber's loss turns from squares to absolute values, on the log of a loss: Hoffmann et al. 2022, section 3.3.
@@ -45,19 +45,14 @@ BASELINES = ("huber", "line", "best_so_far", SAMPLED)
 def alone(law: Law, runs: Runs) -> tuple[ModelSpec, Runs]:
     """The law by itself: no discrepancy, and in each group parameters of its own. The runs get a column that names the group."""
     runs = runs.read_for(law)
-    if not groups_of(runs):
+    if not runs.populations:
         return ModelSpec(law, discrepancy=NONE), runs
-    grouped = Runs(law, runs.table.assign(**{GROUP: label_by(groups_of(runs), runs.table)}), (GROUP,), runs.source)
+    grouped = Runs(law, runs.table.assign(**{GROUP: label_by(runs.populations, runs.table)}), (GROUP,), runs.source)
     return ModelSpec(law, discrepancy=NONE, effects=dict.fromkeys((*law.params, "sigma"), f"0 + {GROUP}")), grouped
 
 
 #: The column that `alone` adds.
 GROUP = "group_of_its_own"
-
-
-def groups_of(runs: Runs) -> tuple[str, ...]:
-    """The columns that make groups: those that tell repeats apart do not."""
-    return tuple(name for name in runs.groups if name not in REPEAT_COLUMNS)
 
 
 def point_scores(name: str, law: Law, runs: Runs, hidden: pd.DataFrame, probs: Sequence[float], random_seed: int) -> pd.DataFrame:
@@ -72,7 +67,7 @@ def point_scores(name: str, law: Law, runs: Runs, hidden: pd.DataFrame, probs: S
     """
     link = law.response.link
     found = pd.DataFrame(index=hidden.index)
-    groups = groups_of(runs)
+    groups = runs.populations
     seen_label, hidden_label = label_by(groups, runs.table), label_by(groups, hidden)
     for label in dict.fromkeys(hidden_label):
         part, rows = runs.rows(seen_label == label), hidden[hidden_label == label]

@@ -62,18 +62,12 @@ def bands(
     if len(panels) > MOST_PANELS:
         raise SpecError(f"{len(panels)} panels would be unreadable; draw at most {MOST_PANELS} groups.")
     with style():
-        drawn = figure_of_panels(len(panels), width, title) if axes is None else np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
-        if len(drawn) < len(panels):
-            raise SpecError(f"There are {len(panels)} panels and {len(drawn)} Axes.")
+        drawn = axes_of_panels(len(panels), axes, width, title)
         for axis, (values, part) in zip(drawn, panels, strict=False):
             chosen = dict(zip(by, values, strict=True))
             _panel(axis, part.sort_values(x), x, response, rows_of(runs, chosen), rows_of(hidden, chosen))
             axis.set_title(", ".join(named(column, value) for column, value in chosen.items()))
-            log_x(axis)
-            if log:
-                log_y(axis)
-            axis.set_xlabel(f"{x.replace('_', ' ')}{f' ({x_unit})' if x_unit else ''}")
-            axis.set_ylabel(f"{response.replace('_', ' ')}{f' ({response_unit})' if response_unit else ''}")
+            scale_and_name(axis, x, response, x_unit, response_unit, log)
         if axes is None:
             tidy(drawn)
     return drawn
@@ -126,8 +120,29 @@ def rows_of(table: pd.DataFrame | None, chosen: dict[str, object]) -> pd.DataFra
     return table
 
 
-def figure_of_panels(panels: int, width: float, title: str) -> np.ndarray:
-    """Axes of a new figure, as many as there are panels; a single column below 5 inches."""
+def scale_and_name(axis: Axes, x: str, response: str, x_unit: str, response_unit: str, log: bool) -> None:
+    """Scales of both axes, and their names with units."""
+    log_x(axis)
+    if log:
+        log_y(axis)
+    axis.set_xlabel(f"{x.replace('_', ' ')}{f' ({x_unit})' if x_unit else ''}")
+    axis.set_ylabel(f"{response.replace('_', ' ')}{f' ({response_unit})' if response_unit else ''}")
+
+
+def axes_of_panels(panels: int, axes: Axes | Sequence[Axes] | None, width: float, title: str) -> np.ndarray:
+    """The Axes that were given, or those of a new figure.
+
+    Raises
+    ------
+    SpecError : fewer were given than there are panels.
+    """
+    drawn = _new_axes(panels, width, title) if axes is None else np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+    if len(drawn) < panels:
+        raise SpecError(f"There are {panels} panels and {len(drawn)} Axes.")
+    return drawn
+
+
+def _new_axes(panels: int, width: float, title: str) -> np.ndarray:
     columns = 1 if panels == 1 else min(panels, max(1, math.floor(width / 2.7)), 4)
     if panels % 3 == 0 and columns > 3:
         columns = 3

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bayeslaw.errors import SpecError
-from bayeslaw.plots.bands import MOST_PANELS, figure_of_panels, rows_of, tidy
-from bayeslaw.plots.style import BAND, HIDDEN, RUN, log_x, log_y, named, style
+from bayeslaw.plots.bands import MOST_PANELS, axes_of_panels, rows_of, scale_and_name, tidy
+from bayeslaw.plots.style import BAND, HIDDEN, RUN, named, style
 
 
 def hindsight(
@@ -46,7 +46,7 @@ def hindsight(
 
     Raises
     ------
-    SpecError : a column is missing, or the panels are too many.
+    SpecError : a column is missing, the panels are too many, or the Axes too few.
     """
     lower, upper, inside = f"lower_{100 * prob:g}", f"upper_{100 * prob:g}", f"inside_{100 * prob:g}"
     if missing := [c for c in ("method", x, "observed", lower, upper, inside, *by) if c not in points.columns]:
@@ -56,7 +56,7 @@ def hindsight(
     if not len(own) or len(panels) > MOST_PANELS:
         raise SpecError(f"{len(panels)} panels of {len(own)} hidden runs cannot be drawn: at most {MOST_PANELS} groups, at least one run.")
     with style():
-        drawn = figure_of_panels(len(panels), width, title) if axes is None else np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+        drawn = axes_of_panels(len(panels), axes, width, title)
         for axis, (values, part) in zip(drawn, panels, strict=False):
             chosen = dict(zip(by, values, strict=True))
             runs = rows_of(seen, chosen)
@@ -70,11 +70,7 @@ def hindsight(
             axis.plot(part.loc[~hit, x], part.loc[~hit, "observed"], "x", color=HIDDEN, markersize=5.5, markeredgewidth=1.5, linestyle="none", label="hidden run, outside")
             name = ", ".join(named(column, value) for column, value in chosen.items())
             axis.set_title(f"{name}{': ' * bool(name)}{int(hit.sum())} of {len(part)} within")
-            log_x(axis)
-            if log:
-                log_y(axis)
-            axis.set_xlabel(f"{x.replace('_', ' ')}{f' ({x_unit})' if x_unit else ''}")
-            axis.set_ylabel(f"{response.replace('_', ' ')}{f' ({response_unit})' if response_unit else ''}")
+            scale_and_name(axis, x, response, x_unit, response_unit, log)
         if axes is None:
             tidy(drawn)
     return drawn
