@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.defaults import CURVE_POINTS
-from bayeslaw.runs import AVERAGED, Runs
+from bayeslaw.measurement import AVERAGED, se_column
+from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec, curve_labels
 
 
@@ -40,6 +41,8 @@ def binned(resolved: ModelSpec, runs: Runs) -> tuple[Runs, list[str]]:
             inside = bins == place
             some = scaled[inside]
             means = {c: np.average(x.to_numpy(float), weights=weight[inside]) for c, x in some.select_dtypes("number").items()}
+            if (errors := se_column(resolved.law)) in some:  # of the mean of values with errors of their own
+                means[errors] = float(np.sqrt(((some[errors] * weight[inside]) ** 2).sum()) / weight[inside].sum())
             rows.append(some.iloc[0].to_dict() | means | {AVERAGED: weight[inside].sum(), "": some.index[0]})
         mean = pd.DataFrame(rows).set_index("").rename_axis(curve.index.name)
         parts.append(mean.assign(**{response: link.inverse(mean[response]), along: np.exp(mean[along])}))

@@ -4,12 +4,14 @@ Laws are wrong in shape, and points along one curve are not independent. With ``
 
 .. math:: g(y_i) = g(f(x_i; \theta_i)) + \delta_{c[i]}(t_i) + s(t_i) + \varepsilon_i, \qquad t = \log_{10} x
 
-where :math:`\delta_c`, a Gaussian process of each curve, is a sum of components:
+where :math:`\delta_c`, a Gaussian process of each curve, is a sum of components ("decades" are units of t, which for laws of KL is
+:math:`\sqrt{\mathrm{KL}}`, `bayeslaw.laws.base.Law.axis`):
 
 | component | what it does beyond the last point | state | source |
 |---|---|---|---|
 | ``matern`` | keeps the last level and slope for ``delta_memory`` decades, then returns to the law | level, slope | Matérn-3/2: Hartikainen and Särkkä 2010, IEEE MLSP |
 | ``wiener`` | keeps the last slope for ever; starts with a slope of its own | level, slope | integrated Wiener process: Wahba 1978, JRSS B 40(3) |
+| ``smooth`` | keeps the last curvature; starts along the law, level with it | level, slope, curvature | twice integrated Wiener process: Wahba 1978 |
 | ``local`` | forgets within ``local_length`` decades: neighbours err together | level | Ornstein-Uhlenbeck |
 
 and s is what all curves of a task have in common: a smooth process, because what a law gets wrong for all curves is a bend that it does not
@@ -35,7 +37,7 @@ import numpy as np
 from bayeslaw.defaults import CURVATURE_MEMORY, OWN_COMPONENTS, SHARED_KNOTS
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.laws import ops
-from bayeslaw.laws.base import Param, scale_of_groups
+from bayeslaw.laws.base import DECADES, Axis, Param, scale_of_groups
 from bayeslaw.priors import Prior, lognormal
 
 Kind = Literal["none", "curve", "grid"]
@@ -53,7 +55,7 @@ class Discrepancy:
     Parameters
     ----------
     kind : "none", "curve" (a process along each curve) or "grid" (one along each input, common to all runs).
-    own : components of each curve's own process, among "matern", "wiener" and "local".
+    own : components of each curve's own process, among "matern", "wiener", "smooth" and "local".
     shared : whether curves also depart together: True for the curves of a task (`SHARED_BY`), False, or the columns whose values
         make curves depart together, () for all of them.
     along : the input along which a curve runs; None: the law's last one.
@@ -115,14 +117,17 @@ STRAY = lognormal(0.03, 1.0)
 STRAY_BY_SCALE: Mapping[str, Prior] = {"log": STRAY, "linear": lognormal(0.1, 1.0, relative=True), "logit": lognormal(0.1, 1.0)}
 LOCAL_BY_SCALE: Mapping[str, Prior] = {"log": lognormal(0.005, 1.0), "linear": lognormal(0.03, 1.0, relative=True), "logit": lognormal(0.03, 1.0)}
 
+SLOPE_BY_SCALE: Mapping[str, Prior] = {"log": lognormal(0.05, 0.7), "linear": lognormal(0.15, 0.7, relative=True), "logit": lognormal(0.15, 0.7)}
+
 DELTA_SIGMA = Param("σ_δ", "how far a curve strays from its line within a decade", STRAY, group_scale=scale_of_groups(0.4), varies=False)
 #: Half a decade to eight: within most tables a curve neither forgets at once nor can be seen to remember for ever.
 DELTA_MEMORY = Param("τ_δ", "decades after which a curve's own departure is forgotten", lognormal(2.0, 0.8), varies=False)
 TREND_SIGMA = replace(DELTA_SIGMA, symbol="σ_w", meaning="how far a curve strays for good from its line within a decade")
+SMOOTH_SIGMA = replace(DELTA_SIGMA, symbol="σ_c", meaning="how far a curve strays from the parabola of its start within a decade", varies=False)
 #: In log loss a decade: laws that fit the curves together have slopes of .05 to .3, and single curves differ by a part of that.
-TREND_SLOPE = Param("ς_w", "how far the slope of a curve at its start is from the law's", lognormal(0.05, 0.7), varies=False)
+TREND_SLOPE = Param("ς_w", "how far the slope of a curve at its start is from the law's", SLOPE_BY_SCALE["log"], varies=False)
 LOCAL_SIGMA = Param("σ_o", "scale of errors that neighbours on a curve share", LOCAL_BY_SCALE["log"], varies=False)
-LOCAL_LENGTH = Param("τ_o", "decades over which neighbours err together", lognormal(0.1, 0.7), varies=False)
+LOCAL_LENGTH = Param("τ_o", "decades over which neighbours err together", DECADES.near, varies=False)
 SHARED_SIGMA = replace(DELTA_SIGMA, symbol="σ_s", meaning="how far all curves stray together within a decade")
 
 
@@ -137,13 +142,15 @@ class Component:
 COMPONENTS: Mapping[str, Component] = {
     "matern": Component(2, {"delta_sigma": DELTA_SIGMA, "delta_memory": DELTA_MEMORY}),
     "wiener": Component(2, {"trend_sigma": TREND_SIGMA, "trend_slope": TREND_SLOPE}),
+    "smooth": Component(3, {"smooth_sigma": SMOOTH_SIGMA}),
     "local": Component(1, {"local_sigma": LOCAL_SIGMA, "local_length": LOCAL_LENGTH}),
 }
 
 
-def discrepancy_params(discrepancy: Discrepancy, scale: str, inputs: Sequence[str]) -> dict[str, Param]:
+def discrepancy_params(discrepancy: Discrepancy, scale: str, inputs: Sequence[str], axis: Axis = DECADES) -> dict[str, Param]:
     """The parameters of a discrepancy on a response scale, by name."""
-    stray, local = STRAY_BY_SCALE[scale], LOCAL_BY_SCALE[scale]
+    stray = STRAY_BY_SCALE[scale]
+    special = {"local_sigma": LOCAL_BY_SCALE[scale], "local_length": axis.near, "trend_slope": SLOPE_BY_SCALE[scale]}
     if discrepancy.kind == "grid":
         return {f"{name}_stray_sigma": replace(SHARED_SIGMA, prior=stray, meaning=f"how far runs stray within a decade of {name}") for name in inputs}
     if discrepancy.kind == "none":
@@ -151,8 +158,8 @@ def discrepancy_params(discrepancy: Discrepancy, scale: str, inputs: Sequence[st
     found = {name: param for component in discrepancy.own for name, param in COMPONENTS[component].params.items()}
     found |= {"shared_sigma": SHARED_SIGMA} if discrepancy.has_shared else {}
     return {
-        name: replace(param, prior=local if name == "local_sigma" else stray) if name.endswith("_sigma") else param for name, param in found.items()
-    }  # fmt: skip
+        name: replace(param, prior=special.get(name, stray if name.endswith("_sigma") else param.prior)) for name, param in found.items()
+    }
 
 
 # ---- A curve's own process, as a state space
@@ -203,6 +210,11 @@ def state_space(
             q, slope = curvature(params["trend_sigma"]) * later, params["trend_slope"] ** 2 * first
             Phi |= {(i, i): later, (i, j): later * step, (j, j): later}
             Q |= {(i, i): q * step**3 / 3, (j, j): q * step + slope} | dict.fromkeys([(i, j), (j, i)], q * step**2 / 2)
+        elif name == "smooth":
+            k, q = state + 2, 20 * params["smooth_sigma"] ** 2 * later  # in one unit it strays by (q / 20)^(1/2)
+            Phi |= dict.fromkeys([(i, i), (j, j), (k, k)], later) | dict.fromkeys([(i, j), (j, k)], later * step) | {(i, k): later * step**2 / 2}
+            Q |= {(i, i): q * step**5 / 20, (j, j): q * step**3 / 3, (k, k): q * step} | dict.fromkeys([(i, j), (j, i)], q * step**4 / 8)
+            Q |= dict.fromkeys([(i, k), (k, i)], q * step**3 / 6) | dict.fromkeys([(j, k), (k, j)], q * step**2 / 2)
         else:
             decay, variance = later * ops.exp(-step / params["local_length"]), params["local_sigma"] ** 2
             Phi |= {(i, i): decay}
@@ -274,13 +286,13 @@ def shared_basis(t: np.ndarray, at: np.ndarray) -> np.ndarray:
     return np.linalg.solve(shared_factor(at), smooth_covariance(at[1:] - at[0], t - at[0])).T
 
 
+def starts(labels: np.ndarray) -> np.ndarray:
+    """A row of each curve, to stand for its start: where curves have an origin, it is a point of the sequence that nobody sees."""
+    return np.unique(labels.astype(str), return_index=True)[1]
+
+
 def sequence(t: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points of many curves as one sequence: their order (by curve, then t), decades since the point before, and 1 at a curve's first."""
     order = np.lexsort((t, labels.astype(str)))
     first = np.append(True, labels[order][1:] != labels[order][:-1])
     return order, np.where(first, 0.0, np.diff(t[order], prepend=0.0)), first.astype(float)
-
-
-def decades(x: Any) -> np.ndarray:
-    """log10 of an input."""
-    return np.log(np.asarray(x, dtype=float)) / math.log(10)

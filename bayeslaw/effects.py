@@ -243,18 +243,29 @@ def cells(table: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, np
     return table.iloc[np.unique(index, return_index=True)[1]], index
 
 
-def default_formula(runs: Runs, *, varies: bool) -> Formula:
+#: Sizes of what stands behind a run, along which coefficients move smoothly: Gao et al. 2022 (arXiv 2210.10760), section 3.2.
+TREND_COLUMNS = ("reward_model_size", "reward_model_data")
+#: Fewer values than this show no trend beside their deviations from it.
+TREND_VALUES = 3
+
+
+def default_formula(runs: Runs, *, varies: bool, shared_over: Sequence[str] = ()) -> Formula:
     """The formula of a parameter that the user said nothing of.
 
     Columns that are crossed, such as task and method, give one term for their cells, ``(1 | task:method)``: with the handful of
     levels that such columns have, scales of their own for each column are all prior and slow to sample; write them out
     where there are many. A column nested in another, such as a model in its family, gives a term for each, ``(1 | family) + (1 | model)``.
-    Columns with one group, and those that tell repeats apart (`run`, `seed`), give none.
+    A size of the reward model or of its data (`TREND_COLUMNS`) gives a trend in its logarithm and deviations around it, ``log10(size) + (1 | size)``.
+    Columns with one group, those that tell repeats apart (`run`, `seed`), those that switch the law's form, and those over which the
+    parameter is shared give none.
     """
     if not varies:
         return Formula()
     table = runs.table
-    columns = [c for c in runs.populations if table[c].nunique() > 1]
+    without = {*shared_over, *(switch.column for switch in runs.law.switches.values())}
+    columns = [c for c in runs.populations if table[c].nunique() > 1 and c not in without]
+    sizes = [c for c in columns if c in TREND_COLUMNS and table[c].nunique() >= TREND_VALUES and _positive(table[c])]
+    columns = [c for c in columns if c not in sizes]
     columns = [c for i, c in enumerate(columns) if not any(_same_groups(table, c, other) for other in columns[:i])]
     nested = [c for c in columns if any(_nested(table, other, c) or _nested(table, c, other) for other in columns if other != c)]
     crossed = tuple(c for c in columns if c not in nested)
@@ -264,7 +275,13 @@ def default_formula(runs: Runs, *, varies: bool) -> Formula:
         # One run a cell cannot tell its deviation from noise: then each column on its own.
         repeated = len(set(cells.labels(table))) <= len(table) / 2
         terms += [cells] if repeated else [GroupTerm((c,)) for c in crossed]
-    return Formula(groups=tuple(terms))
+    trends = tuple(Covariate(c, ("log10",)) for c in sizes)
+    return Formula(trends, (*(GroupTerm((c,)) for c in sizes), *terms))
+
+
+def _positive(column: pd.Series) -> bool:
+    """Whether every value is a positive number."""
+    return bool((pd.to_numeric(column, errors="coerce") > 0).all())
 
 
 def _nested(table: pd.DataFrame, inner: str, outer: str) -> bool:

@@ -19,6 +19,7 @@ from bayeslaw import defaults
 from bayeslaw.binning import binned
 from bayeslaw.errors import ConvergenceWarning, IdentifiabilityWarning, RunsWarning, SpecError
 from bayeslaw.laws.registry import law as find_law
+from bayeslaw.measurement import BASELINE, BASELINE_SE, baseline_labels
 from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec, covariate_columns, designs, resolve, shared_labels
 
@@ -72,11 +73,11 @@ class Fit:
 
         return bands(self, points, kind, probs, random_seed=random_seed)
 
-    def quantity(self, name: str) -> xr.DataArray:
+    def quantity(self, name: str, **at: float) -> xr.DataArray:
         """A parameter or a quantity of the law over the draws, (chain, draw[, group]): see `bayeslaw.quantities.quantity`."""
         from bayeslaw.quantities import quantity
 
-        return quantity(self, name)
+        return quantity(self, name, **at)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to one NetCDF file, whole or not at all: see `bayeslaw.storage.save`."""
@@ -199,6 +200,7 @@ def _restricted(tree: xr.DataTree, resolved: ModelSpec, part: Runs, seen: np.nda
 
     posterior = tree["posterior"].to_dataset()
     kept = {term.split("|")[-1]: list(levels) for design in designs(resolved, part.table).values() for term, levels in design.levels.items()}
+    kept |= {BASELINE: sorted(set(baseline_labels(part.table)))} if BASELINE_SE in part.table else {}
     kept |= {"in_common": sorted(set(shared_labels(resolved, part.table)))}
     posterior = posterior.sel({dim: levels for dim, levels in kept.items() if dim in posterior.dims})
     observed = tree["observed_data"].to_dataset().isel(run=seen).assign_coords(run=np.arange(int(seen.sum())))

@@ -20,10 +20,11 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayeslaw.defaults import PILOT_CENTRING
-from bayeslaw.discrepancy import decades, knots, middle, sequence, shared_basis, shared_factor, state_space
+from bayeslaw.discrepancy import knots, middle, sequence, shared_basis, shared_factor, starts, state_space
 from bayeslaw.effects import Design, cells, linear_predictor
 from bayeslaw.identifiability import first_centring
 from bayeslaw.laws.base import Param
+from bayeslaw.measurement import BASELINE, BASELINE_ERROR, BASELINE_SE, baseline_labels, noise_scale
 from bayeslaw.priors import Prior
 from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec, covariate_columns, curve_labels, designs, group_columns, population_name, resolve, shared_labels
@@ -74,7 +75,7 @@ def build(spec: ModelSpec, runs: Runs, *, parts: bool = False) -> pm.Model:
     with pm.Model(coords=coords) as model:
         unit = pm.Data("typical_response", runs.typical_response)
         centre = {name: pm.Data(f"centre_{name}", value) for name, value in runs.centre.items()}
-        inputs = {name: pm.Data(f"x_{name}", x, dims="run") for name, x in runs.inputs.items()}
+        inputs = {name: pm.Data(f"x_{name}", x, dims="run") for name, x in law.given(runs.table).items()}
         y = pm.Data("y", law.response.link.forward(runs.y), dims="run")
 
         centring = {}
@@ -94,7 +95,8 @@ def build(spec: ModelSpec, runs: Runs, *, parts: bool = False) -> pm.Model:
         by_run = {name: value if value.ndim == 0 else value[cell] for name, value in by_cell.items()}
         mean = law.response.link.forward(law.at_centred(inputs, {name: by_run[name] for name in law.params}, centre))
         mean = mean + _in_common(spec, runs, by_run, population, centre)
-        scale = by_run["sigma"] / np.sqrt(runs.averaged)
+        mean = mean + _baseline_error(runs)
+        scale = noise_scale(by_run["sigma"], runs.table, law)
         if spec.departs.kind == "curve":
             seen = pm.Data(SEEN, np.ones(len(runs)), dims="run")
             pm.Potential("response", _along_curves(spec, runs, y - mean, scale**2, seen, by_run))
@@ -106,6 +108,15 @@ def build(spec: ModelSpec, runs: Runs, *, parts: bool = False) -> pm.Model:
         else:
             family("response", mu=mean, sigma=scale, **shape, observed=y, dims="run")
     return model
+
+
+def _baseline_error(runs: Runs) -> Any:
+    """The error of the baselines that responses are measured from, (run,): one for all runs of a baseline; 0 where none is given."""
+    if BASELINE_SE not in runs.table:
+        return 0.0
+    labels, index = np.unique(baseline_labels(runs.table), return_inverse=True)
+    pm.modelcontext(None).add_coords({BASELINE: labels})
+    return pm.Normal(BASELINE_ERROR, dims=BASELINE)[index] * runs.table[BASELINE_SE].to_numpy(float)
 
 
 def _in_common(spec: ModelSpec, runs: Runs, by_run: Mapping[str, Any], population: Mapping[str, Any], centre: Mapping[str, Any]) -> Any:
@@ -124,13 +135,13 @@ def _in_common(spec: ModelSpec, runs: Runs, by_run: Mapping[str, Any], populatio
     law, total = spec.law, 0.0
     natural = law.in_units_of_centre({name: population[name] for name in law.params})
     for name, x in along.items():
-        t, sigma = decades(x), by_run[spec.stray_sigma(name)]
+        t, sigma = spec.axis.forward(x), by_run[spec.stray_sigma(name)]
         at = knots(t)
         dims = ("in_common", f"{name}_knot")
         model.add_coords({dims[1]: at[1:]})
         of_law = 0.0
         if name in law.inputs:
-            curve = law.response.link.forward(law.at_centred({**centre, name: 10**at}, natural, centre))
+            curve = law.response.link.forward(law.at_centred({**centre, name: spec.axis.inverse(at)}, natural, centre))
             of_law = pt.dot(np.linalg.inv(shared_factor(at)), curve[1:] - curve[0])  # the level is that of the law, at the middle
         # Where the table has one value there is nothing to determine, and only the departure in units of its sigma samples well.
         unit = sigma if np.ptp(t) > 1e-6 else 1.0
@@ -145,12 +156,18 @@ def _along_curves(spec: ModelSpec, runs: Runs, residual: Any, variance: Any, see
     """The log density of the residuals of all curves, each with a process of its own: one sequence, sorted by curve and input."""
     from bayeslaw.kalman import Filtered
 
-    t, labels = decades(runs.inputs[spec.along]), curve_labels(spec, runs.table)
+    t, labels = spec.axis.forward(runs.inputs[spec.along]), curve_labels(spec, runs.table)
+    at, n = np.arange(len(runs)), len(runs)
+    if spec.axis.origin is not None:
+        at = np.append(at, starts(labels))
+        t, labels = np.append(t, np.full(len(at) - n, spec.axis.origin)), labels[at]
+        seen = pt.concatenate([seen, pt.zeros(len(at) - n)])
     order, step, first = sequence(t, labels)
-    own = {name: pt.broadcast_to(by_run[name], (len(runs),))[order] for name in spec.params if name in by_run and name not in spec.law.params}
+    place = at[order]
+    own = {name: pt.broadcast_to(by_run[name], (n,))[place] for name in spec.params if name in by_run and name not in spec.law.params}
     Phi, Q, h = state_space(spec.departs.own, step, first, own, pt.stack)
-    variance = pt.broadcast_to(variance, (len(runs),))[order]
-    log_density, *_ = Filtered(len(h)).make_node(residual[order], variance, seen[order], Phi, Q, h).outputs
+    variance = pt.broadcast_to(variance, (n,))[place]
+    log_density, *_ = Filtered(len(h)).make_node(residual[place], variance, seen[order], Phi, Q, h).outputs
     return log_density
 
 

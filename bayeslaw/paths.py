@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from bayeslaw.discrepancy import decades, extended, middle, sequence, shared_basis, state_space
+from bayeslaw.discrepancy import extended, middle, sequence, shared_basis, state_space
 from bayeslaw.spec import curve_labels, shared_labels
 
 if TYPE_CHECKING:
@@ -44,22 +44,24 @@ class Departures:
         old = np.flatnonzero(self.seen_curve == label) if label else np.array([], dtype=int)
         seen_rows, new_rows = self.runs.table.iloc[old], self.table.iloc[rows]
         noise = self.posterior.noise_parameters(new_rows.iloc[:1])
-        t = decades(np.concatenate([seen_rows[self.spec.along], new_rows[self.spec.along]]))
-        if "wiener" in self.spec.departs.own and len(old):
+        t = self.spec.axis.forward(np.concatenate([seen_rows[self.spec.along], new_rows[self.spec.along]]).astype(float))
+        if "wiener" in self.spec.departs.own and len(old) and self.spec.axis.origin is None:
             t = np.maximum(t, t[: len(old)].min())  # it is zero at the curve's first run, and stays so before it
+        origin = self.spec.axis.origin
+        t = t if origin is None else np.append(t, origin)
         order, step, first = sequence(t, np.full(len(t), ""))
         samples = len(noise["sigma"])
         residual, variance, seen = np.zeros((samples, len(t))), np.zeros((samples, len(t))), np.zeros(len(t))
         if len(old):
-            located = self.posterior.located(seen_rows) + self._common.at(seen_rows)
+            located = self.posterior.located(seen_rows) + self.posterior.baseline_error(seen_rows) + self._common.at(seen_rows)
             residual[:, : len(old)] = self.spec.law.response.link.forward(self.runs.y[old]) - located
-            variance[:, : len(old)] = self.posterior.noise_parameters(seen_rows)["sigma"] ** 2 / self.runs.averaged[old]
+            variance[:, : len(old)] = self.posterior.noise_parameters(seen_rows)["sigma"] ** 2
             seen[: len(old)] = 1.0
         rng = np.random.default_rng([self.seed, crc32(f"curve {label}".encode())])
         drawn = draw_paths(self.spec.departs.own, step, first, noise, residual[:, order], variance[:, order], seen[order], rng)
         back = np.empty(len(order), dtype=int)
         back[order] = np.arange(len(order))
-        return drawn[:, back[len(old) :]]
+        return drawn[:, back[len(old) : len(old) + len(rows)]]
 
 
 class _InCommon:
@@ -89,7 +91,7 @@ class _InCommon:
 
     def _along(self, table: pd.DataFrame) -> dict[str, np.ndarray]:
         inputs = {name: table[name].to_numpy(float) for name in self.spec.law.inputs}
-        return {name: decades(x) for name, x in self.spec.strays_along(inputs).items()}
+        return {name: self.spec.axis.forward(x) for name, x in self.spec.strays_along(inputs).items()}
 
     def at(self, rows: pd.DataFrame) -> np.ndarray | float:
         total: np.ndarray | float = 0.0

@@ -1,10 +1,11 @@
 """The posterior predictive on new points.
 
-Two kinds, never confused:
+Kinds, never confused:
 
 | kind | what it is | varies with |
 |---|---|---|
 | ``"mean"`` | the law's curve for that group | the parameters; a group never seen is at its population's value |
+| ``"latent"`` | what a run there is worth, were it measured without error | the parameters, the deviation of a group never seen, the discrepancy given the runs |
 | ``"run"`` | what a new run there would log | the parameters, the deviation of a group never seen, the discrepancy given the runs, and noise |
 
 Decisions use ``"run"``. The response's scale is left before any average is taken.
@@ -27,13 +28,14 @@ import xarray as xr
 from bayeslaw import defaults, noise
 from bayeslaw.effects import Design, GroupTerm, cells, linear_predictor
 from bayeslaw.errors import Fault, RunsError, SpecError, UnknownNameError
+from bayeslaw.measurement import BASELINE, BASELINE_ERROR, BASELINE_SE, baseline_labels, noise_scale
 from bayeslaw.runs import check_points
-from bayeslaw.spec import columns_of, covariate_columns, designs, group_columns, population_name
+from bayeslaw.spec import all_covariates, columns_of, covariate_columns, designs, group_columns, population_name
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
 
-Kind = Literal["mean", "run"]
+Kind = Literal["mean", "latent", "run"]
 type Points = pd.DataFrame | Mapping[str, Any]
 
 DIMS = ("chain", "draw")
@@ -62,7 +64,7 @@ def predict(fit: Fit, points: Points, kind: Kind = "run", *, random_seed: int | 
     points : a DataFrame, a row a point, or a mapping whose values are multiplied out; every input of the law in its unit,
         and every column that makes groups in the model. A group never seen, or None, is drawn from its population: the same
         draw for all points of that group, and in all parameters.
-    kind : "mean" or "run", see the table above.
+    kind : "mean", "latent" or "run", see the table above.
     random_seed : for groups never seen and noise. None: the fit's, so that a saved fit predicts the same again.
 
     Returns
@@ -200,7 +202,7 @@ class Posterior:
                 variable = f"{name}_{term}"
                 strangers = _strangers(design, term, table)
                 levels[str(term)] = (*levels[str(term)], *strangers)
-                new = [_new_deviation(variable, stranger, seed, draws) if kind == "run" else np.zeros(samples) for stranger in strangers]
+                new = [_new_deviation(variable, stranger, seed, draws) if kind != "mean" else np.zeros(samples) for stranger in strangers]
                 deviations[variable] = np.column_stack([draws[variable], *new])
             met[name] = replace(design, levels=levels)
         return cls(fit, met, draws, deviations)
@@ -211,8 +213,7 @@ class Posterior:
         distinct, cell = cells(table, [*group_columns(self.fit.spec), *covariate_columns(self.fit.spec)])
         natural = law.in_units_of_centre(self.sampled_parameters(distinct))
         at_rows = {name: x if x.shape[1] == 1 else x[:, cell] for name, x in natural.items() if name in law.params}
-        inputs = {name: table[name].to_numpy(float) for name in law.inputs}
-        return law.response.link.forward(law.at_centred(inputs, at_rows, runs.centre))
+        return law.response.link.forward(law.at_centred(law.given(table), at_rows, runs.centre))
 
     def sampled_parameters(self, table: pd.DataFrame) -> dict[str, Any]:
         """The law's parameters as they are sampled, (sample, point), or (sample, 1) where no effect makes them differ."""
@@ -223,8 +224,23 @@ class Posterior:
         return self.fit.spec.law.from_centre(self.sampled_parameters(table), self.fit.runs.centre)
 
     def noise_parameters(self, table: pd.DataFrame) -> dict[str, Any]:
-        """The parameters of noise and discrepancy, (sample, point) or (sample, 1)."""
-        return {name: self._parameter(name, table) for name in self.fit.spec.params if name not in self.fit.spec.law.params}
+        """The parameters of noise and discrepancy, (sample, point) or (sample, 1); sigma is that of each row, its standard error within."""
+        law = self.fit.spec.law
+        found = {name: self._parameter(name, table) for name in self.fit.spec.params if name not in law.params}
+        return found | {"sigma": noise_scale(found["sigma"], table, law)}
+
+    def baseline_error(self, table: pd.DataFrame) -> np.ndarray | float:
+        """What the error of a baseline adds to the rows that are measured from it, (sample, row); 0 where the table has none."""
+        if BASELINE_SE not in table:
+            return 0.0
+        known = self.fit.idata["posterior"].coords.get(BASELINE)
+        labels = baseline_labels(table)
+        of = [] if known is None else [str(label) for label in known.values]
+        drawn: dict[str, np.ndarray] = {}
+        for label in set(labels):
+            rng = np.random.default_rng([self.fit.random_seed, crc32(f"baseline {label}".encode())])
+            drawn[label] = self.draws[BASELINE_ERROR][:, of.index(label)] if label in of else rng.standard_normal(_samples(self.fit))
+        return np.column_stack([drawn[label] for label in labels]) * table[BASELINE_SE].to_numpy(float)
 
     def _parameter(self, name: str, table: pd.DataFrame) -> np.ndarray:
         design, param = self.designs[name], self.fit.spec.params[name]
@@ -263,11 +279,11 @@ def reach(fit: Fit, table: pd.DataFrame) -> pd.DataFrame:
 def _table(fit: Fit, points: Points, kind: Kind) -> tuple[pd.DataFrame, list[str]]:
     """The checked points, and the user's own columns among theirs."""
     if kind not in get_args(Kind):
-        raise SpecError(f"kind is {kind!r}, and it must be 'mean' or 'run'.")
+        raise SpecError(f"kind is {kind!r}, and it must be 'mean', 'latent' or 'run'.")
     given = grid(points)
     table = check_points(given, fit.spec.law, columns_of(fit.spec))
     faults = []
-    for name in covariate_columns(fit.spec):
+    for name in all_covariates(fit.spec):
         numbers = pd.to_numeric(table[name], errors="coerce")
         faults += [
             Fault("a covariate of the model must be a number", "Give its value.", name, str(row)) for row in table.index[numbers.isna()]
@@ -343,7 +359,7 @@ def _each_location(
     posterior = Posterior.of(fit, table, kind, random_seed)
     seed = fit.random_seed if random_seed is None else int(random_seed)
     departures = None
-    if kind == "run" and fit.spec.departs.kind != "none":
+    if kind != "mean" and fit.spec.departs.kind != "none":
         from bayeslaw.paths import Departures
 
         departures = Departures(posterior, table, seed)
@@ -355,6 +371,8 @@ def _each_location(
     def one(rows: np.ndarray) -> None:
         some = table.iloc[rows]
         located = posterior.located(some)
+        if kind == "run":
+            located = located + posterior.baseline_error(some)
         if departures is not None:
             located = located + departures.at(rows)
         located = np.broadcast_to(located, (_samples(fit), len(rows)))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.errors import UnknownNameError
+from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.predict import DIMS, Posterior
 from bayeslaw.runs import label
 from bayeslaw.spec import covariate_columns, group_columns
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from bayeslaw.fit import Fit
 
 
-def quantity(fit: Fit, name: str) -> xr.DataArray:
+def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
     """A parameter ("alpha") in the paper's units, or a closed form of the law ("size_exponent"), for each group.
+
+    Parameters
+    ----------
+    fit : the posterior.
+    name : a parameter, a quantity of the law, or one at given inputs ("kl_gap").
+    **at : the inputs of the latter: ``quantity(fit, "past_peak", kl=20.0).mean()`` is the probability that KL = 20 is past the peak.
 
     Groups are those of the runs, by the columns that make groups in the model; inputs are not among them: a quantity is of
     the law, without the deviation of a single checkpoint. Covariates are at each group's mean.
@@ -31,15 +37,21 @@ def quantity(fit: Fit, name: str) -> xr.DataArray:
     Raises
     ------
     UnknownNameError : neither a parameter nor a quantity of the law.
+    SpecError : inputs that are missing, surplus, or not positive numbers.
     """
     law = fit.spec.law
-    known = {**{key: param.meaning for key, param in law.params.items()}, **law.quantities}
+    known = {**{key: param.meaning for key, param in law.params.items()}, **law.quantities, **law.quantities_at}
     if name not in known:
         raise UnknownNameError("parameter or quantity", name, known)
+    needed = list(law.inputs) if name in law.quantities_at else []
+    if sorted(at) != sorted(needed):
+        raise SpecError(f"{name} of {law.name} is at {', '.join(needed) or 'no input'}; it was given {', '.join(at) or 'none'}.")
+    if bad := [key for key, x in at.items() if not (np.isfinite(x) and x > 0)]:
+        raise SpecError(f"{name}: {bad[0]} is {at[bad[0]]}, and it must be a positive number.")
     groups = _groups(fit)
     posterior = Posterior.of(fit, groups, "mean")
     params = posterior.law_parameters(groups)
-    values = params[name] if name in params else getattr(law, name)(**params)
+    values = params[name] if name in params else law.value(name, **params, **at)
     sizes = fit.idata["posterior"].sizes
     values = np.broadcast_to(values, (sizes["chain"] * sizes["draw"], len(groups)))
     columns = [column for column in group_columns(fit.spec) if column not in law.inputs]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw import expressions
+from bayeslaw import derived, expressions
 from bayeslaw.errors import Fault, RunsError, RunsWarning, SpecError, suggest
 from bayeslaw.laws.base import Input, Law
 from bayeslaw.laws.registry import law as find_law
+from bayeslaw.measurement import AVERAGED, BASELINE, BASELINE_SE, se_column
 from bayeslaw.tables import load_table, melt, rename
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ GROUP_COLUMNS = (
     "run",
     "seed",
 )
-#: An optional column: how many logged values a row is the mean of. The noise of its response is that much smaller in variance.
-AVERAGED = "averaged"
+#: Optional columns that say how well a row was measured, beside the response's standard error.
+MEASUREMENT = (AVERAGED, BASELINE, BASELINE_SE)
 #: Grouping columns that tell repeats apart: they make no effects by default.
 REPEAT_COLUMNS = ("run", "seed")
 
@@ -158,7 +159,8 @@ def read_runs(
     Notes
     -----
     ``data_size`` is derived as ``compute / (6 model_size)`` where the table has ``compute`` instead (C = 6 N D, Kaplan et
-    al. 2020, section 2.1). Warns `RunsWarning` for duplicate rows, groups with a single run, and values that look as if
+    al. 2020, section 2.1); ``kl`` from ``n`` of best-of-n (`bayeslaw.laws.overoptimization.kl_of_n`) or ``sqrt_kl``. Columns that say how
+    well a row was measured: `bayeslaw.measurement`. Warns `RunsWarning` for duplicate rows, groups with a single run, and values that look as if
     they were in another unit.
     """
     law = find_law(law)
@@ -181,14 +183,18 @@ def read_runs(
             pd.to_numeric(frame[name], errors="coerce").isna(), pd.to_numeric(frame[name], errors="coerce") * factor
         )
         notes.append(f"{name} was multiplied by {factor:g}")
-    frame = _derive(frame, law, notes)
+    frame, told, faults = derived.derive(frame, law, _numbers(frame))
+    notes += told
     names = _group_names(frame, law, groups)
+    names = (*names, *(s.column for s in law.switches.values() if s.column not in names))
     if where is not None:
         kept = _where(frame, law, where)
         notes.append(f"{int(kept.sum())} of {len(kept)} rows satisfy {where}")
         frame = frame[kept]
-    checked = _validate(frame, law, names, source)
-    used = {*law.inputs, law.response.name, *names, AVERAGED}
+    frame, told, more = derived.initial_policy(frame, law, _numbers(frame))
+    notes += told
+    checked = _validate(frame, law, names, source, known=[*faults, *more])
+    used = {*law.inputs, law.response.name, *names, *MEASUREMENT, se_column(law)}
     if others := [str(c) for c in checked.columns if c not in used]:
         notes.append(f"other columns, which effects may name: {', '.join(others)}")
     found = _warnings(checked, law, names)
@@ -235,6 +241,10 @@ def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa
         return pa.Column(None, checks=checks, nullable=True)
 
     columns = {name: numeric(spec) for name, spec in law.inputs.items()}
+    for switch in law.switches.values():
+        known = (switch.off, switch.on)
+        check = pa.Check(lambda s, known=known: s.isin(known), ignore_na=False, name=f"it is neither {known[0]!r} nor {known[1]!r}|Write one of them: they choose the law's form.")  # fmt: skip
+        columns[switch.column] = pa.Column(None, nullable=True, checks=check)
     if response:
         # A loss of zero has no logarithm, a rate of one no logit: the domain follows from the response's scale.
         columns[law.response.name] = numeric(Input("", "", (0, 0), low=-np.inf if law.response.scale == "linear" else 0.0))
@@ -243,6 +253,7 @@ def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa
                 pa.Check(lambda s: ~(_number(s) >= 1), name="it must be below 1|Write a rate as a fraction.")
             )
         columns[AVERAGED] = numeric(Input("", "", (0, 0), low=0.0))
+        columns |= {name: numeric(Input("", "", (0, 0), low=np.nextafter(0, -1))) for name in (se_column(law), BASELINE_SE)}
         columns |= {
             name: pa.Column(
                 None,
@@ -250,7 +261,7 @@ def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa
                 checks=pa.Check(lambda s: s.notna(), ignore_na=False, name="the group is missing|Name the group, or leave the row out."),
             )
             for name in groups
-            if name not in law.inputs
+            if name not in columns
         }
     return pa.DataFrameSchema(columns)
 
@@ -271,14 +282,9 @@ def _is_text(column: pd.Series) -> pd.Series:
     return column.notna() & _number(column).isna()
 
 
-def _derive(frame: pd.DataFrame, law: Law, notes: list[str]) -> pd.DataFrame:
-    """``data_size`` from ``compute`` and ``model_size`` (C = 6 N D), where the law needs it and the table lacks it."""
-    if "data_size" in law.inputs and "data_size" not in frame and {"compute", "model_size"} <= set(frame.columns):
-        notes.append("data_size = compute / (6 model_size)")
-        with np.errstate(divide="ignore"):  # a model_size of zero is reported as such below
-            derived = _number(frame["compute"]) / (6 * _number(frame["model_size"]))
-        return frame.assign(data_size=derived.where(derived.notna(), frame["compute"]))
-    return frame
+def _numbers(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """The numbers of every column."""
+    return {str(name): _number(frame[name]) for name in frame.columns}
 
 
 def _group_names(frame: pd.DataFrame, law: Law, groups: Sequence[str] | None) -> tuple[str, ...]:
@@ -298,13 +304,16 @@ def _where(frame: pd.DataFrame, law: Law, where: str) -> pd.Series:
     return kept
 
 
-def _validate(frame: pd.DataFrame, law: Law, groups: Sequence[str], source: str, *, response: bool = True) -> pd.DataFrame:
+def _validate(
+    frame: pd.DataFrame, law: Law, groups: Sequence[str], source: str, *, response: bool = True, known: Sequence[Fault] = ()
+) -> pd.DataFrame:  # fmt: skip
     """The table's used columns, inputs and response as float and groups as text, or RunsError with every fault."""
     import pandera.pandas as pa
 
-    faults: list[Fault] = []
+    faults: list[Fault] = list(known)
     units = {name: spec.unit for name, spec in law.inputs.items()} | ({law.response.name: law.response.unit} if response else {})
-    units |= {AVERAGED: "logged values"} if response and AVERAGED in frame else {}
+    optional = {AVERAGED: "logged values", BASELINE_SE: law.response.unit, se_column(law): law.response.unit}
+    units |= {name: unit for name, unit in optional.items() if response and name in frame}
     needed = [*units, *(name for name in groups if name not in units)]
     for name in needed:
         if name not in frame.columns:

@@ -12,7 +12,7 @@ import pandas as pd
 from bayeslaw.discrepancy import SHARED_BY, SHARED_CURVES, Discrepancy, discrepancy_params
 from bayeslaw.effects import Covariate, Design, Formula, GroupTerm, default_formula, factor_columns
 from bayeslaw.errors import Fault, RunsError, SpecError, suggest
-from bayeslaw.laws.base import Law, Param, scale_of_groups
+from bayeslaw.laws.base import DECADES, Axis, Law, Param, scale_of_groups
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.noise import Noise, noise_params
 from bayeslaw.priors import REAL_LINE, Prior
@@ -94,7 +94,7 @@ class ModelSpec:
     def params(self) -> dict[str, Param]:
         """The parameters of the law, of the noise and of the discrepancy."""
         scale = self.law.response.scale
-        departing = discrepancy_params(self.departs, scale, list(self.strays_along(dict.fromkeys(self.law.inputs, 1.0))))
+        departing = discrepancy_params(self.departs, scale, list(self.strays_along(dict.fromkeys(self.law.inputs, 1.0))), self.axis)
         return {**self.law.params, **noise_params(self.noise_family, scale), **departing}
 
     @property
@@ -107,6 +107,11 @@ class ModelSpec:
     def along(self) -> str:
         """The input along which a curve runs."""
         return self.departs.along or list(self.law.inputs)[-1]
+
+    @property
+    def axis(self) -> Axis:
+        """How a discrepancy measures distance: along curves as the law has it, over a grid in decades."""
+        return self.law.axis if self.departs.kind == "curve" else DECADES
 
     def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """What runs depart along together, by its name: an input, or something made of them."""
@@ -236,7 +241,7 @@ def _default_formula(name: str, param: Param, spec: ModelSpec, runs: Runs) -> Fo
         # A curve's own process carries what else it differs by; parameters of its own beside it would be told apart by their priors alone,
         # and chains would wander between them.
         return default_formula(runs, varies=param.is_level)
-    return default_formula(runs, varies=param.varies)
+    return default_formula(runs, varies=param.varies, shared_over=param.shared_over)
 
 
 def variables(spec: ModelSpec, formulas: Mapping[str, Formula]) -> list[Variable]:
@@ -266,7 +271,8 @@ def columns_of(resolved: ModelSpec) -> tuple[str, ...]:
     """Every column beside the inputs that the model reads: groups, covariates, and what makes curves."""
     shared = resolved.departs.shared
     curves = (*(resolved.curve_by or ()), *(() if isinstance(shared, bool) else shared)) if resolved.departs.kind == "curve" else ()
-    columns = [*group_columns(resolved), *covariate_columns(resolved), *curves]
+    switches = [switch.column for switch in resolved.law.switches.values()]
+    columns = [*group_columns(resolved), *covariate_columns(resolved), *curves, *switches]
     return tuple(dict.fromkeys(name for name in columns if name not in resolved.law.inputs))
 
 
@@ -274,6 +280,13 @@ def covariate_columns(resolved: ModelSpec) -> tuple[str, ...]:
     """The columns that are covariates in the model."""
     formulas = [Formula.parse(text) for text in resolved.effects.values()]
     return tuple(dict.fromkeys(c for formula in formulas for c in formula.columns if c not in formula.factor_columns))
+
+
+def all_covariates(resolved: ModelSpec) -> tuple[str, ...]:
+    """The columns whose numbers the model reads, whether or not they make groups too."""
+    formulas = [Formula.parse(text) for text in resolved.effects.values()]
+    covariates = [c for formula in formulas for c in (*formula.covariates, *(term.covariate for term in formula.groups)) if c is not None]
+    return tuple(dict.fromkeys(c.column for c in covariates))
 
 
 def _check_columns(name: str, formula: Formula, runs: Runs) -> None:

@@ -113,7 +113,8 @@ def sampled(one: Law, quantiles: tuple[float, float], size: int) -> dict[str, np
 
 
 def centre_of(one: Law) -> dict[str, float]:
-    return {name: math.sqrt(spec.plausible[0] * spec.plausible[1]) for name, spec in one.inputs.items()}
+    """The centre of each input's plausible domain, switches on."""
+    return {name: math.sqrt(spec.plausible[0] * spec.plausible[1]) for name, spec in one.inputs.items()} | dict.fromkeys(one.switches, 1.0)
 
 
 def parameters(one: Law, quantiles: tuple[float, float] = (0.1, 0.9), size: int = 40) -> dict[str, np.ndarray]:
@@ -122,10 +123,11 @@ def parameters(one: Law, quantiles: tuple[float, float] = (0.1, 0.9), size: int 
 
 
 def inputs_within(one: Law, size: int) -> dict[str, np.ndarray]:
-    """Inputs over their whole plausible domain, uniform in the logarithm, both ends included."""
+    """Inputs over their whole plausible domain, uniform in the logarithm, both ends included; switches on and off."""
     rng = generator(one)
     logs = {name: np.log(spec.plausible) for name, spec in one.inputs.items()}
-    return {name: np.exp(np.concatenate([ends, rng.uniform(*ends, size - 2)])) for name, ends in logs.items()}
+    found = {name: np.exp(np.concatenate([ends, rng.uniform(*ends, size - 2)])) for name, ends in logs.items()}
+    return found | {name: np.arange(size) % 2 * 1.0 for name in one.switches}
 
 
 def each(params: Values) -> list[dict[str, float]]:
@@ -140,7 +142,7 @@ def column(one: Law, argument: str) -> str:
 @lru_cache
 def compiled(one: Law) -> Callable[..., list[np.ndarray]]:
     """The response and its gradients by every parameter, in PyTensor."""
-    inputs = {name: pt.dvector(name) for name in one.inputs}
+    inputs = {name: pt.dvector(name) for name in (*one.inputs, *one.switches)}
     params = {name: pt.dvector(name) for name in one.params}
     response = one.evaluate(inputs, params)
     gradients = pytensor.grad(response.sum(), list(params.values()))
@@ -183,7 +185,7 @@ def test_formula_as_text_is_the_function(one: Law) -> None:
     """``formula`` is what people are shown; a sign or an exponent that differs from the code would mislead them."""
     params = parameters(one)
     inputs = inputs_within(one, 40)
-    arguments = {argument: inputs[column(one, argument)] for argument in one.arguments}
+    arguments = {argument: inputs[column(one, argument)] for argument in (*one.arguments, *one.switches)}
     names = ("exp", "log", "log1p", "expm1", "sqrt", "logaddexp", "sigmoid", "logit", "minimum", "saturation")
     functions = {name: getattr(ops, name) for name in names} | {"effective": effective, "optimal_size": optimal_size}
     text = one.formula.replace("^", "**")
@@ -297,7 +299,51 @@ def start_exponent(one: Law, params: Values) -> float:
 
 
 #: (law, quantity) -> a computation that does not use the closed form.
+def highest(what: str, method: str = "") -> Callable[[Law, Values], float]:
+    """Where the score is highest, by maximisation over log KL; ``method`` where the law has several."""
+
+    def oracle(one: Law, params: Values) -> float:
+        switched = {name: float(method == one.switches[name].on) for name in one.switches}
+
+        def score(log_kl: float) -> float:
+            return float(one.evaluate(at(log_kl), params))
+
+        def at(log_kl: float) -> dict[str, float]:
+            return {"kl": math.exp(log_kl), **{name: 3.0 for name in one.inputs if name == "rounds"}, **switched}
+
+        grid = np.linspace(-20, 60, 4001)
+        best = grid[np.argmax([score(x) for x in grid])]
+
+        def slope(x: float) -> float:  # a maximum is found to half the digits of a root
+            here, there = (one.response.link.forward(score(x + step)) for step in (1e-5, -1e-5))
+            return float(here - there)
+
+        found = solve(slope, best - 0.03, best + 0.03)
+        return {"kl": math.exp(found), "d": math.exp(found / 2), "score": float(one.evaluate(at(found), params)), "n": n_at(math.exp(found))}[what]
+
+    return oracle
+
+
+def n_at(kl: float) -> float:
+    """n of best-of-n by root finding."""
+    if kl > 600:
+        return math.inf
+    return math.exp(solve(lambda v: v + math.expm1(-v) - kl, 1e-12, kl + 2)) if kl > 0 else 1.0
+
+
+def highest_of(name: str, method: str = "", suffix: str = "") -> dict[tuple[str, str], Callable[[Law, Values], float]]:
+    return {(name, f"{what}_peak{suffix}"): highest(what, method) for what in ("kl", "d", "score", *(["n"] if method == "bon" else []))}
+
+
 ORACLES: Mapping[tuple[str, str], Callable[[Law, Values], float]] = {
+    **highest_of("overoptimization_bon", "bon"),
+    **highest_of("overoptimization_rl"),
+    **highest_of("overoptimization", "bon", "_bon"),
+    **highest_of("overoptimization", "rl", "_rl"),
+    **highest_of("overoptimization_bon_rate", "bon"),
+    **highest_of("overoptimization_rl_rate"),
+    **highest_of("proxy_score_bon", "bon"),
+    **highest_of("proxy_score_rl"),
     ("chinchilla", "size_exponent"): allocation(0),
     ("chinchilla", "data_exponent"): allocation(1),
     ("finetuning_multiplicative", "data_to_halve"): halving("finetuning_data", "E"),
@@ -318,7 +364,7 @@ def test_quantities_equal_their_oracles(one: Law) -> None:
     for quantity, meaning in one.quantities.items():
         assert meaning
         assert (one.name, quantity) in ORACLES, f"{one.name}.{quantity} has no oracle in tests/test_laws.py"
-        found = np.broadcast_to(getattr(one, quantity)(**params), 8)
+        found = np.broadcast_to(one.value(quantity, **params), 8)
         oracle = [ORACLES[one.name, quantity](one, draw) for draw in each(params)]
         np.testing.assert_allclose(found, oracle, rtol=1e-6, err_msg=quantity)
 
@@ -369,6 +415,8 @@ def promised_at_centre(one: Law, name: str, params: Values) -> Any:
         # Gone when there is no end of it, before the coupling: the root of what is left.
         left = loss_at(argument_called(one, match[1]), FAR) - params["E"]
         return 1 - (left / (loss - params["E"])) ** (1 / params["k"])
+    if match := re.fullmatch(r"(\S+) times d(\^2)? at the table's centre", text):
+        return params[match[1]] * math.sqrt(centre["kl"]) ** (2 if match[2] else 1)
     if match := re.fullmatch(r"(\S+) times (\S+)", text):
         return params[match[1]] * params[match[2]]
     if match := re.fullmatch(r"(\S+) over (\S+)", text):
@@ -404,7 +452,7 @@ def test_prior_predictive_mass_is_plausible(one: Law) -> None:
     size, rng = 4000, generator(one)
     centre = centre_of(one)
     draws = {name: distribution(param.prior).rvs(size, random_state=rng) for name, param in one.params.items()}
-    inputs = {name: x * 10 ** rng.uniform(-0.5, 0.5, size) for name, x in centre.items()}
+    inputs = {name: x * 10 ** rng.uniform(-0.5, 0.5, size) if name in one.inputs else np.round(rng.uniform(size=size)) for name, x in centre.items()}
     with np.errstate(all="ignore"):  # what overflows counts as implausible
         response = one.evaluate(inputs, one.from_centre(draws, centre))
     low, high = one.response.plausible
@@ -459,7 +507,7 @@ def test_a_law_documents_itself(name: str) -> None:
     assert references and re.search(CITATION, references["body"])
     assert re.search(r"\bFails\b", text)
     assert cls.formula.strip() and re.search(CITATION, cls.source)
-    for word in (*cls.params, *cls().arguments):
+    for word in (*cls.params, *cls().arguments, *cls.switches):
         assert re.search(rf"(?<!\w){re.escape(word)}(?!\w)", cls.formula + text), f"{word} is neither in the formula nor in the docstring"
     symbols = [param.symbol for param in cls.params.values()]
     assert len(set(symbols)) == len(symbols) and all(param.meaning for param in cls.params.values())

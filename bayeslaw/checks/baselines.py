@@ -99,9 +99,9 @@ def _huber(
     target, n = law.response.link.forward(runs.y), len(runs)
     best = min((curve.descend(start, target) for start in curve.starts(target)), key=lambda found: found[1])[0]
     at = [best, *(curve.descend(best, target, rng.integers(n, size=n))[0] for _ in range(BOOTSTRAPS))]
-    residual = curve.expected(best[None], runs.inputs)[0] - target
+    residual = curve.expected(best[None], law.given(runs.table))[0] - target
     sigma = max(float(np.sqrt((residual**2).sum() / max(n - len(best), 1))), 1e-6)
-    inputs = {name: hidden[name].to_numpy(float) for name in law.inputs}
+    inputs = law.given(hidden)
     located = curve.expected(np.array(at[1:]), inputs)
     repeated = np.repeat(located, 10, axis=0)
     drawn = repeated + noise.draw("normal", {"sigma": sigma}, repeated.shape, rng)
@@ -114,7 +114,7 @@ class _Curve:
     """A law as a function of its parameters on their unconstrained scale, many at a time."""
 
     def __init__(self, spec: ModelSpec, runs: Runs):
-        self.law, self.runs = spec.law, runs
+        self.law, self.runs, self.inputs = spec.law, runs, spec.law.given(runs.table)
         self.free, self.pinned, axes = [], {}, []
         for name, param in spec.law.params.items():
             prior = spec.priors[population_name(name, param)]
@@ -139,7 +139,7 @@ class _Curve:
 
     def loss(self, theta: np.ndarray, y: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Huber's loss summed over runs, (start,)."""
-        error = abs(self.expected(theta, self.runs.inputs)[:, rows] - y[rows])
+        error = abs(self.expected(theta, self.inputs)[:, rows] - y[rows])
         return np.where(error < DELTA, error**2 / 2, DELTA * (error - DELTA / 2)).sum(axis=1) / DELTA
 
     def starts(self, y: np.ndarray) -> np.ndarray:

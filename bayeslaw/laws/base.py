@@ -6,6 +6,7 @@ mean, the prediction and the test's oracle are one piece of code (keep to ``+ - 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -66,6 +67,32 @@ LINKS: Mapping[str, Link] = {
 SUPPORT_LINKS: Mapping[Support, Link] = {"positive": LINKS["log"], "real": LINKS["linear"], "unit": LINKS["logit"]}
 
 
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What makes two points of a curve near each other: a transform of the input that the curve runs along, and its way back."""
+
+    forward: Callable[[Any], Any]
+    inverse: Callable[[Any], Any]
+    #: Prior of the distance over which neighbours err together.
+    near: Prior
+    #: Where every curve is known to be what its law says, if there is such a place.
+    origin: float | None = None
+
+
+DECADES = Axis(lambda x: ops.log(x) / math.log(10), lambda t: 10**t, near=lognormal(0.1, 0.7))
+#: From neighbouring steps of a run to most of a best-of-n curve.
+SQUARE_ROOT = Axis(ops.sqrt, lambda t: t**2, near=lognormal(0.5, 1.0), origin=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A column of a table with two values, which the formula takes as 0 and 1."""
+
+    column: str
+    off: str
+    on: str
+
+
 def scale_of_groups(median: float) -> Prior:
     """The prior of a group effect's standard deviation: a LogNormal, within a factor 2.7 of its median for 90 %.
 
@@ -101,6 +128,8 @@ class Param:
     group_scale: Prior = scale_of_groups(0.2)
     #: Whether groups differ in it unless the user says otherwise.
     varies: bool = True
+    #: Columns whose groups have it in common unless the user says otherwise.
+    shared_over: tuple[str, ...] = ()
 
     @property
     def link(self) -> Link:
@@ -126,7 +155,7 @@ class Law(ABC):
 
     A subclass is a frozen dataclass; its fields, if any, are the law's options (such as ``factor``). ``inputs`` and
     ``params`` are keyed by the formula's argument names; ``columns`` says where a table has an argument under another
-    name. Every static method named in ``quantities`` is a closed form over the parameters.
+    name. Every method named in ``quantities`` is a closed form over the parameters.
     """
 
     name: ClassVar[str]
@@ -134,14 +163,20 @@ class Law(ABC):
     source: ClassVar[str]
     response: ClassVar[Response]
     params: ClassVar[Mapping[str, Param]]
-    #: quantity -> its meaning; each is a static method of the parameters.
+    #: quantity -> its meaning; each is a method of the parameters, a closed form.
     quantities: ClassVar[Mapping[str, str]] = {}
+    #: The same for quantities at given inputs, by their columns' names.
+    quantities_at: ClassVar[Mapping[str, str]] = {}
+    #: argument -> the column whose value switches it on or off.
+    switches: ClassVar[Mapping[str, Switch]] = {}
     #: argument -> "decreasing" or "increasing" response.
     monotone: ClassVar[Mapping[str, str]] = {}
     limits: ClassVar[tuple[Limit, ...]] = ()
     #: The discrepancy that a spec has unless it says otherwise, as `bayeslaw.discrepancy.Discrepancy.of` reads it: "curve" where runs are
     #: points logged along curves. The choices, with the backtests behind them: benchmarks/README.md.
     discrepancy: ClassVar[str | Mapping[str, Any]] = "none"
+    #: How a discrepancy along curves measures distance.
+    axis: ClassVar[Axis] = DECADES
 
     @property
     @abstractmethod
@@ -163,9 +198,18 @@ class Law(ABC):
         """The inputs by their canonical column names."""
         return {self.columns.get(name, name): spec for name, spec in self.arguments.items()}
 
+    def given(self, table: Any) -> dict[str, Any]:
+        """What `evaluate` takes as inputs, from a table: the inputs by column name, the switches by argument's name, each (row,)."""
+        inputs = {name: table[name].to_numpy(float) for name in self.inputs}
+        return inputs | {name: (table[switch.column] == switch.on).to_numpy(float) for name, switch in self.switches.items()}
+
+    def value(self, quantity: str, **arguments: Any) -> Any:
+        """A quantity of the law, from its parameters, and from inputs where it needs them."""
+        return getattr(self, quantity)(**arguments)
+
     def evaluate(self, inputs: Mapping[str, Any], params: Mapping[str, Any]) -> Any:
-        """`expected`, with the inputs given by column name."""
-        arguments = {name: inputs[self.columns.get(name, name)] for name in self.arguments}
+        """`expected`, with the inputs given by column name, and switches by their argument's."""
+        arguments = {name: inputs[self.columns.get(name, name)] for name in self.arguments} | {name: inputs[name] for name in self.switches}
         return self.expected(**arguments, **{name: params[name] for name in self.params})
 
     @staticmethod
@@ -192,7 +236,7 @@ class Law(ABC):
     def at_centred(self, inputs: Mapping[str, Any], params: Mapping[str, Any], centre: Mapping[str, Any]) -> Any:
         """The response at ``inputs``, from the parameters `in_units_of_centre`."""
         centred = any(param.at_centre for param in self.params.values())
-        return self.evaluate({name: x / centre[name] if centred else x for name, x in inputs.items()}, params)
+        return self.evaluate({name: x / centre[name] if centred and name in centre else x for name, x in inputs.items()}, params)
 
     def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """What a discrepancy over a grid runs along: each input, unless the law is known to fail along something else."""
@@ -218,9 +262,9 @@ INPUTS: Mapping[str, Input] = {
     "pet_size": Input("prompt tokens or rank", "size of the parameter-efficient module: prompt length or LoRA rank", (1.0, 1e5)),
     "compute": Input("FLOP", "training compute", (1e8, 1e30)),
     "step": Input("steps", "optimiser steps", (1.0, 1e9)),
+    "kl": Input("nats per sequence", "KL divergence of the policy from the initial one", (1e-3, 1e4)),
+    "rounds": Input("rounds", "rounds of RLHF, each against a reward model trained anew", (1.0, 100.0)),
 }
-
-
 
 
 def slope_at_centre(of: str) -> str:

@@ -10,6 +10,16 @@ from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.curves import BrokenPower, Power, SaturatingPower, ShiftedPower
 from bayeslaw.laws.finetuning import FinetuningAdditive, FinetuningMultiplicative, FinetuningRectified
+from bayeslaw.laws.overoptimization import (
+    Overoptimization,
+    OveroptimizationBestOfN,
+    OveroptimizationRL,
+    OveroptimizationRLIterated,
+    ProxyScoreBestOfN,
+    ProxyScoreRL,
+    RateBestOfN,
+    RateRL,
+)
 from bayeslaw.laws.pretraining import Chinchilla, DataConstrained, Skaling
 
 _LAWS: dict[str, type[Law]] = {}
@@ -75,5 +85,13 @@ for _law in (
     ShiftedPower,
     SaturatingPower,
     BrokenPower,
+    OveroptimizationBestOfN,
+    OveroptimizationRL,
+    OveroptimizationRLIterated,
+    Overoptimization,
+    RateBestOfN,
+    RateRL,
+    ProxyScoreBestOfN,
+    ProxyScoreRL,
 ):
     register(_law)
