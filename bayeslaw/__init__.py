@@ -5,12 +5,43 @@ from __future__ import annotations
 from bayeslaw.average import Average, average
 from bayeslaw.checks import Backtest, CheckResult, backtest, check
 from bayeslaw.datasets import dataset
+from bayeslaw.decisions import best_checkpoint, stopping
 from bayeslaw.fit import Fit, fit
+from bayeslaw.inverse import solve_for
 from bayeslaw.laws import law, laws, register
+from bayeslaw.laws.overoptimization import kl_of_n, n_of_kl
+from bayeslaw.measurement import relative_scores
+from bayeslaw.peaks import peaks, proxy_gold_gap
 from bayeslaw.priors import Prior
 from bayeslaw.runs import Runs, read_runs
 from bayeslaw.spec import ModelSpec
 from bayeslaw.storage import load
 
 __version__ = "0.1.0"
-__all__ = ["Average", "Backtest", "CheckResult", "Fit", "ModelSpec", "Prior", "Runs", "average", "backtest", "check", "dataset", "fit", "law", "laws", "load", "read_runs", "register"]
+__all__ = [
+    "Average",
+    "Backtest",
+    "CheckResult",
+    "Fit",
+    "ModelSpec",
+    "Prior",
+    "Runs",
+    "average",
+    "backtest",
+    "best_checkpoint",
+    "check",
+    "dataset",
+    "fit",
+    "kl_of_n",
+    "law",
+    "laws",
+    "load",
+    "n_of_kl",
+    "peaks",
+    "proxy_gold_gap",
+    "read_runs",
+    "register",
+    "relative_scores",
+    "solve_for",
+    "stopping",
+]

@@ -20,7 +20,8 @@ import pandas as pd
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.fit import Fit, fit, fit_each, meant, seeded
-from bayeslaw.predict import DIMS, Kind, Points, grid, log_density, predict, quantiles_of, reach
+from bayeslaw.posterior import DIMS, Kind
+from bayeslaw.predict import Points, grid, log_density, predict, quantiles_of, reach
 from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec, label_by
 

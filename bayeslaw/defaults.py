@@ -46,6 +46,10 @@ COLLINEAR_ABOVE = 0.98
 #: Points predicted at a time: 4,000 draws x 256 points is 8 MB an array, so the temporaries stay in cache and memory flat.
 POINTS_PER_BLOCK = 256
 
+#: Probability that the peak is passed from which on to stop, and below which to go on: four to one.
+STOP_ABOVE = 0.8
+GO_ON_BELOW = 0.2
+
 #: Components of each curve's own discrepancy, unless its law has others. On 36 learning curves (benchmarks/README.md) a process that
 #: returns to the law beat one that keeps the last slope, RMSLE .0132 against .015; finetuning is the other way round.
 OWN_COMPONENTS = ("matern", "local")

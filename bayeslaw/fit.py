@@ -26,7 +26,8 @@ from bayeslaw.spec import ModelSpec, covariate_columns, designs, resolve, shared
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayeslaw.predict import Kind, Points
+    from bayeslaw.posterior import Kind
+    from bayeslaw.predict import Points
     from bayeslaw.sampling import Convergence, Effort, Sampler
 
 

@@ -13,7 +13,7 @@ from bayeslaw.discrepancy import extended, middle, sequence, shared_basis, state
 from bayeslaw.spec import curve_labels, shared_labels
 
 if TYPE_CHECKING:
-    from bayeslaw.predict import Posterior
+    from bayeslaw.posterior import Posterior
 
 #: Draws of a path that are made at a time: their transition matrices are some tens of megabytes.
 DRAWS_PER_BLOCK = 500

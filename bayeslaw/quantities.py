@@ -9,9 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.predict import DIMS, Posterior
+from bayeslaw.posterior import DIMS, Posterior
 from bayeslaw.runs import label
-from bayeslaw.spec import covariate_columns, group_columns
+from bayeslaw.spec import covariate_columns, group_columns, law_group_columns
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -26,7 +26,7 @@ def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
     name : a parameter, a quantity of the law, or one at given inputs ("kl_gap").
     **at : the inputs of the latter: ``quantity(fit, "past_peak", kl=20.0).mean()`` is the probability that KL = 20 is past the peak.
 
-    Groups are those of the runs, by the columns that make groups in the model; inputs are not among them: a quantity is of
+    Groups are those of the runs, by the columns in which the law's parameters differ; inputs are not among them: a quantity is of
     the law, without the deviation of a single checkpoint. Covariates are at each group's mean.
 
     Returns
@@ -54,7 +54,7 @@ def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
     values = params[name] if name in params else law.value(name, **params, **at)
     sizes = fit.idata["posterior"].sizes
     values = np.broadcast_to(values, (sizes["chain"] * sizes["draw"], len(groups)))
-    columns = [column for column in group_columns(fit.spec) if column not in law.inputs]
+    columns = list(law_group_columns(fit.spec))
     coords: dict[str, Any] = {dim: fit.idata["posterior"][dim].values for dim in DIMS}
     attrs = {"meaning": known[name], "converged": int(fit.convergence.passed)}
     if not columns:
@@ -64,10 +64,15 @@ def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
     return xr.DataArray(values.reshape(sizes["chain"], sizes["draw"], -1), dims=(*DIMS, "group"), coords=coords, name=name, attrs=attrs)
 
 
+def group_table(fit: Fit) -> pd.DataFrame:
+    """The groups of `quantity`, a row each, in its order: their grouping columns but for those that are inputs."""
+    return _groups(fit)[list(law_group_columns(fit.spec))]
+
+
 def _groups(fit: Fit) -> pd.DataFrame:
-    """A row for each group of the runs, with inputs that make groups set to none of their values."""
+    """A row for each group of the runs, with inputs and whatever else makes groups set to none of their values."""
     table = fit.runs.table
-    columns = [c for c in group_columns(fit.spec) if c not in fit.spec.law.inputs]
+    columns = list(law_group_columns(fit.spec))
     covariates = list(covariate_columns(fit.spec))
     labelled = table.assign(**{c: table[c].map(label) for c in columns})
     if columns:
@@ -78,4 +83,4 @@ def _groups(fit: Fit) -> pd.DataFrame:
         )
     else:
         groups = pd.DataFrame({c: [table[c].mean()] for c in covariates}, index=[0])
-    return groups.reset_index(drop=True).assign(**{c: None for c in group_columns(fit.spec) if c in fit.spec.law.inputs})
+    return groups.reset_index(drop=True).assign(**{c: None for c in group_columns(fit.spec) if c not in columns})

@@ -276,6 +276,12 @@ def columns_of(resolved: ModelSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in columns if name not in resolved.law.inputs))
 
 
+def law_group_columns(resolved: ModelSpec) -> tuple[str, ...]:
+    """The columns in which groups differ in the law itself, inputs left out: what a quantity of the law has groups of."""
+    columns = factor_columns([Formula.parse(text) for name, text in resolved.effects.items() if name in resolved.law.params])
+    return tuple(name for name in columns if name not in resolved.law.inputs)
+
+
 def covariate_columns(resolved: ModelSpec) -> tuple[str, ...]:
     """The columns that are covariates in the model."""
     formulas = [Formula.parse(text) for text in resolved.effects.values()]

@@ -19,9 +19,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 STOREYS = [
     ["errors", "defaults", "priors", "files"],
     ["laws"],
-    ["expressions", "tables", "runs", "datasets", "noise", "effects", "discrepancy", "spec", "binning"],
-    ["identifiability", "kalman", "model", "sampling", "paths", "predict", "quantities", "fit", "storage", "average"],
+    ["expressions", "tables", "measurement", "derived", "runs", "datasets", "noise", "effects", "discrepancy", "spec", "binning"],
+    ["identifiability", "kalman", "model", "sampling", "posterior", "paths", "predict", "quantities", "peaks", "inverse", "fit", "storage", "average"],
     ["checks"],
+    ["decisions"],
     ["plots"],
     ["demo", "__init__", "arguments", "cli"],
 ]
