@@ -9,7 +9,7 @@ from bayeslaw.decisions import best_checkpoint, stopping
 from bayeslaw.fit import Fit, fit
 from bayeslaw.inverse import solve_for
 from bayeslaw.laws import law, laws, register
-from bayeslaw.laws.overoptimization import kl_of_n, n_of_kl
+from bayeslaw.laws.kl import kl_of_n, n_of_kl
 from bayeslaw.measurement import relative_scores
 from bayeslaw.peaks import peaks, proxy_gold_gap
 from bayeslaw.priors import Prior

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bayeslaw.errors import Fault
 from bayeslaw.laws.base import Law
-from bayeslaw.laws.overoptimization import kl_of_n
+from bayeslaw.laws.kl import kl_of_n
 
 #: The KL that stands for the initial policy itself, where its rate is observed: none.
 NO_KL = 1e-6

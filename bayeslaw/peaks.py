@@ -12,6 +12,8 @@ from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.predict import Points, levels, predict
 from bayeslaw.quantities import group_table, quantity
+from bayeslaw.runs import numbers_where_they_are
+from bayeslaw.spec import law_group_columns
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,7 +58,10 @@ def peaks(
         if value is not None and not (np.isfinite(value) and value > 0):
             raise SpecError(f"{name} is {value}, and it must be a positive KL in nats.")
     parts = [_table(fit, suffix, probs, reach, current_kl) for suffix in suffixes if method is None or suffix == f"_{method}"]
-    return pd.concat(parts, ignore_index=True).assign(converged=fit.convergence.passed)
+    found = pd.concat(parts, ignore_index=True).assign(converged=fit.convergence.passed)
+    columns = list(law_group_columns(fit.spec))
+    found = found.assign(**{name: numbers_where_they_are(found[name]) for name in columns})
+    return found.sort_values([*(["method"] if "method" in found else []), *columns], ignore_index=True) if columns else found
 
 
 def _table(fit: Fit, suffix: str, probs: Sequence[float], reach: float | None, current_kl: float | None) -> pd.DataFrame:

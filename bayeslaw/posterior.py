@@ -104,6 +104,7 @@ class Posterior:
 
 
 def samples_of(fit: Fit) -> int:
+    """Draws of all chains."""
     sizes = fit.idata["posterior"].sizes
     return int(sizes["chain"] * sizes["draw"])
 

@@ -159,7 +159,7 @@ def read_runs(
     Notes
     -----
     ``data_size`` is derived as ``compute / (6 model_size)`` where the table has ``compute`` instead (C = 6 N D, Kaplan et
-    al. 2020, section 2.1); ``kl`` from ``n`` of best-of-n (`bayeslaw.laws.overoptimization.kl_of_n`) or ``sqrt_kl``. Columns that say how
+    al. 2020, section 2.1); ``kl`` from ``n`` of best-of-n (`bayeslaw.laws.kl.kl_of_n`) or ``sqrt_kl``. Columns that say how
     well a row was measured: `bayeslaw.measurement`. Warns `RunsWarning` for duplicate rows, groups with a single run, and values that look as if
     they were in another unit.
     """
@@ -351,6 +351,12 @@ def label(value: Any) -> str:
         short = f"{value:g}"
         return short if float(short) == value else f"{value:.15g}"
     return str(value)
+
+
+def numbers_where_they_are(labels: pd.Series) -> pd.Series:
+    """Labels of groups as the numbers that they are, where all of them are: sizes sort as sizes."""
+    numbers = pd.to_numeric(labels, errors="coerce")
+    return numbers if numbers.notna().all() else labels
 
 
 def _warnings(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:

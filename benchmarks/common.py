@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 
@@ -16,6 +19,12 @@ from bayeslaw.errors import BayeslawWarning
 #: Public runs, beside the checkout.
 PUBLIC = Path(__file__).parents[2] / "shared" / "data"
 SCORES = ["rmsle", "relative_error", "log_density", "crps", "coverage_50", "coverage_90"]
+
+
+def from_data(script: str) -> ModuleType:
+    """A script of the folder ``data``, which simulates."""
+    sys.path.append(str(Path(__file__).parents[1] / "data"))
+    return importlib.import_module(script)
 
 
 def arguments(doc: str | None, data: Sequence[str], draws: int = 1000, attempts: int = 2) -> argparse.ArgumentParser:

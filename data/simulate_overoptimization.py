@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 import bayeslaw as bl
-from bayeslaw.laws.overoptimization import kl_of_n
+from bayeslaw.laws.kl import kl_of_n
 
 SEED = 20221019
 REWARD_MODELS = (3e6, 12e6, 25e6, 42e6, 85e6, 300e6, 680e6, 1.2e9, 3e9)

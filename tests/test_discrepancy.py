@@ -22,6 +22,7 @@ from bayeslaw.spec import resolve
 
 PARAMS = {
     "delta_sigma": 0.05, "delta_memory": 0.8, "trend_sigma": 0.03, "trend_slope": 0.07, "local_sigma": 0.01, "local_length": 0.15,
+    "smooth_sigma": 0.04,
 }  # fmt: skip
 OWN = [names for n in (1, 2, 3) for names in itertools.combinations(COMPONENTS, n)]
 
@@ -37,6 +38,9 @@ def covariance(own: tuple[str, ...], t: np.ndarray, start: float) -> np.ndarray:
     if "wiener" in own:
         low, high = np.minimum(a, b) - start, np.maximum(a, b) - start
         total += 3 * PARAMS["trend_sigma"] ** 2 * low**2 * (3 * high - low) / 6 + PARAMS["trend_slope"] ** 2 * low * high
+    if "smooth" in own:  # the integral of (a - u)^2 (b - u)^2 / 4 over u, from the start to the lesser
+        low, more = np.minimum(a, b) - start, abs(a - b)
+        total += 20 * PARAMS["smooth_sigma"] ** 2 * (low**5 / 5 + low**4 * more / 2 + low**3 * more**2 / 3) / 4
     if "local" in own:
         total += PARAMS["local_sigma"] ** 2 * np.exp(-abs(a - b) / PARAMS["local_length"])
     return total

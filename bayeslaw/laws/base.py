@@ -6,11 +6,12 @@ mean, the prediction and the test's oracle are one piece of code (keep to ``+ - 
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from bayeslaw.errors import SpecError
 from bayeslaw.laws import ops
@@ -79,7 +80,7 @@ class Axis:
     origin: float | None = None
 
 
-DECADES = Axis(lambda x: ops.log(x) / math.log(10), lambda t: 10**t, near=lognormal(0.1, 0.7))
+DECADES = Axis(lambda x: ops.log(x) / np.log(10.0), lambda t: 10**t, near=lognormal(0.1, 0.7))
 #: From neighbouring steps of a run to most of a best-of-n curve.
 SQUARE_ROOT = Axis(ops.sqrt, lambda t: t**2, near=lognormal(0.5, 1.0), origin=0.0)
 

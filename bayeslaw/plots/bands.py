@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, log_x, log_y, named, style
+from bayeslaw.runs import label
 
 #: Panels a figure may have before it is unreadable.
 MOST_PANELS = 36
@@ -116,7 +117,7 @@ def rows_of(table: pd.DataFrame | None, chosen: dict[str, object]) -> pd.DataFra
     if table is None:
         return None
     for column, value in chosen.items():
-        table = table[table[column].astype(str) == str(value)]
+        table = table[table[column].map(label) == label(value)]
     return table
 
 
