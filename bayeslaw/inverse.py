@@ -104,6 +104,5 @@ def _first_crossing(log_x: np.ndarray, values: np.ndarray, target: float) -> np.
     i = crossed.argmax(axis=1).clip(1)
     rows = np.arange(len(values))
     before, after = over[rows, i - 1], over[rows, i]
-    with np.errstate(invalid="ignore", divide="ignore"):  # where none crosses there is nothing to divide
-        share = np.where(before == 0, 0.0, before / (before - after))
+    share = np.divide(before, before - after, out=np.zeros_like(before), where=~none & (before != after))
     return np.where(none, np.nan, np.exp(log_x[i - 1] + share * (log_x[i] - log_x[i - 1])))

@@ -93,7 +93,7 @@ def relative_scores(
     faults = [Fault("it is not a number", "Correct it, or leave the row out.", score, str(row), frame[score][row]) for row in frame.index[raw.isna()]]
     start = expressions.select(frame, initial)
     parts = []
-    for key, rows in frame.groupby(columns).groups.items() if columns else [("the table", frame.index)]:
+    for key, rows in frame.groupby(columns if len(columns) > 1 else columns[0]).groups.items() if columns else [("the table", frame.index)]:
         own = frame.loc[rows]
         first = own[start[rows]]
         r = raw[first.index].to_numpy(float)

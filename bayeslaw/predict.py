@@ -57,7 +57,7 @@ def predict(fit: Fit, points: Points, kind: Kind = "run", *, random_seed: int | 
     ----------
     fit : the posterior.
     points : a DataFrame, a row a point, or a mapping whose values are multiplied out; every input of the law in its unit,
-        and every column that makes groups in the model. A group never seen, or None, is drawn from its population: the same
+        and every column that makes groups in the model, but for those that have one value in all runs. A group never seen, or None, is drawn from its population: the same
         draw for all points of that group, and in all parameters.
     kind : "mean", "latent" or "run", see the table above.
     random_seed : for groups never seen and noise. None: the fit's, so that a saved fit predicts the same again.
@@ -201,7 +201,9 @@ def _table(fit: Fit, points: Points, kind: Kind) -> tuple[pd.DataFrame, list[str
     if kind not in get_args(Kind):
         raise SpecError(f"kind is {kind!r}, and it must be 'mean', 'latent' or 'run'.")
     given = grid(points)
-    table = check_points(given, fit.spec.law, columns_of(fit.spec))
+    runs = fit.runs.table
+    constant = {name: runs[name].iloc[0] for name in columns_of(fit.spec) if name not in given and name in runs and runs[name].nunique() == 1}
+    table = check_points(given.assign(**constant), fit.spec.law, columns_of(fit.spec))
     faults = []
     for name in all_covariates(fit.spec):
         numbers = pd.to_numeric(table[name], errors="coerce")

@@ -263,7 +263,7 @@ INPUTS: Mapping[str, Input] = {
     "pet_size": Input("prompt tokens or rank", "size of the parameter-efficient module: prompt length or LoRA rank", (1.0, 1e5)),
     "compute": Input("FLOP", "training compute", (1e8, 1e30)),
     "step": Input("steps", "optimiser steps", (1.0, 1e9)),
-    "kl": Input("nats per sequence", "KL divergence of the policy from the initial one", (1e-3, 1e4)),
+    "kl": Input("nats per sequence", "KL divergence of the policy from the initial one", (1e-6, 1e4)),
     "rounds": Input("rounds", "rounds of RLHF, each against a reward model trained anew", (1.0, 100.0)),
 }
 

@@ -1,0 +1,403 @@
+"""Over-optimisation: KL of best-of-n, closed forms, relative scores, peaks, inverse problems, checkpoints, stopping."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import optimize, stats
+from simulate_overoptimization import coefficients
+
+import bayeslaw as bl
+from bayeslaw.checks.predictive import check_residuals
+from bayeslaw.decisions.checkpoints import allot
+from bayeslaw.errors import RunsError, RunsWarning, SpecError, UnknownNameError
+from bayeslaw.laws.kl import BestOfN, ReinforcementLearning
+from bayeslaw.measurement import noise_scale
+from bayeslaw.spec import resolve
+
+# ---- KL of best-of-n
+
+
+@pytest.mark.parametrize(("n", "kl"), [(10, "1.403"), (16, "1.835"), (64, "3.175"), (128, "3.860"), (1000, "5.909"), (12_500, "8.434"), (60_000, "10.002")])
+def test_kl_of_n_as_tabulated(n: int, kl: str) -> None:
+    assert f"{bl.kl_of_n(n):.3f}" == kl
+
+
+def test_n_and_kl_are_inverse_to_the_last_digits() -> None:
+    n = np.concatenate([[1.0], 1 + np.geomspace(1e-8, 1, 50), np.geomspace(2, 1e300, 200)])
+    np.testing.assert_allclose(bl.n_of_kl(bl.kl_of_n(n)), n, rtol=1e-12)
+    kl = np.geomspace(1e-12, 600, 300)
+    np.testing.assert_allclose(bl.kl_of_n(bl.n_of_kl(kl)), kl, rtol=1e-12, atol=1e-15)
+    assert bl.n_of_kl(1e4) == math.inf
+
+
+def test_kl_of_n_is_that_of_the_best_of_n_uniform_samples() -> None:
+    """The best of n has the density n u^(n-1) where one has 1: the KL by integration."""
+    from scipy.integrate import quad
+
+    for n in (2, 5, 40):
+        by_integration, _ = quad(lambda u, n=n: n * u ** (n - 1) * math.log(n * u ** (n - 1)), 0, 1, points=[0.5, 0.9])
+        assert bl.kl_of_n(n) == pytest.approx(by_integration, rel=1e-8)
+
+
+# ---- Closed forms
+
+
+def complex_step(form: Any, d: float, **params: float) -> float:
+    """The derivative of a score by d, to the last digit: no difference is taken."""
+    return float(form.expected(kl=(d + 1e-30j) ** 2, **params).imag / 1e-30)
+
+
+@pytest.mark.parametrize("form", [BestOfN, ReinforcementLearning])
+@pytest.mark.parametrize(("alpha", "beta"), [(0.36, 0.155), (0.41, 0.135), (0.9, 0.12), (2.0, 3.0)])
+def test_peaks_are_those_of_numeric_maximisation(form: Any, alpha: float, beta: float) -> None:
+    law = bl.law("overoptimization_bon" if form is BestOfN else "overoptimization_rl")
+    params = {"alpha": alpha, "beta": beta}
+    guess = law.value("d_peak", **params)
+    found = optimize.brentq(lambda d: complex_step(form, d, **params), guess / 3, guess * 3, xtol=1e-15, rtol=1e-15)
+    assert law.value("d_peak", **params) == pytest.approx(found, rel=1e-10)
+    assert law.value("kl_peak", **params) == pytest.approx(found**2, rel=1e-10)
+    assert law.value("score_peak", **params) == pytest.approx(law.evaluate({"kl": found**2}, params), rel=1e-10)
+
+
+def test_a_law_that_hardly_bends_has_its_peak_out_of_reach() -> None:
+    for law in map(bl.law, ("overoptimization_bon", "overoptimization_rl")):
+        d = law.value("d_peak", alpha=np.array([0.5]), beta=np.array([1e-5]))
+        assert d > 1e4
+        assert law.value("past_peak", kl=100.0, alpha=np.array([0.5]), beta=np.array([1e-5])) == 0
+        assert law.value("overoptimization_loss", kl=100.0, alpha=np.array([0.5]), beta=np.array([1e-5])) == 0
+
+
+def test_rounds_of_rlhf_add_up() -> None:
+    """k rounds of d / k each give k times the gain of one, and beta d log k more than one round of d (Gao et al. 2022, section 4.3)."""
+    one, many = bl.law("overoptimization_rl"), bl.law("overoptimization_rl_iterated")
+    params, d = {"alpha": 0.4, "beta": 0.15}, 6.0
+    three = many.evaluate({"kl": d**2, "rounds": 3.0}, params)
+    assert three == pytest.approx(3 * one.evaluate({"kl": (d / 3) ** 2}, params), rel=1e-14)
+    assert three - one.evaluate({"kl": d**2}, params) == pytest.approx(0.15 * d * math.log(3), rel=1e-12)
+    assert many.value("d_peak", rounds=3.0, kl=1.0, **params) == pytest.approx(3 * one.value("d_peak", **params), rel=1e-14)
+    assert many.value("kl_peak", rounds=1.0, kl=1.0, **params) == one.value("kl_peak", **params)
+
+
+def test_the_peaks_that_papers_md_computes() -> None:
+    """Peaks of figure 1 as KL, and the coefficients that they imply: about 15 at .36, .155."""
+    law = bl.law("overoptimization_rl")
+    assert law.value("kl_peak", alpha=0.36, beta=0.155) == pytest.approx(math.exp(2 * 0.36 / 0.155 - 2))
+    assert law.value("kl_peak", **coefficients("gold", "rl", 3e9)) == pytest.approx(75.2, abs=0.1)
+
+
+# ---- Tables
+
+
+def rows(**columns: Any) -> pd.DataFrame:
+    return pd.DataFrame(columns)
+
+
+def test_kl_follows_from_n_and_the_initial_policy_says_nothing() -> None:
+    runs = bl.read_runs(rows(n=[1, 2, 16], gold_score=[0.0, 0.2, 0.5]), "overoptimization_bon")
+    np.testing.assert_allclose(runs.table["kl"], bl.kl_of_n([2, 16]))
+    assert any("upper bound" in note for note in runs.notes) and any("left out" in note for note in runs.notes)
+    with pytest.warns(RunsWarning, match="single run"):
+        both = bl.read_runs(rows(method=["bon", "rl"], n=[4, None], kl=[None, 9.0], gold_score=[0.3, 0.6]), "overoptimization")
+    np.testing.assert_allclose(both.table["kl"], [bl.kl_of_n(4), 9.0])
+
+
+def test_a_score_at_the_initial_policy_that_is_not_zero_is_a_fault_with_its_remedy() -> None:
+    with pytest.raises(RunsError, match=r"row 0, column 'gold_score': 1.5: the score at KL = 0 is not 0.*relative_scores"):
+        bl.read_runs(rows(kl=[0.0, 4.0], gold_score=[1.5, 2.0]), "overoptimization_rl")
+    with pytest.raises(RunsError) as raised:
+        bl.read_runs(rows(n=[0.5, 2.0], gold_score=[0.1, "x"]), "overoptimization_bon")
+    assert "n is below 1" in str(raised.value) and "'x'" in str(raised.value)
+
+
+def test_a_rate_is_observed_at_the_initial_policy_and_lies_between_0_and_1() -> None:
+    runs = bl.read_runs(rows(kl=[0.0, 4.0], gold_rate=[0.5, 0.6]), "overoptimization_rl_rate")
+    assert len(runs) == 2 and runs.table["kl"].iloc[0] < 1e-5
+    with pytest.raises(RunsError, match="it must be below 1"):
+        bl.read_runs(rows(kl=[1.0, 4.0], gold_rate=[50.0, 0.6]), "overoptimization_rl_rate")
+
+
+def test_methods_other_than_the_two_are_named() -> None:
+    with pytest.raises(RunsError, match=r"row 1, column 'method': 'ppo': it is neither 'bon' nor 'rl'"):
+        bl.read_runs(rows(method=["bon", "ppo"], kl=[1.0, 2.0], gold_score=[0.1, 0.2]), "overoptimization")
+
+
+def test_relative_scores_carry_the_error_of_the_baseline() -> None:
+    raw = rows(kl=[0.0, 0.0, 1.0, 4.0], gold_score=[2.0, 2.2, 3.1, 4.1], gold_score_se=[0.1, 0.1, 0.2, 0.3])
+    found = bl.relative_scores(raw, unit=2.0)
+    np.testing.assert_allclose(found["gold_score"], [(3.1 - 2.1) / 2, (4.1 - 2.1) / 2])
+    np.testing.assert_allclose(found["gold_score_se"], [0.1, 0.15])
+    np.testing.assert_allclose(found["baseline_se"], 0.1 / math.sqrt(2) / 2)  # two values of error .1, averaged
+    np.testing.assert_allclose(found["baseline"], 2.1)
+    spread = bl.relative_scores(raw.drop(columns="gold_score_se"))
+    np.testing.assert_allclose(spread["baseline_se"], np.std([2.0, 2.2], ddof=1) / math.sqrt(2))
+    by = bl.relative_scores(pd.concat([raw.assign(policy="a"), raw.assign(policy="b", gold_score=raw["gold_score"] + 5)], ignore_index=True), by="policy")
+    np.testing.assert_allclose(by["gold_score"].to_numpy()[:2], by["gold_score"].to_numpy()[2:])
+    assert list(by.index) == [2, 3, 6, 7]
+
+
+def test_relative_scores_names_every_fault() -> None:
+    with pytest.raises(RunsError) as raised:
+        bl.relative_scores(rows(kl=[0.0, 1.0, 1.0], policy=["a", "a", "b"], gold_score=[1.0, 2.0, "x"]), by="policy")
+    text = str(raised.value)
+    assert "'x'" not in text or "it is not a number" in text
+    assert "has no row with kl == 0" in text and "one row of the initial policy, of unknown error" in text
+    with pytest.raises(RunsError, match="unit is -1"):
+        bl.relative_scores(rows(kl=[0.0], gold_score=[1.0]), unit=-1)
+
+
+def test_noise_of_a_row_adds_its_standard_error() -> None:
+    law = bl.law("overoptimization_rl_rate")
+    table = rows(gold_rate=[0.5, 0.9], gold_rate_se=[0.01, 0.01], averaged=[1.0, 4.0])
+    expected = np.sqrt([0.2**2 + (0.01 / 0.25) ** 2, 0.2**2 / 4 + (0.01 / 0.09) ** 2])
+    np.testing.assert_allclose(noise_scale(0.2, table, law), expected)
+    assert noise_scale(0.2, rows(gold_rate=[0.5]), law) == pytest.approx(0.2)
+
+
+# ---- Effects by default
+
+
+def test_sizes_have_trends_and_alpha_of_rl_is_one() -> None:
+    table = bl.dataset("overoptimization_simulated")
+    runs = bl.read_runs(table, "overoptimization")
+    effects = resolve(bl.ModelSpec("overoptimization"), runs).effects
+    size = "1 + log10(reward_model_size) + (1 | reward_model_size)"
+    assert effects["alpha_bon"] == effects["beta_bon"] == effects["beta_rl"] == f"{size} + (1 | policy_size)"
+    assert effects["alpha_rl"] == "1 + (1 | policy_size)"
+    free = resolve(bl.ModelSpec("overoptimization", effects={"alpha_rl": size}), runs).effects
+    assert free["alpha_rl"] == size
+    data = bl.read_runs(table.rename(columns={"reward_model_size": "reward_model_data"}), "overoptimization_rl", where="method == 'rl'")
+    assert "log10(reward_model_data)" in resolve(bl.ModelSpec("overoptimization_rl"), data).effects["alpha"]
+    two = table[table["reward_model_size"] < 2e7]
+    assert "log10" not in resolve(bl.ModelSpec("overoptimization"), bl.read_runs(two, "overoptimization")).effects["beta_rl"]
+
+
+# ---- A fit to simulated curves
+
+
+@pytest.fixture(scope="module")
+def simulated() -> bl.Fit:
+    """Simulated RL curves of one policy against nine reward models."""
+    table = bl.dataset("overoptimization_simulated")
+    runs = bl.read_runs(table, "overoptimization_rl", where="method == 'rl' and policy_size == 1.2e9")
+    return bl.fit("overoptimization_rl", runs, draws=500, tune=500, random_seed=2, progressbar=False)
+
+
+def test_the_peaks_of_simulated_curves_are_found(simulated: bl.Fit) -> None:
+    found = bl.peaks(simulated)
+    law = bl.law("overoptimization_rl")
+    manifest = bl.dataset("overoptimization_simulated").attrs["manifest"]["truth"]
+    truth = []
+    for size in found["reward_model_size"]:
+        params = coefficients("gold", "rl", size)
+        params["beta"] *= math.exp(manifest["deviation_of_log_beta_gold"][f"{size:g}"])
+        truth.append(law.value("kl_peak", **params))
+    inside = (found["lower_90_kl_peak"] <= truth) & (truth <= found["upper_90_kl_peak"])
+    assert inside.sum() >= 7  # of nine; 6 or fewer happen once in a hundred sets at 90 %
+    assert list(found["reward_model_size"]) == sorted(found["reward_model_size"])
+    assert simulated.convergence.passed and found["converged"].all()
+
+
+def test_quantities_agree_with_each_other_draw_by_draw(simulated: bl.Fit) -> None:
+    kl = simulated.quantity("kl_peak")
+    np.testing.assert_allclose(simulated.quantity("d_peak") ** 2, kl)
+    np.testing.assert_allclose(simulated.quantity("kl_gap", kl=30.0), kl - 30)
+    past, lost = simulated.quantity("past_peak", kl=30.0), simulated.quantity("overoptimization_loss", kl=30.0)
+    np.testing.assert_array_equal(past, kl < 30)
+    assert (lost.values[past.values == 1] >= 0).all() and (lost.values[past.values == 0] == 0).all()
+    table = bl.peaks(simulated, current_kl=30.0, reach=40.0)
+    by_hand = (kl > 40).mean(("chain", "draw"))
+    order = [f"{size:g}" for size in table["reward_model_size"]]
+    np.testing.assert_allclose(table["p_no_peak"], by_hand.sel(group=order) if "group" in kl.indexes else by_hand.values[[list(kl["group"].values).index(g) for g in order]])
+    with pytest.raises(SpecError, match="kl_gap of overoptimization_rl is at kl; it was given none"):
+        simulated.quantity("kl_gap")
+    with pytest.raises(SpecError, match="kl_peak of overoptimization_rl is at no input; it was given kl"):
+        simulated.quantity("kl_peak", kl=3.0)
+    with pytest.raises(SpecError, match="kl is -1, and it must be a positive number"):
+        simulated.quantity("kl_gap", kl=-1)
+
+
+def test_draws_without_a_peak_within_reach_stay_in_the_intervals(simulated: bl.Fit) -> None:
+    drawn = simulated.quantity("kl_peak").sel(group=simulated.quantity("kl_peak")["group"] == "3e+09").values.ravel()
+    table = bl.peaks(simulated, reach=float(np.median(drawn)))
+    row = table[table["reward_model_size"] == 3e9].iloc[0]
+    assert row["p_no_peak"] == pytest.approx(0.5, abs=0.01)
+    assert row["upper_90_kl_peak"] == pytest.approx(np.quantile(drawn, 0.95), rel=0.01)
+
+
+def test_stopping_says_stop_past_the_peak_and_go_on_before_it(simulated: bl.Fit) -> None:
+    early, late = bl.stopping(simulated, 4.0), bl.stopping(simulated, 99.0)
+    assert set(early["advice"]) == {"go on"} and (early["expected_gain"] > 0).all()
+    small = late[late["reward_model_size"] < 1e8]
+    assert set(small["advice"]) == {"stop"} and (small["stop_at_kl"] == 99.0).all() and (small["expected_gain"] == 0).all()
+    # The best KL of the expected score lies within the peak's own distribution.
+    assert ((early["stop_at_kl"] > early["lower_90_kl_peak"]) & (early["stop_at_kl"] < early["upper_90_kl_peak"])).all()
+    failed = replace(simulated, convergence=replace(simulated.convergence, rhat=2.0))
+    assert set(bl.stopping(failed, 4.0)["advice"]) == {"not converged"}
+
+
+def test_solving_for_an_input_and_for_a_size_inverts_the_law(simulated: bl.Fit) -> None:
+    at = {"reward_model_size": 3e8}
+    kl = bl.solve_for(simulated, "kl", 0.6, at)
+    alpha = simulated.quantity("alpha").isel(group=0)  # it is the same for all sizes
+    beta = simulated.quantity("beta").isel(group=list(simulated.quantity("beta")["group"].values).index("3e+08"))
+    some = slice(None, None, 400)
+    for k, a, b in zip(kl.values.ravel()[some], np.asarray(alpha.values).ravel()[some], beta.values.ravel()[some], strict=True):
+        root = optimize.brentq(lambda d, a=a, b=b: d * (a - b * math.log(d)) - 0.6, 1e-3, math.exp(a / b - 1))
+        assert k == pytest.approx(root**2, rel=1e-4)
+    size = bl.solve_for(simulated, "reward_model_size", 0.95, of="score_peak")
+    assert size.attrs["p_none"] < 0.05
+    again = alpha.values.ravel()
+    trend = simulated.idata["posterior"]["beta_log10(reward_model_size)"].values.ravel()
+    centre = np.log10(simulated.runs.table["reward_model_size"].astype(float)).mean()
+    beta_0 = simulated.idata["posterior"]["beta"].values.ravel()
+    there = beta_0 * np.exp(trend * (np.log10(size.values.ravel()) - centre))
+    known = np.isfinite(size.values.ravel())
+    np.testing.assert_allclose((there * np.exp(again / there - 1))[known], 0.95, rtol=1e-5)
+
+
+def test_a_target_out_of_reach_is_a_probability(simulated: bl.Fit) -> None:
+    never = bl.solve_for(simulated, "kl", 50.0, {"reward_model_size": 3e8})
+    assert never.attrs["p_none"] == 1 and never.attrs["p_above"] == 0 and np.isnan(never).all()
+    always = bl.solve_for(simulated, "reward_model_size", 0.01, of="score_peak")
+    assert always.attrs["p_none"] == always.attrs["p_above"] == 1
+    with pytest.raises(UnknownNameError, match="input or covariate to solve for named 'size'"):
+        bl.solve_for(simulated, "size", 1.0)
+    with pytest.raises(SpecError, match="bounds are 5 and 2"):
+        bl.solve_for(simulated, "kl", 1.0, {"reward_model_size": 3e8}, bounds=(5, 2))
+
+
+def test_what_a_run_is_worth_lies_within_what_it_would_log(simulated: bl.Fit) -> None:
+    points = {"kl": [25.0, 150.0], "reward_model_size": 3e8, "policy_size": 1.2e9}
+    width = {kind: simulated.predict(points, kind).std(("chain", "draw")).values for kind in ("mean", "latent", "run")}
+    assert (width["latent"] < width["run"]).all() and width["latent"][1] > width["latent"][0]
+
+
+def test_the_best_of_checkpoints_is_the_one_that_wins_most_draws(simulated: bl.Fit) -> None:
+    table = rows(kl=[4.0, 46.0, 51.0, 55.0], reward_model_size=3e8)
+    found = bl.best_checkpoint(simulated, table, evaluations=2000, evaluation_sd=0.3)
+    drawn = simulated.predict(table, "latent").values.reshape(-1, 4)
+    np.testing.assert_allclose(found["p_best"], np.bincount(drawn.argmax(axis=1), minlength=4) / len(drawn))
+    np.testing.assert_allclose(found["expected_regret"], (drawn.max(axis=1, keepdims=True) - drawn).mean(axis=0))
+    assert found.attrs["best"] == found["expected_regret"].idxmin() and found.attrs["regret_after"] <= found.attrs["regret"]
+    assert found["evaluations"].sum() == 2000 and found["evaluations"].iloc[0] == 0
+    with pytest.raises(SpecError, match="nothing to choose from"):
+        bl.best_checkpoint(simulated, table.head(1))
+
+
+def test_the_density_along_a_curve_is_that_of_the_dense_normal(simulated: bl.Fit) -> None:
+    """The conditional mean at new points of one curve, by the textbook formula, for one draw of the parameters."""
+    posterior = simulated.idata["posterior"].to_dataset().isel(chain=0, draw=0)
+    one = replace(simulated, idata=type(simulated.idata).from_dict({"posterior": simulated.idata["posterior"].to_dataset().isel(chain=[0], draw=[0] * 400), "sample_stats": simulated.idata["sample_stats"].to_dataset()}))
+    table = simulated.runs.table[simulated.runs.table["reward_model_size"] == "3e+08"]
+    new = np.array([5.1, 10.5])
+    points = rows(kl=new**2, reward_model_size=3e8, policy_size=1.2e9)
+    drawn = one.predict(points, "latent").values.reshape(400, 2)
+    located = one.predict(points, "mean").values.reshape(400, 2)[0]
+    seen = one.predict(table[["kl", "reward_model_size", "policy_size"]], "mean").values.reshape(400, -1)[0]
+    d, scale, length = np.sqrt(table["kl"].to_numpy(float)), float(posterior["local_sigma"]), float(posterior["local_length"])
+    deviation = float(posterior["sigma_1|method:policy_size:reward_model_size"].sel({"method:policy_size:reward_model_size": "rl:1.2e+09:3e+08"}))
+    sigma = float(posterior["sigma"]) * math.exp(deviation)
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return scale**2 * np.exp(-abs(a[:, None] - b[None, :]) / length)
+
+    gain = kernel(new, d) @ np.linalg.inv(kernel(d, d) + sigma**2 * np.eye(len(d)))
+    mean = located + gain @ (table["gold_score"].to_numpy(float) - seen)
+    covariance = kernel(new, new) - gain @ kernel(d, new)
+    error = np.sqrt(np.diag(covariance) / 400)
+    assert (abs(drawn.mean(axis=0) - mean) < 4 * error).all()
+    assert drawn.var(axis=0) == pytest.approx(np.diag(covariance), rel=0.35)
+
+
+# ---- Evaluations
+
+
+def test_evaluations_go_where_a_choice_hangs_on_them() -> None:
+    spent, _ = allot(np.array([1.0, 1.0, 0.0]), np.diag([0.01, 0.01, 0.01]), np.full(3, 0.5), 400)
+    assert spent[2] == 0 and spent.sum() == 400 and abs(spent[0] - spent[1]) <= 20
+    uneven, _ = allot(np.array([1.0, 1.0]), np.diag([0.04, 1e-6]), np.full(2, 0.5), 400)
+    assert uneven[0] >= 380
+    nothing, left = allot(np.array([9.0, 0.0]), np.diag([0.01, 0.01]), np.full(2, 0.5), 400)
+    assert nothing.sum() == 0 and left == pytest.approx(0, abs=1e-6)
+
+
+def test_the_regret_that_is_left_is_that_of_brute_force() -> None:
+    mean, covariance, sd = np.array([1.0, 1.05, 0.9]), np.array([[0.04, 0.02, 0.0], [0.02, 0.05, 0.01], [0.0, 0.01, 0.03]]), np.full(3, 0.4)
+    spent, left = allot(mean, covariance, sd, 120)
+    rng = np.random.default_rng(3)
+    true = rng.multivariate_normal(mean, covariance, 40_000)
+    seen = spent > 0
+    noise = rng.standard_normal((len(true), seen.sum())) * (sd[seen] / np.sqrt(spent[seen]))
+    gain = covariance[:, seen] @ np.linalg.inv(covariance[np.ix_(seen, seen)] + np.diag(sd[seen] ** 2 / spent[seen]))
+    updated = mean + (true[:, seen] + noise - mean[seen]) @ gain.T
+    regret = true.max(axis=1) - true[np.arange(len(true)), updated.argmax(axis=1)]
+    assert left == pytest.approx(regret.mean(), abs=5 * regret.std() / math.sqrt(4000))
+    # No other way to spend the same does clearly better.
+    even = np.full(3, 40)
+    gain = covariance @ np.linalg.inv(covariance + np.diag(sd**2 / even))
+    noise = rng.standard_normal(true.shape) * (sd / np.sqrt(even))
+    updated = mean + (true + noise - mean) @ gain.T
+    assert regret.mean() <= (true.max(axis=1) - true[np.arange(len(true)), updated.argmax(axis=1)]).mean() + 3 * regret.std() / math.sqrt(40_000)
+
+
+# ---- Baselines and proxies
+
+
+def test_a_baselines_error_is_one_for_all_that_is_measured_from_it() -> None:
+    """A baseline that is known to a tenth of the score widens the height of the curve; one that is known exactly does not."""
+    rng = np.random.default_rng(4)
+    d = np.linspace(0.3, 4, 25)
+    score = d * (0.6 - 0.12 * d) + rng.normal(0, 0.01, len(d))
+    width = {}
+    for error in (1e-6, 0.1):
+        runs = bl.read_runs(rows(kl=d**2, gold_score=score, baseline=1.0, baseline_se=error), "overoptimization_bon")
+        fit = bl.fit(bl.ModelSpec("overoptimization_bon", discrepancy="none"), runs, draws=300, tune=400, random_seed=1, progressbar=False)
+        width[error] = float(fit.quantity("score_peak").std())
+        shift = fit.idata["posterior"]["baseline_error"]
+        assert shift.sizes["baseline"] == 1
+    assert width[0.1] > 3 * width[1e-6]
+
+
+def test_the_gap_is_proxy_less_gold_over_the_draws() -> None:
+    d = np.linspace(0.3, 3, 14)
+    noise = np.random.default_rng(5).normal(0, 0.01, (2, len(d)))
+    table = rows(kl=d**2, gold_score=d * (0.6 - 0.1 * d) + noise[0], proxy_score=d * (0.8 - 0.02 * d) + noise[1])
+    effort = {"draws": 500, "tune": 500, "random_seed": 1, "progressbar": False}
+    gold, proxy = (bl.fit(bl.ModelSpec(f"{law}_bon", discrepancy="none"), bl.read_runs(table, f"{law}_bon"), **effort) for law in ("overoptimization", "proxy_score"))
+    gap = bl.proxy_gold_gap(gold, proxy, {"kl": [1.0, 4.0, 9.0]})
+    assert gap.median(("chain", "draw")).values == pytest.approx([0.28, 0.72, 1.32], abs=0.05)
+    with pytest.raises(SpecError, match="it was given proxy_score and gold_score"):
+        bl.proxy_gold_gap(proxy, gold, {"kl": [1.0]})
+
+
+# ---- Residuals
+
+
+@pytest.mark.parametrize(("wrong", "passes"), [(0.0, True), (0.15, False)])
+def test_residuals_flag_a_form_that_is_wrong(wrong: float, passes: bool) -> None:
+    rng = np.random.default_rng(6)
+    parts = []
+    for i, alpha in enumerate((0.5, 0.6, 0.7, 0.8)):
+        d = np.linspace(0.3, 3, 14)
+        score = d * (alpha - 0.1 * d) + wrong * np.sin(2.5 * d) + rng.normal(0, 0.03, len(d))
+        parts.append(rows(kl=d**2, gold_score=score, reward_model_size=10.0 ** (7 + i)))
+    runs = bl.read_runs(pd.concat(parts), "overoptimization_bon")
+    fit = bl.fit(bl.ModelSpec("overoptimization_bon", discrepancy="none"), runs, draws=700, tune=700, random_seed=1, progressbar=False)
+    results = check_residuals(fit)
+    assert [result.name for result in results] == ["residuals along curves", "residuals in common"]
+    assert all(result.passed for result in results) is passes
+
+
+def test_p_values_of_the_residuals_are_uniform_where_the_model_is_right() -> None:
+    """From the prior of nothing but noise: the share of small p-values is what it says."""
+    rng = np.random.default_rng(0)
+    r = rng.standard_normal((2000, 40))
+    t = (r[:, 1:] * r[:, :-1]).sum(axis=1) / (r**2).sum(axis=1)
+    p = np.array([(t >= x).mean() for x in t])
+    assert stats.kstest(p, "uniform").pvalue > 0.01
