@@ -69,7 +69,8 @@ def solve_for(
     x = np.geomspace(low, high, TRIED)
     # A quantity is of the curve, not of a point on it: any value of the inputs will do.
     open_groups = dict.fromkeys(c for c in columns_of(spec) if c not in (*all_covariates(spec), *(s.column for s in law.switches.values())))
-    fixed = {**open_groups, **({} if of is None else fit.runs.centre), **(at or {})}
+    anywhere = {**fit.runs.centre, **{switch.column: switch.off for switch in law.switches.values()}}
+    fixed = {**open_groups, **({} if of is None else anywhere), **(at or {})}
     table = check_table(fit, pd.DataFrame({key: [value] * TRIED for key, value in fixed.items()} | {name: x}), kind)
     values = _response(fit, table, kind) if of is None else _quantity(fit, table, of)
     solution = _first_crossing(np.log(x), values, target)

@@ -36,14 +36,14 @@ def noise_scale(sigma: Any, table: pd.DataFrame, law: Law) -> Any:
     sigma : noise of one logged value, a number or with rows last, of any kind of array. m : how many values the row averages. s : its
     standard error, brought to the response's scale by the slope there.
     """
-    variance = sigma**2
+    scale = sigma
     if AVERAGED in table:
-        variance = variance / table[AVERAGED].to_numpy(float)
+        scale = scale / np.sqrt(table[AVERAGED].to_numpy(float))
     errors, response = se_column(law), law.response.name
     if errors in table and response in table:
         on_scale = table[errors].to_numpy(float) * abs(law.response.link.slope(table[response].to_numpy(float)))
-        variance = variance + on_scale**2
-    return variance**0.5
+        scale = (scale**2 + on_scale**2) ** 0.5
+    return scale
 
 
 def baseline_labels(table: pd.DataFrame) -> np.ndarray:

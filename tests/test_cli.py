@@ -58,7 +58,7 @@ def test_every_command_has_help_with_an_example(command: str, capsys: pytest.Cap
     assert run([command, "--help"]) == 0
     printed = capsys.readouterr().out
     assert "Usage" in printed
-    assert "Example" in printed or command == "demo"
+    assert "Example" in printed
     assert f"bayeslaw {command}" in (Path(__file__).parents[1] / "README.md").read_text()
 
 
@@ -111,6 +111,7 @@ def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
         "def interrupted(self, effort, data=None):\n"
         "    threading.Timer(12, os.kill, (os.getpid(), signal.SIGINT)).start(); return draw(self, effort, data)\n"
         "sampling.Compiled.draw = interrupted\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a test run in the background would inherit that it is ignored
         f"sys.exit(cli.run(['fit', {str(table)!r}, '--law', 'chinchilla', '-o', {str(tmp_path / 'fit.nc')!r}, '--draws', '2000000', '--quiet']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)

@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
+import simulate_overoptimization
 
 import bayeslaw as bl
 from bayeslaw.datasets import datasets, folder
@@ -28,9 +29,30 @@ def test_a_set_is_what_its_script_writes_and_its_manifest_says(name: str, script
     table = bl.dataset(name)
     manifest = table.attrs["manifest"]
     assert manifest["simulated"] is True and "simulated" in name
-    assert list(table.columns) == list(manifest["columns"]) and len(table) == manifest["rows"]
-    pd.testing.assert_frame_equal(table, script.simulate(manifest["seed"], inferior_16b="inferior" in name), check_exact=False, rtol=1e-12)
-    assert (table["heldout"] == (table["model_size"] == 16e9)).all()
+    assert set(table.columns) == set(manifest["columns"]) and len(table) == manifest["rows"]
+    if name.startswith("finetuning"):
+        again = script.simulate(manifest["seed"], inferior_16b="inferior" in name)
+    else:
+        again, deviation = simulate_overoptimization.simulate(manifest["seed"])
+        assert deviation == manifest["truth"]["deviation_of_log_beta_gold"]
+    pd.testing.assert_frame_equal(table, again, check_exact=False, rtol=1e-12, check_dtype=False)
+
+
+def test_the_largest_models_are_held_out() -> None:
+    for name in ("finetuning_simulated", "finetuning_simulated_inferior_16b"):
+        table = bl.dataset(name)
+        assert (table["heldout"] == (table["model_size"] == 16e9)).all()
+
+
+def test_simulated_overoptimization_has_the_design_of_the_paper_and_noise_that_neighbours_share() -> None:
+    table = bl.dataset("overoptimization_simulated")
+    assert table.groupby("method")["reward_model_size"].nunique().to_dict() == {"bon": 9, "rl": 9} and table["policy_size"].nunique() == 2
+    rng = np.random.default_rng(1)
+    d = simulate_overoptimization.D
+    error = np.array([simulate_overoptimization.correlated(d, rng) for _ in range(4000)])
+    shared, length, noise = simulate_overoptimization.SHARED, simulate_overoptimization.LENGTH, simulate_overoptimization.NOISE
+    expected = shared**2 * np.exp(-abs(d[:, None] - d) / length) + noise**2 * np.eye(len(d))
+    np.testing.assert_allclose(np.cov(error.T), expected, atol=5 * shared**2 / np.sqrt(2000))
 
 
 def test_the_variants_differ_in_the_inferior_checkpoint_alone() -> None:

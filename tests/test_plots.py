@@ -137,3 +137,59 @@ def test_hits_and_misses_are_told_apart(backtested: pd.DataFrame) -> None:
         plots.hindsight(backtested, seen, x="model_size", by=["task"], axes=axes[0])
     with pytest.raises(SpecError, match="no column lower_99"):
         plots.hindsight(backtested, seen, x="model_size", prob=0.99)
+
+
+# ---- Over-optimisation
+
+
+@pytest.fixture
+def curves() -> pd.DataFrame:
+    """Bands of two reward models along KL, whose labels are text in one table and numbers in another."""
+    kl = np.linspace(0.1, 100, 30)
+    parts = []
+    for size, level in (("3e+06", 0.4), ("3e+09", 0.5)):
+        median = level * np.sqrt(kl)
+        parts.append(pd.DataFrame({"kl": kl, "reward_model_size": size, "median": median, "lower_90": median - 0.1, "upper_90": median + 0.1}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_scores_are_drawn_against_the_root_of_kl_with_the_density_of_the_peak(curves: pd.DataFrame) -> None:
+    runs = pd.DataFrame({"kl": [4.0, 9.0], "reward_model_size": [3e6, 3e9], "gold_score": [0.8, 1.5], "proxy_score": [1.0, 2.0]})
+    peaks = pd.DataFrame({"reward_model_size": [3e6] * 200 + [3e9] * 200, "kl_peak": [*np.linspace(20, 30, 200), *np.linspace(50, 150, 200)]})
+    proxy = curves.assign(median=curves["median"] * 1.5)
+    axes = plots.scores(curves, proxy=proxy, runs=runs, hidden=runs.assign(kl=64.0), peaks=peaks, by=["reward_model_size"], unit="simulated", title="simulated")
+    assert [axis.get_title() for axis in axes] == ["reward model size 3M", "reward model size 3B"]
+    lines = {line.get_label(): line for line in axes[1].get_lines()}
+    np.testing.assert_allclose(lines["gold, runs"].get_xydata(), [[3.0, 1.5]])
+    np.testing.assert_allclose(lines["proxy, runs"].get_xydata(), [[3.0, 2.0]])
+    np.testing.assert_allclose(lines["gold, unseen runs"].get_xydata(), [[8.0, 1.5]])
+    np.testing.assert_allclose(lines["gold, median"].get_xdata(), np.sqrt(np.linspace(0.1, 100, 30)))
+    assert not axes[0].texts and "no peak below KL = 100: 50%" in axes[1].texts[0].get_text()
+    density = next(c for c in axes[0].collections if c.get_label() == "where gold peaks")
+    box = density.get_paths()[0].vertices
+    high = box[box[:, 1] > box[:, 1].min() + 1e-9][:, 0]
+    assert high.min() > 4.2 and high.max() < 5.8  # the roots of 20 and 30
+    with pytest.raises(SpecError, match="no column kl"):
+        plots.scores(curves.drop(columns="kl"))
+
+
+def test_the_peak_by_size_and_the_watched_run_show_their_tables() -> None:
+    table = pd.DataFrame({"reward_model_size": [3e6, 3e9], "kl_peak": [15.0, 75.0], "lower_90_kl_peak": [10.0, 60.0], "upper_90_kl_peak": [20.0, 100.0]})
+    axis = plots.peak_by_size(table, title="simulated")
+    np.testing.assert_allclose(axis.get_lines()[0].get_xydata(), [[3e6, 15], [3e9, 75]])
+    assert axis.get_ylabel() == "KL at the peak (nats)" and axis.get_xscale() == axis.get_yscale() == "log"
+    looks = table.assign(steps_seen=[100, 200], p_past_peak=[0.2, 0.8], p_no_peak=[0.3, 0.1], current_kl=[5.0, 9.0])
+    top, bottom = plots.watched(looks, x="steps_seen", authors=7.0, title="simulated")
+    np.testing.assert_allclose(top.get_lines()[0].get_xydata(), [[100, 20], [200, 80]])
+    assert {line.get_label() for line in bottom.get_lines()} >= {"median", "the run's own KL", "peak reported by the run's authors"}
+    for draw in (lambda: plots.peak_by_size(table[["kl_peak"]]), lambda: plots.watched(table, x="steps_seen"), lambda: plots.best_checkpoint(table)):
+        with pytest.raises(SpecError, match="no column"):
+            draw()
+
+
+def test_the_best_checkpoint_shows_probabilities_and_where_evaluations_go() -> None:
+    table = pd.DataFrame({"kl": [9.0, 4.0], "p_best": [0.7, 0.3], "evaluations": [300, 100]})
+    axis = plots.best_checkpoint(table, title="simulated")
+    assert [bar.get_height() for bar in axis.patches] == pytest.approx([30, 70])
+    np.testing.assert_allclose(axis.get_lines()[0].get_ydata(), [25, 75])
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["4", "9"]

@@ -9,10 +9,11 @@ import pandas as pd
 import pymc as pm
 import pytest
 import xarray as xr
+from peak_coverage import advance_rows, peak_rows
 from test_datasets import script  # noqa: F401  (a fixture)
 
 import bayeslaw as bl
-from bayeslaw import demo
+from bayeslaw.demos import finetuning as demo
 from bayeslaw.discrepancy import sequence
 from bayeslaw.laws.base import Law
 from bayeslaw.model import build
@@ -162,3 +163,18 @@ def test_the_discrepancy_recovers_its_own_parameters() -> None:
     covered = ((frame > 0.05) & (frame < 0.95)).mean()
     assert ((covered - 0.9).abs() < 3.5 * np.sqrt(0.09 / fits)).all(), covered.to_dict()
     assert ((frame.mean() - 0.5).abs() < 4 * np.sqrt(1 / 12 / fits)).all(), frame.mean().to_dict()
+
+
+def test_intervals_of_the_kl_at_the_peak_cover_where_neighbours_err_together() -> None:
+    """Over 200 simulated studies, whole curves and curves cut at half of the peak's d, 90 % intervals cover .86 to .94; with independent
+    noise, over fewer, they do not."""
+    for row in peak_rows(200, seed=1, discrepancies=("curve",)):
+        assert 0.86 <= row["coverage_90"] <= 0.94, row
+    for row in peak_rows(40, seed=1, discrepancies=("none",)):
+        assert row["coverage_90"] < 0.85, row
+
+
+def test_best_of_n_to_60_000_from_1_000() -> None:
+    """Gao's advance prediction, simulated: 90 % bands of single scores beyond n = 1,000 cover them."""
+    (row,) = advance_rows(40, seed=1)
+    assert 0.82 <= row["coverage_90"] <= 0.97, row

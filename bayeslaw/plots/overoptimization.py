@@ -19,7 +19,7 @@ DENSITY = 0.16
 
 
 def scores(
-    gold: pd.DataFrame, *, proxy: pd.DataFrame | None = None, runs: pd.DataFrame | None = None, peaks: pd.DataFrame | None = None,
+    gold: pd.DataFrame, *, proxy: pd.DataFrame | None = None, runs: pd.DataFrame | None = None, hidden: pd.DataFrame | None = None, peaks: pd.DataFrame | None = None,
     by: Sequence[str] = (), response: str = "gold_score", proxy_response: str = "proxy_score", unit: str = "", axes: Axes | Sequence[Axes] | None = None,
     title: str = "", width: float = 9.0,
 ) -> np.ndarray:  # fmt: skip
@@ -29,6 +29,7 @@ def scores(
     ----------
     gold, proxy : what ``fit.bands`` returned: ``kl``, the columns of ``by``, median, ``lower_P`` and ``upper_P``.
     runs : what the fit saw: ``kl``, the columns of ``by``, ``response`` and perhaps ``proxy_response``.
+    hidden : what it did not see, drawn as crosses.
     peaks : draws of the peak, a row a draw: ``kl_peak`` and the columns of ``by``. Draws beyond the axis are told as a share.
     by : columns that make a panel each.
     response, proxy_response : the columns of ``runs``. unit : of the vertical axis.
@@ -61,6 +62,9 @@ def scores(
             _band(axis, part, BAND, "gold")
             if own is not None and len(own):
                 axis.plot(np.sqrt(own["kl"]), own[response], "o", color=RUN, markersize=2.6, alpha=0.7, linestyle="none", label="gold, runs")
+            unseen = rows_of(hidden, chosen)
+            if unseen is not None and len(unseen):
+                axis.plot(np.sqrt(unseen["kl"]), unseen[response], "x", color=HIDDEN, markersize=4, markeredgewidth=1.1, linestyle="none", label="gold, unseen runs")
             drawn_peaks = rows_of(peaks, chosen)
             if drawn_peaks is not None and len(drawn_peaks):
                 _density(axis, drawn_peaks["kl_peak"].to_numpy(float), float(np.sqrt(part["kl"].max())))
@@ -203,5 +207,5 @@ def watched(table: pd.DataFrame, *, x: str, authors: float | None = None, axes: 
         drawn[1].set_ylim(max(1e-2, float(table["current_kl"].min()) / 30), float(table["current_kl"].max()) * 300)
         drawn[1].set_xlabel(x.replace("_", " "))
         drawn[1].set_ylabel("KL (nats per sequence)")
-        drawn[1].legend(ncols=2)
+        drawn[1].legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return drawn
