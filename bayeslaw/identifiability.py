@@ -7,6 +7,7 @@ first guess at the parametrisation of group effects.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,13 +28,15 @@ class Sensitivity:
 
     ``jacobian`` (run, param) : change of the expected response, on its scale, per unit of each parameter on its
     unconstrained scale. ``prior_sd`` (param,) : the prior's width there. ``noise`` : scale of the residuals, never below
-    half of the prior's median, so that a perfect fit does not make every parameter look known.
+    half of the prior's median, so that a perfect fit does not make every parameter look known. ``params`` : the law's parameters there, in
+    the paper's units.
     """
 
     names: tuple[str, ...]
     jacobian: np.ndarray
     prior_sd: np.ndarray
     noise: float
+    params: Mapping[str, float]
 
     def prior_share(self, rows: np.ndarray | slice = slice(None), prior_sd: np.ndarray | None = None) -> np.ndarray:
         """Posterior standard deviation over prior standard deviation, per parameter, from some runs: 1 where they say nothing."""
@@ -75,7 +78,8 @@ def sensitivity(resolved: ModelSpec, runs: Runs) -> Sensitivity:
     grouped = any(design.formula.groups or design.formula.by for design in designs(resolved, runs.table).values())
     # Where groups differ, the pooled residuals are mostly their differences, and the prior's noise is the better guess.
     noise = prior_noise if grouped else max(1.4826 * float(np.median(np.abs(expected(theta) - y))), prior_noise / 2)
-    return Sensitivity(names, jacobian, sd, noise)
+    sampled = {name: float(law.params[name].link.inverse(value)) for name, value in zip(names, theta, strict=True)} | pinned
+    return Sensitivity(names, jacobian, sd, noise, law.from_centre(sampled, runs.centre))
 
 
 def identifiability_warnings(resolved: ModelSpec, runs: Runs, found: Sensitivity) -> list[str]:
@@ -102,8 +106,26 @@ def identifiability_warnings(resolved: ModelSpec, runs: Runs, found: Sensitivity
         messages.append(
             f"{law.name}: the {len(runs)} runs leave the prior of {parts} nearly as wide as it was (posterior over prior standard deviation): the answers that rest on it are the prior's."
         )
+    messages += _peaks_beyond(runs, found)
     if len(runs) < len(found.names):
         messages.append(f"{law.name} has {len(found.names)} parameters and the table {len(runs)} runs.")
+    return messages
+
+
+def _peaks_beyond(runs: Runs, found: Sensitivity) -> list[str]:
+    """Curves that have not peaked, of laws that have a peak: taken together, by their form, with the two KLs."""
+    law, messages = runs.law, []
+    for quantity in (name for name in law.quantities if name.startswith("kl_peak")):
+        method = quantity.removeprefix("kl_peak").strip("_")
+        own = runs.table if not method else runs.table[runs.table["method"] == method]
+        if not len(own):
+            continue
+        peak, largest = float(law.value(quantity, **found.params)), float(own["kl"].max())
+        if peak > largest:
+            messages.append(
+                f"{f'{method}: ' * bool(method)}taken together, the {len(own)} runs reach KL = {largest:.3g} and peak at KL = {peak:.3g} by the form of {law.name}: "
+                f"where they peak rests on that form. Go further with some of them, or read the interval of the peak, not its median."
+            )
     return messages
 
 

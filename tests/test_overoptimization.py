@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ import bayeslaw as bl
 from bayeslaw.checks.predictive import check_residuals
 from bayeslaw.decisions.checkpoints import allot
 from bayeslaw.errors import RunsError, RunsWarning, SpecError, UnknownNameError
+from bayeslaw.identifiability import identifiability_warnings, sensitivity
 from bayeslaw.laws.kl import BestOfN, ReinforcementLearning
 from bayeslaw.measurement import noise_scale
 from bayeslaw.spec import resolve
@@ -175,6 +177,19 @@ def test_sizes_have_trends_and_alpha_of_rl_is_one() -> None:
     assert "log10(reward_model_data)" in resolve(bl.ModelSpec("overoptimization_rl"), data).effects["alpha"]
     two = table[table["reward_model_size"] < 2e7]
     assert "log10" not in resolve(bl.ModelSpec("overoptimization"), bl.read_runs(two, "overoptimization")).effects["beta_rl"]
+
+
+def test_curves_that_have_not_peaked_are_told_of_before_sampling() -> None:
+    table = bl.dataset("overoptimization_simulated")
+    runs = bl.read_runs(table[(table["policy_size"] == 1.2e9) & (table["kl"] < 9)], "overoptimization")
+    resolved = resolve(bl.ModelSpec("overoptimization"), runs)
+    told = [text for text in identifiability_warnings(resolved, runs, sensitivity(resolved, runs)) if "peak at KL" in text]
+    (text,) = told  # best-of-n peaks at 6 on the whole, RL at 35
+    match = re.fullmatch(r"rl: taken together, the 99 runs reach KL = 7.56 and peak at KL = ([\d.]+) by the form of overoptimization: .*", text)
+    assert match and 15 < float(match[1]) < 80
+    whole = bl.read_runs(table, "overoptimization")
+    resolved = resolve(bl.ModelSpec("overoptimization"), whole)
+    assert not any("peak at KL" in text for text in identifiability_warnings(resolved, whole, sensitivity(resolved, whole)))
 
 
 # ---- A fit to simulated curves
@@ -364,6 +379,7 @@ def test_a_baselines_error_is_one_for_all_that_is_measured_from_it() -> None:
     assert width[0.1] > 3 * width[1e-6]
 
 
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.IdentifiabilityWarning")  # a proxy that hardly bends has not peaked
 def test_the_gap_is_proxy_less_gold_over_the_draws() -> None:
     d = np.linspace(0.3, 3, 14)
     noise = np.random.default_rng(5).normal(0, 0.01, (2, len(d)))

@@ -185,6 +185,7 @@ def test_best_of_n_to_60_000_from_1_000() -> None:
     assert 0.82 <= row["coverage_90"] <= 0.97, row
 
 
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.IdentifiabilityWarning")  # no curve has reached its peak by n = 16
 def test_larger_n_is_foretold_on_public_best_of_n() -> None:
     """Five data sizes: coefficients lie in the authors' 95 % intervals; from n up to 16, n = 32 to 128 within .0125 (quadratic point fits:
     .0137), nine of ten in 90 % bands; and the residuals of the law alone say that it bends otherwise."""
