@@ -169,6 +169,11 @@ def test_scores_are_drawn_against_the_root_of_kl_with_the_density_of_the_peak(cu
     box = density.get_paths()[0].vertices
     high = box[box[:, 1] > box[:, 1].min() + 1e-9][:, 0]
     assert high.min() > 4.2 and high.max() < 5.8  # the roots of 20 and 30
+    figure = axes[0].figure
+    figure.canvas.draw()
+    for text in figure.legends[0].get_texts():
+        box = text.get_window_extent(figure.canvas.get_renderer())
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text.get_text()
     with pytest.raises(SpecError, match="no column kl"):
         plots.scores(curves.drop(columns="kl"))
 

@@ -164,8 +164,8 @@ def tidy(axes: np.ndarray) -> None:
     for axis in axes:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
-    narrow = figure.get_figwidth() < 5
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=2 if narrow else len(entries), columnspacing=1.2)
+    columns = max(2, min(len(entries), int(figure.get_figwidth() / 1.35)))  # an entry of some twenty letters takes so many inches
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns, columnspacing=1.2)
     for axis in axes:
         place = axis.get_subplotspec()
         if not place.is_first_col():
