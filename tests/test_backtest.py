@@ -189,3 +189,13 @@ def test_chinchilla_is_foretold_from_a_fifth_of_its_compute(chinchilla_runs: bl.
     scores = result.scores().loc["bayeslaw"]
     assert result.converged and scores["runs"] == 63
     assert 0.85 <= scores["coverage_90"] <= 0.97 and scores["crps"] < 0.0072 and scores["relative_error"] < 0.0095
+
+
+def test_a_column_of_runs_named_method_does_not_hide_the_methods_that_are_scored() -> None:
+    table = grouped_table().rename(columns={"task": "method"})
+    runs = bl.read_runs(table, "power")
+    result = bl.backtest(bl.ModelSpec("power", discrepancy="none", effects={"E": "1"}), runs, largest={"data_size": 3}, baselines=["best_so_far"],  # type: ignore[arg-type]
+                         draws=300, tune=400, random_seed=1, progressbar=False)  # fmt: skip
+    assert result.groups == ("runs_method",) and set(result.points["method"]) == {"bayeslaw", "best_so_far"}
+    assert set(result.points["runs_method"]) == set(table["method"]) and "runs_method" in result.seen
+    assert len(result.scores(("method", "runs_method"))) == 12

@@ -26,6 +26,8 @@ from bayeslaw.spec import ModelSpec, curve_labels, resolve
 
 #: Name of the package's own method in a table of scores.
 OURS = "bayeslaw"
+#: Columns of runs whose names say something else in a table of scores.
+_RENAMED = {name: f"runs_{name}" for name in ("method", "split", "row", "observed", "median")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class Backtest:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The grouping columns of `points`."""
-        return next(iter(self.fits.values())).runs.populations
+        """The grouping columns of `points`: those of the runs, but ``runs_method`` for their own ``method``, which stands for another thing here."""
+        return tuple(_RENAMED.get(name, name) for name in next(iter(self.fits.values())).runs.populations)
 
     @property
     def converged(self) -> bool:
@@ -168,7 +170,7 @@ def backtest(
         tables += found
         seconds[name] = time.perf_counter() - started
     points = pd.concat(tables, ignore_index=True)
-    seen = pd.concat([runs.table[~rows].assign(split=split) for split, rows in hidden.items()])
+    seen = pd.concat([runs.table[~rows].rename(columns=_RENAMED).assign(split=split) for split, rows in hidden.items()])
     return Backtest(points, seen, tuple(probs), seconds, dict(zip(hidden, fits, strict=True)), runs.law.response.name)
 
 
@@ -241,7 +243,7 @@ def _table(name: str, split: str, runs: Runs, hidden: np.ndarray, scores: pd.Dat
     y = table[response].to_numpy(float)
     on_scale = link.forward(y)
     scores = scores.reset_index(drop=True)
-    about = table[[*runs.law.inputs, *runs.populations]].reset_index(drop=True)
+    about = table[[*runs.law.inputs, *runs.populations]].reset_index(drop=True).rename(columns=_RENAMED)
     found = {"observed": y, "median": link.inverse(scores["median"])}
     for p in probs:
         low, high = f"lower_{100 * p:g}", f"upper_{100 * p:g}"
