@@ -21,7 +21,7 @@ from bayeslaw.errors import ConvergenceWarning, IdentifiabilityWarning, RunsWarn
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.measurement import BASELINE, BASELINE_SE, baseline_labels
 from bayeslaw.runs import Runs
-from bayeslaw.spec import ModelSpec, covariate_columns, designs, resolve, shared_labels
+from bayeslaw.spec import ModelSpec, all_covariates, designs, resolve, shared_labels
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -180,7 +180,7 @@ def fit_each(
     resolved = resolve(meant(spec, runs), runs.rows(union))
     effort = _effort(resolved, draws, tune, chains, target_accept, random_seed, "nutpie", attempts, cores, progressbar)
     again: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept, "attempts": attempts, "cores": cores}
-    apart = covariate_columns(resolved) or binned(resolved, runs.rows(union))[1]
+    apart = all_covariates(resolved) or binned(resolved, runs.rows(union))[1]
     if len(parts) == 1 or apart:
         return [fit(resolved, runs.rows(seen), random_seed=effort.random_seed, progressbar=progressbar, **again) for seen in parts]
     compiled = Compiled(build(resolved, runs.rows(union), parts=True), refit=True)

@@ -11,7 +11,7 @@ import xarray as xr
 from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.posterior import DIMS, Posterior
 from bayeslaw.runs import label
-from bayeslaw.spec import covariate_columns, group_columns, law_group_columns
+from bayeslaw.spec import all_covariates, group_columns, law_group_columns
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -73,8 +73,9 @@ def _groups(fit: Fit) -> pd.DataFrame:
     """A row for each group of the runs, with inputs and whatever else makes groups set to none of their values."""
     table = fit.runs.table
     columns = list(law_group_columns(fit.spec))
-    covariates = list(covariate_columns(fit.spec))
-    labelled = table.assign(**{c: table[c].map(label) for c in columns})
+    covariates = [c for c in all_covariates(fit.spec) if c not in columns]
+    # A size that makes groups elsewhere in the model is text in the table: as a covariate it is the number.
+    labelled = table.assign(**{c: table[c].map(label) for c in columns}, **{c: pd.to_numeric(table[c]) for c in covariates})
     if columns:
         groups = (
             labelled.groupby(columns, sort=True)[covariates].mean().reset_index()
@@ -82,5 +83,5 @@ def _groups(fit: Fit) -> pd.DataFrame:
             else labelled[columns].drop_duplicates().sort_values(columns)
         )
     else:
-        groups = pd.DataFrame({c: [table[c].mean()] for c in covariates}, index=[0])
-    return groups.reset_index(drop=True).assign(**{c: None for c in group_columns(fit.spec) if c not in columns})
+        groups = pd.DataFrame({c: [labelled[c].mean()] for c in covariates}, index=[0])
+    return groups.reset_index(drop=True).assign(**{c: None for c in group_columns(fit.spec) if c not in (*columns, *covariates)})

@@ -206,6 +206,8 @@ def _resolve_curves(spec: ModelSpec, runs: Runs) -> ModelSpec:
         raise SpecError(f"curve_by has {', '.join(missing)}, which the runs do not have.{suggest(missing[0], runs.table.columns)}")
     spec = replace(spec, curve_by=by)
     shared = spec.departs.shared
+    if shared is not False and spec.law.switches:
+        raise SpecError(f"{spec.law.name} has two forms in one table, which depart in no common way: set shared to False.")
     if shared is True:
         columns = tuple(name for name in SHARED_BY if name in runs.groups)
         curves = pd.DataFrame({"curve": curve_labels(spec, runs.table), "task": label_by(columns, runs.table)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,8 @@ from simulate_overoptimization import coefficients
 import bayeslaw as bl
 from bayeslaw.checks.predictive import check_residuals
 from bayeslaw.decisions.checkpoints import allot
-from bayeslaw.errors import RunsError, RunsWarning, SpecError, UnknownNameError
+from bayeslaw.errors import BayeslawWarning, RunsError, RunsWarning, SpecError, UnknownNameError
+from bayeslaw.fit import fit_each
 from bayeslaw.identifiability import identifiability_warnings, sensitivity
 from bayeslaw.laws.kl import BestOfN, ReinforcementLearning
 from bayeslaw.measurement import noise_scale
@@ -417,3 +419,44 @@ def test_p_values_of_the_residuals_are_uniform_where_the_model_is_right() -> Non
     t = (r[:, 1:] * r[:, :-1]).sum(axis=1) / (r**2).sum(axis=1)
     p = np.array([(t >= x).mean() for x in t])
     assert stats.kstest(p, "uniform").pvalue > 0.01
+
+
+# ---- Found by an independent read
+
+
+def test_parts_with_other_sizes_are_centred_where_they_are_read() -> None:
+    """A trend whose column also makes groups is centred at each part's own mean: each part is fitted as if alone."""
+    table = bl.dataset("overoptimization_simulated")
+    runs = bl.read_runs(table, "overoptimization_rl", where="method == 'rl' and policy_size == 1.2e9 and kl < 30")
+    small = pd.to_numeric(runs.table["reward_model_size"]).to_numpy() < 1e8
+    effort = {"draws": 100, "tune": 200, "chains": 2, "attempts": 1, "random_seed": 3, "progressbar": False}
+    spec = bl.ModelSpec("overoptimization_rl", discrepancy="none")  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayeslawWarning)
+        part, whole = fit_each(spec, runs, [small, np.full(len(runs), True)], **effort)
+        alone = bl.fit(part.spec, runs.rows(small), **effort)
+    np.testing.assert_allclose(part.quantity("beta").median(("chain", "draw")), alone.quantity("beta").median(("chain", "draw")), rtol=0.02)
+    assert len(whole.runs) == len(runs)
+
+
+def test_a_trend_without_deviations_has_its_quantities() -> None:
+    table = bl.dataset("overoptimization_simulated")
+    runs = bl.read_runs(table, "overoptimization_rl", where="method == 'rl' and policy_size == 1.2e9")
+    spec = bl.ModelSpec("overoptimization_rl", discrepancy="none", effects={"beta": "1 + log10(reward_model_size)"})  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayeslawWarning)
+        fit = bl.fit(spec, runs, draws=100, tune=200, chains=2, attempts=1, random_seed=3, progressbar=False)
+    assert 20 < float(fit.quantity("kl_peak").median()) < 80 and np.isfinite(bl.peaks(fit)["kl_peak"]).all()
+
+
+def test_a_row_of_the_initial_policy_does_not_move_the_centre() -> None:
+    without = bl.read_runs(rows(kl=[1.0, 4.0], gold_rate=[0.55, 0.6]), "overoptimization_rl_rate")
+    with_it = bl.read_runs(rows(kl=[0.0, 1.0, 4.0], gold_rate=[0.5, 0.55, 0.6]), "overoptimization_rl_rate")
+    assert with_it.centre == without.centre == {"kl": pytest.approx(2.0)}
+
+
+def test_two_forms_have_no_departure_in_common() -> None:
+    runs = bl.read_runs(bl.dataset("overoptimization_simulated"), "overoptimization")
+    spec = bl.ModelSpec("overoptimization", discrepancy={"kind": "curve", "own": ("local",), "shared": ()})  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match="set shared to False"):
+        resolve(spec, runs)

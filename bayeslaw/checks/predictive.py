@@ -30,14 +30,14 @@ def check_residuals(fit: Fit) -> list[CheckResult]:
     r : observed less the law's curve, on the response's scale, sorted along each curve's input; in replicates, what the model puts around the law:
     noise, and the discrepancy if it has one. b : bins of the input over all curves, for three curves or more. Small p: neighbours err together more than the model knows, as they do where the law's form
     is wrong or where they were measured on the same samples; its bands are then too narrow. Laws of several inputs without curves have no
-    such check.
+    such check, nor has a discrepancy in common: what it takes up is sampled with the law.
 
     References
     ----------
     Gelman, Meng, Stern 1996, Statistica Sinica 6(4), for posterior predictive p-values of quantities that depend on parameters.
     """
     spec, table = fit.spec, fit.runs.table
-    if len(spec.law.inputs) > 1 and spec.departs.kind != "curve":
+    if spec.departs.kind == "grid" or spec.departs.has_shared or (len(spec.law.inputs) > 1 and spec.departs.kind != "curve"):
         return []
     labels = curve_labels(spec, table) if spec.departs.kind == "curve" else label_by(fit.runs.groups, table)
     counts = pd.Series(labels).map(pd.Series(labels).value_counts()).to_numpy()
