@@ -9,9 +9,6 @@ from bayeslaw.errors import Fault
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.kl import kl_of_n
 
-#: The KL that stands for the initial policy itself, where its rate is observed: none.
-NO_KL = 1e-6
-
 
 def derive(frame: pd.DataFrame, law: Law, number: dict[str, pd.Series]) -> tuple[pd.DataFrame, list[str], list[Fault]]:
     """The table with what the law needs and the table has under another name; notes that say so, and faults of what it is derived from.
@@ -62,7 +59,7 @@ def initial_policy(frame: pd.DataFrame, law: Law, number: dict[str, pd.Series]) 
     if not at_start.any():
         return frame, [], []
     if law.response.scale == "logit":
-        return frame.assign(kl=frame["kl"].where(~at_start, NO_KL)), [f"{int(at_start.sum())} rows are of the initial policy (KL = 0)"], []
+        return frame.assign(kl=frame["kl"].where(~at_start, law.inputs["kl"].none)), [f"{int(at_start.sum())} rows are of the initial policy (KL = 0)"], []
     response = law.response.name
     score = number[response][at_start] if response in frame else pd.Series(dtype=float)
     remedy = "Scores are relative to the initial policy, which has 0: bayeslaw.relative_scores makes them of raw ones."

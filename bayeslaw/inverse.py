@@ -9,8 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.posterior import DIMS, Kind, Posterior
-from bayeslaw.predict import check_table
+from bayeslaw.posterior import DIMS, Kind, Posterior, samples_of
+from bayeslaw.predict import check_table, predict
 from bayeslaw.spec import all_covariates, columns_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def solve_for(
     anywhere = {**fit.runs.centre, **{switch.column: switch.off for switch in law.switches.values()}}
     fixed = {**open_groups, **({} if of is None else anywhere), **(at or {})}
     table = check_table(fit, pd.DataFrame({key: [value] * TRIED for key, value in fixed.items()} | {name: x}), kind)
-    values = _response(fit, table, kind) if of is None else _quantity(fit, table, of)
+    values = predict(fit, table, kind).values.reshape(-1, TRIED) if of is None else _quantity(fit, table, of)
     solution = _first_crossing(np.log(x), values, target)
     none = np.isnan(solution)
     sizes = fit.idata["posterior"].sizes
@@ -84,17 +84,10 @@ def solve_for(
     return xr.DataArray(solution.reshape(sizes["chain"], sizes["draw"]), dims=DIMS, coords=coords, name=name, attrs=attrs)
 
 
-def _response(fit: Fit, table: pd.DataFrame, kind: Kind) -> np.ndarray:
-    from bayeslaw.predict import predict
-
-    return predict(fit, table, kind).values.reshape(-1, len(table))
-
-
 def _quantity(fit: Fit, table: pd.DataFrame, of: str) -> np.ndarray:
     posterior = Posterior.of(fit, table, "mean")
     values = fit.spec.law.value(of, **posterior.law_parameters(table))
-    sizes = fit.idata["posterior"].sizes
-    return np.broadcast_to(values, (sizes["chain"] * sizes["draw"], len(table)))
+    return np.broadcast_to(values, (samples_of(fit), len(table)))
 
 
 def _first_crossing(log_x: np.ndarray, values: np.ndarray, target: float) -> np.ndarray:

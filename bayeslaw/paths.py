@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.discrepancy import extended, middle, sequence, shared_basis, state_space
-from bayeslaw.spec import curve_labels, shared_labels
+from bayeslaw.spec import ModelSpec, curve_labels, shared_labels
 
 if TYPE_CHECKING:
     from bayeslaw.posterior import Posterior
@@ -47,9 +47,6 @@ class Departures:
         t = self.spec.axis.forward(np.concatenate([seen_rows[self.spec.along], new_rows[self.spec.along]]).astype(float))
         if "wiener" in self.spec.departs.own and len(old) and self.spec.axis.origin is None:
             t = np.maximum(t, t[: len(old)].min())  # it is zero at the curve's first run, and stays so before it
-        origin = self.spec.axis.origin
-        t = t if origin is None else np.append(t, origin)
-        order, step, first = sequence(t, np.full(len(t), ""))
         samples = len(noise["sigma"])
         residual, variance, seen = np.zeros((samples, len(t))), np.zeros((samples, len(t))), np.zeros(len(t))
         if len(old):
@@ -58,10 +55,7 @@ class Departures:
             variance[:, : len(old)] = self.posterior.noise_parameters(seen_rows)["sigma"] ** 2
             seen[: len(old)] = 1.0
         rng = np.random.default_rng([self.seed, crc32(f"curve {label}".encode())])
-        drawn = draw_paths(self.spec.departs.own, step, first, noise, residual[:, order], variance[:, order], seen[order], rng)
-        back = np.empty(len(order), dtype=int)
-        back[order] = np.arange(len(order))
-        return drawn[:, back[len(old) : len(old) + len(rows)]]
+        return one_curve(self.spec, t, noise, residual, variance, seen, rng)[:, len(old) :]
 
 
 class _InCommon:
@@ -117,6 +111,20 @@ def _smooth(t: np.ndarray, at: np.ndarray, known: np.ndarray | None, samples: in
         before = extended(at - at[0], back)
         out[:, ~after] = rng.standard_normal((samples, len(before) - 1)) @ shared_basis(back, before).T
     return out - weights @ shared_basis(middle(at), far).T
+
+
+def one_curve(
+    spec: ModelSpec, t: np.ndarray, params: Mapping[str, Any], residual: np.ndarray, variance: np.ndarray, seen: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:  # fmt: skip
+    """`draw_paths` of one curve at points in any order, (draw, point), from its origin where it has one."""
+    n = len(t)
+    if spec.axis.origin is not None:  # a point that nobody sees
+        t, seen = np.append(t, spec.axis.origin), np.append(seen, 0.0)
+        residual, variance = (np.column_stack([x, np.zeros(len(x))]) for x in (residual, variance))
+    order, step, first = sequence(t, np.full(len(t), ""))
+    placed = np.empty_like(residual)
+    placed[:, order] = draw_paths(spec.departs.own, step, first, params, residual[:, order], variance[:, order], seen[order], rng)
+    return placed[:, :n]
 
 
 def draw_paths(

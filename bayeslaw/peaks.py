@@ -10,6 +10,7 @@ import pandas as pd
 
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
+from bayeslaw.posterior import samples_of
 from bayeslaw.predict import Points, levels, predict
 from bayeslaw.quantities import group_table, quantity
 from bayeslaw.runs import numbers_where_they_are
@@ -89,8 +90,7 @@ def _summary(name: str, values: np.ndarray, probs: Sequence[float]) -> dict[str,
 
 def _draws(fit: Fit, name: str, **at: float) -> np.ndarray:
     """(sample, group)."""
-    values = quantity(fit, name, **at)
-    return values.values.reshape(values.sizes["chain"] * values.sizes["draw"], -1)
+    return quantity(fit, name, **at).values.reshape(samples_of(fit), -1)
 
 
 def _largest(fit: Fit, group: pd.Series) -> float:

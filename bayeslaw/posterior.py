@@ -58,6 +58,12 @@ class Posterior:
             met[name] = replace(design, levels=levels)
         return cls(fit, met, draws, deviations)
 
+    def thinned(self, draws: int) -> Posterior:
+        """So many of the draws, evenly spread; for groups that the runs have."""
+        kept = np.linspace(0, samples_of(self.fit) - 1, draws).astype(int)
+        some = {name: x[kept] for name, x in self.draws.items()}
+        return replace(self, draws=some, deviations={name: x[kept] for name, x in self.deviations.items()})
+
     def located(self, table: pd.DataFrame) -> np.ndarray:
         """The law's curve at rows of a table, (sample, row), on the response's scale."""
         law, runs = self.fit.spec.law, self.fit.runs

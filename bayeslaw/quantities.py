@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.posterior import DIMS, Posterior
+from bayeslaw.posterior import DIMS, Posterior, samples_of
 from bayeslaw.runs import label
 from bayeslaw.spec import all_covariates, group_columns, law_group_columns
 
@@ -53,7 +53,7 @@ def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
     params = posterior.law_parameters(groups)
     values = params[name] if name in params else law.value(name, **params, **at)
     sizes = fit.idata["posterior"].sizes
-    values = np.broadcast_to(values, (sizes["chain"] * sizes["draw"], len(groups)))
+    values = np.broadcast_to(values, (samples_of(fit), len(groups)))
     columns = list(law_group_columns(fit.spec))
     coords: dict[str, Any] = {dim: fit.idata["posterior"][dim].values for dim in DIMS}
     attrs = {"meaning": known[name], "converged": int(fit.convergence.passed)}

@@ -98,9 +98,8 @@ class Runs:
     @property
     def centre(self) -> dict[str, float]:
         """The geometric mean of each input: where the parameters marked ``at_centre`` are sampled."""
-        # The initial policy, where a table observes it, is at no distance: it would drag the centre of the others to itself.
-        away = {name: x[x > derived.NO_KL] if name == "kl" and (x > derived.NO_KL).any() else x for name, x in self.inputs.items()}
-        return {name: float(np.exp(np.log(x).mean())) for name, x in away.items()}
+        some = {name: x[x != self.law.inputs[name].none] for name, x in self.inputs.items()}
+        return {name: float(np.exp(np.log(x if len(x) else self.inputs[name]).mean())) for name, x in some.items()}
 
     @property
     def typical_response(self) -> float:

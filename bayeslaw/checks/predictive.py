@@ -9,7 +9,7 @@ from bayeslaw import noise
 from bayeslaw.checks.base import CheckResult
 from bayeslaw.discrepancy import sequence, starts
 from bayeslaw.fit import Fit
-from bayeslaw.paths import draw_paths
+from bayeslaw.paths import one_curve
 from bayeslaw.posterior import Posterior
 from bayeslaw.spec import curve_labels, label_by
 
@@ -27,9 +27,10 @@ def check_residuals(fit: Fit) -> list[CheckResult]:
     .. math:: T_1 = \sum_c \sum_i r_{c,i} \, r_{c,i+1} \Big/ \sum_{c,i} r_{c,i}^2, \quad
         T_2 = \sum_b \Big( \sum_{i \in b} r_i \Big)^2 \Big/ \sum_i r_i^2, \qquad p = P(T^\mathrm{rep} \ge T)
 
-    r : observed less the law's curve, on the response's scale, sorted along each curve's input; in replicates, what the model puts around the law:
-    noise, and the discrepancy if it has one. b : bins of the input over all curves, for three curves or more. Small p: neighbours err together more than the model knows, as they do where the law's form
-    is wrong or where they were measured on the same samples; its bands are then too narrow. Laws of several inputs without curves have no
+    r : observed less the law's curve, on the response's scale, sorted along each curve's input; in replicates, what the model puts around
+    the law: noise, and the discrepancy if it has one. b : bins of the input over all curves, for three curves or more. Small p: neighbours
+    err together more than the model knows, as they do where the law's form is wrong or where they were measured on the same samples; its
+    bands are then too narrow. Laws of several inputs without curves have no
     such check, nor has a discrepancy in common: what it takes up is sampled with the law.
 
     References
@@ -47,15 +48,18 @@ def check_residuals(fit: Fit) -> list[CheckResult]:
     table, labels = table[kept], labels[kept]
     t = spec.axis.forward(table[spec.along].to_numpy(float))
     order, _, first = sequence(t, labels)
-    posterior = Posterior.of(fit, table, "latent")
-    thin = np.linspace(0, len(next(iter(posterior.draws.values()))) - 1, DRAWS).astype(int)
-    located = np.broadcast_to(posterior.located(table) + posterior.baseline_error(table), (thin.max() + 1, len(table)))[thin]
+    posterior = Posterior.of(fit, table, "latent").thinned(DRAWS)
+    located = np.broadcast_to(posterior.located(table) + posterior.baseline_error(table), (DRAWS, len(table)))
     observed = spec.law.response.link.forward(table[spec.law.response.name].to_numpy(float)) - located
-    params = {name: np.broadcast_to(x, (thin.max() + 1, x.shape[1]))[thin] for name, x in posterior.noise_parameters(table).items()}
+    params = posterior.noise_parameters(table)
     rng = np.random.default_rng([fit.random_seed, 1])
     replicated = noise.draw(spec.noise_family, params, observed.shape, rng)
     if spec.departs.kind == "curve":
-        replicated = replicated + _departures(fit, table, t, labels, params, rng)
+        for row in starts(labels):  # had nothing been seen of the curve; parameters that differ by curve are its own
+            rows = np.flatnonzero(labels == labels[row])
+            own = {name: x[:, [row if x.shape[1] > 1 else 0]] for name, x in params.items()}
+            nothing = np.zeros((DRAWS, len(rows)))
+            replicated[:, rows] += one_curve(spec, t[rows], own, nothing, nothing + 1.0, np.zeros(len(rows)), rng)
 
     def together(residual: np.ndarray) -> np.ndarray:
         r = residual[:, order]
@@ -81,20 +85,3 @@ def check_residuals(fit: Fit) -> list[CheckResult]:
             )
         )  # fmt: skip
     return results
-
-
-def _departures(fit: Fit, table: pd.DataFrame, t: np.ndarray, labels: np.ndarray, params: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Draws of what curves stray, (draw, row), had nothing been seen of them; parameters that differ by curve are those of the curve."""
-    origin, own = fit.spec.axis.origin, fit.spec.departs.own
-    out = np.zeros((len(params["sigma"]), len(table)))
-    for row in starts(labels):
-        rows = np.flatnonzero(labels == labels[row])
-        at = t[rows] if origin is None else np.append(t[rows], origin)
-        order, step, first = sequence(at, np.full(len(at), ""))
-        some = {name: x[:, [row if x.shape[1] > 1 else 0]] for name, x in params.items()}
-        nothing = np.zeros((len(out), len(at)))
-        path = draw_paths(own, step, first, some, nothing, nothing + 1.0, np.zeros(len(at)), rng)
-        placed = np.empty_like(path)
-        placed[:, order] = path
-        out[:, rows] = placed[:, : len(rows)]
-    return out

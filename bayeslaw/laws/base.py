@@ -33,6 +33,8 @@ class Input:
     meaning: str
     plausible: tuple[float, float]
     low: float = 0.0
+    #: The value that stands for none of it, where a table has rows with none: it has no part in the table's centre.
+    none: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +265,7 @@ INPUTS: Mapping[str, Input] = {
     "pet_size": Input("prompt tokens or rank", "size of the parameter-efficient module: prompt length or LoRA rank", (1.0, 1e5)),
     "compute": Input("FLOP", "training compute", (1e8, 1e30)),
     "step": Input("steps", "optimiser steps", (1.0, 1e9)),
-    "kl": Input("nats per sequence", "KL divergence of the policy from the initial one", (1e-6, 1e4)),
+    "kl": Input("nats per sequence", "KL divergence of the policy from the initial one", (1e-6, 1e4), none=1e-6),
     "rounds": Input("rounds", "rounds of RLHF, each against a reward model trained anew", (1.0, 100.0)),
 }
 

@@ -183,7 +183,11 @@ class ReinforcementLearning(Peaked):
 class Rate(Peaked):
     """A law of a rate: what a score's law says of scores is said of its logit, less that of the initial policy."""
 
+    # The score's form stands after this class among the bases of each law.
     @classmethod
-    def of_start(cls, R0: Any, score: Any) -> Any:
-        """The rate that a gain in logits leads to."""
-        return ops.sigmoid(ops.logit(R0) + score)
+    def expected(cls, *, R0: Any, **arguments: Any) -> Any:
+        return ops.sigmoid(ops.logit(R0) + super().expected(**arguments))
+
+    @classmethod
+    def score_peak(cls, *, R0: Any, **params: Any) -> Any:
+        return ops.sigmoid(ops.logit(R0) + super().score_peak(**params))

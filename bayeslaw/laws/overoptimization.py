@@ -232,7 +232,7 @@ class ProxyScoreRL(OveroptimizationRL):
 
 
 @dataclass(frozen=True)
-class RateBestOfN(Rate, BestOfN):
+class RateBestOfN(Rate, BestOfN):  # type: ignore[misc]  # Rate takes R0 and hands the rest on
     r"""A gold rate, such as accuracy or win rate, of best-of-n against a proxy reward.
 
     .. math:: \mathrm{logit} R(d) = \mathrm{logit} R_0 + d \, (\alpha - \beta d), \qquad d = \sqrt{\mathrm{KL}}
@@ -253,17 +253,9 @@ class RateBestOfN(Rate, BestOfN):
     response = RATE
     params = {"R0": START, "alpha": replace(SLOPE, prior=RATE_PRIORS["alpha"]), "beta": replace(BEND, prior=RATE_PRIORS["beta"])}
 
-    @staticmethod
-    def expected(*, kl: Any, R0: Any, alpha: Any, beta: Any) -> Any:
-        return Rate.of_start(R0, BestOfN.expected(kl=kl, alpha=alpha, beta=beta))
-
-    @staticmethod
-    def score_peak(*, R0: Any, alpha: Any, beta: Any, **_: Any) -> Any:
-        return Rate.of_start(R0, BestOfN.score_peak(alpha=alpha, beta=beta))
-
 
 @dataclass(frozen=True)
-class RateRL(Rate, ReinforcementLearning):
+class RateRL(Rate, ReinforcementLearning):  # type: ignore[misc]
     r"""A gold rate, such as accuracy or win rate, after RL against a proxy reward.
 
     .. math:: \mathrm{logit} R(d) = \mathrm{logit} R_0 + d \, (\alpha - \beta \log d), \qquad d = \sqrt{\mathrm{KL}}
@@ -282,11 +274,3 @@ class RateRL(Rate, ReinforcementLearning):
     source = "Gao et al. 2022, arXiv 2210.10760, eq. 2, on a logit scale"
     response = RATE
     params = {"R0": START, "alpha": replace(SLOPE_RL, prior=RATE_PRIORS["alpha"]), "beta": replace(BEND_RL, prior=RATE_PRIORS["beta"])}
-
-    @staticmethod
-    def expected(*, kl: Any, R0: Any, alpha: Any, beta: Any) -> Any:
-        return Rate.of_start(R0, ReinforcementLearning.expected(kl=kl, alpha=alpha, beta=beta))
-
-    @staticmethod
-    def score_peak(*, R0: Any, alpha: Any, beta: Any, **_: Any) -> Any:
-        return Rate.of_start(R0, ReinforcementLearning.score_peak(alpha=alpha, beta=beta))

@@ -57,15 +57,10 @@ def bands(
     ------
     SpecError : a column is missing, the panels are too many, or the Axes too few.
     """
-    if missing := [c for c in (x, "median", *by) if c not in table.columns]:
-        raise SpecError(f"The table of bands has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}.")
-    panels = list(table.groupby(list(by), sort=True)) if by else [((), table)]
-    if len(panels) > MOST_PANELS:
-        raise SpecError(f"{len(panels)} panels would be unreadable; draw at most {MOST_PANELS} groups.")
+    panels = panels_of(table, (x, "median"), by)
     with style():
         drawn = axes_of_panels(len(panels), axes, width, title)
-        for axis, (values, part) in zip(drawn, panels, strict=False):
-            chosen = dict(zip(by, values, strict=True))
+        for axis, (chosen, part) in zip(drawn, panels, strict=False):
             _panel(axis, part.sort_values(x), x, response, rows_of(runs, chosen), rows_of(hidden, chosen))
             axis.set_title(", ".join(named(column, value) for column, value in chosen.items()))
             scale_and_name(axis, x, response, x_unit, response_unit, log)
@@ -76,11 +71,7 @@ def bands(
 
 def _panel(axis: Axes, part: pd.DataFrame, x: str, response: str, runs: pd.DataFrame | None, hidden: pd.DataFrame | None) -> None:
     at = part[x].to_numpy(float)
-    probs = sorted((float(c.removeprefix("lower_")) for c in part.columns if str(c).startswith("lower_")), reverse=True)
-    for i, p in enumerate(probs):
-        axis.fill_between(
-            at, part[f"lower_{p:g}"], part[f"upper_{p:g}"], color=BAND, alpha=0.18 + 0.17 * i, linewidth=0, label=f"{p:g} % of runs"
-        )
+    fill_bands(axis, at, part, BAND, "{:g} % of runs")
     axis.plot(at, part["median"], color=BAND, linewidth=1.4, label="median")
     if runs is not None and len(runs):
         axis.plot(runs[x], runs[response], "o", color=RUN, markersize=2.6, alpha=0.7, linestyle="none", label="runs")
@@ -110,6 +101,36 @@ def _mark_beyond(axis: Axes, at: np.ndarray, distance: np.ndarray) -> None:
             start = inside.max() if edge == high else inside.min()
         if start is not None:
             axis.axvspan(min(start, edge), max(start, edge), facecolor=BEYOND, alpha=0.13, linewidth=0, label="beyond the runs")
+
+
+def panels_of(table: pd.DataFrame, needed: Sequence[str], by: Sequence[str]) -> list[tuple[dict[str, object], pd.DataFrame]]:
+    """The panels of a table of bands: what each shows, and its rows.
+
+    Raises
+    ------
+    SpecError : a column is missing, or the panels are too many.
+    """
+    if missing := [c for c in (*needed, *by) if c not in table.columns]:
+        raise SpecError(f"The table of bands has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}.")
+    panels = [(dict(zip(by, values, strict=True)), part) for values, part in table.groupby(list(by), sort=True)] if by else [({}, table)]
+    if len(panels) > MOST_PANELS:
+        raise SpecError(f"{len(panels)} panels would be unreadable; draw at most {MOST_PANELS} groups.")
+    return panels
+
+
+def probs_of(table: pd.DataFrame, of: str = "") -> list[float]:
+    """The probabilities of a table's bands in per cent, the widest first: its columns ``lower_P``, or ``lower_P_<of>``."""
+    ends = f"_{of}" * bool(of)
+    names = [str(c).removeprefix("lower_").removesuffix(ends) for c in table.columns if str(c).startswith("lower_") and str(c).endswith(ends)]
+    return sorted((float(name) for name in names if name.replace(".", "", 1).isdigit()), reverse=True)
+
+
+def fill_bands(axis: Axes, at: np.ndarray, table: pd.DataFrame, colour: str, label: str, of: str = "") -> None:
+    """A table's bands, the widest palest. ``label`` takes the probability in per cent; ``of`` as in `probs_of`."""
+    ends = f"_{of}" * bool(of)
+    for i, p in enumerate(probs_of(table, of)):
+        low, high = table[f"lower_{p:g}{ends}"], table[f"upper_{p:g}{ends}"]
+        axis.fill_between(at, low, high, color=colour, alpha=0.18 + 0.17 * i, linewidth=0, label=label.format(p))
 
 
 def rows_of(table: pd.DataFrame | None, chosen: dict[str, object]) -> pd.DataFrame | None:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bayeslaw.errors import SpecError
-from bayeslaw.plots.bands import MOST_PANELS, axes_of_panels, rows_of, tidy
+from bayeslaw.plots.bands import axes_of_panels, fill_bands, panels_of, probs_of, rows_of, tidy
 from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, log_x, log_y, magnitude, named, style
 from bayeslaw.runs import numbers_where_they_are
 
@@ -44,16 +44,10 @@ def scores(
     ------
     SpecError : a column is missing, too many panels, too few Axes.
     """
-    if missing := [c for c in ("kl", "median", *by) if c not in gold.columns]:
-        raise SpecError(f"The table of bands has no column {', '.join(missing)}; it has {', '.join(map(str, gold.columns))}.")
-    gold = gold.assign(**{column: numbers_where_they_are(gold[column]) for column in by})
-    panels = list(gold.groupby(list(by), sort=True)) if by else [((), gold)]
-    if len(panels) > MOST_PANELS:
-        raise SpecError(f"{len(panels)} panels would be unreadable; draw at most {MOST_PANELS} groups.")
+    panels = panels_of(gold.assign(**{c: numbers_where_they_are(gold[c]) for c in by if c in gold}), ("kl", "median"), by)
     with style():
         drawn = axes_of_panels(len(panels), axes, width, title)
-        for axis, (values, part) in zip(drawn, panels, strict=False):
-            chosen = dict(zip(by, values, strict=True))
+        for axis, (chosen, part) in zip(drawn, panels, strict=False):
             own, theirs = rows_of(runs, chosen), rows_of(proxy, chosen)
             if theirs is not None and len(theirs):
                 _band(axis, theirs, BEYOND, "proxy")
@@ -79,9 +73,7 @@ def scores(
 def _band(axis: Axes, part: pd.DataFrame, colour: str, name: str) -> None:
     part = part.sort_values("kl")
     d = np.sqrt(part["kl"].to_numpy(float))
-    probs = sorted((float(c.removeprefix("lower_")) for c in part.columns if str(c).startswith("lower_")), reverse=True)
-    for i, p in enumerate(probs):
-        axis.fill_between(d, part[f"lower_{p:g}"], part[f"upper_{p:g}"], color=colour, alpha=0.16 + 0.16 * i, linewidth=0, label=f"{name}, {p:g} % of runs")
+    fill_bands(axis, d, part, colour, f"{name}, {{:g}} % of runs")
     axis.plot(d, part["median"], color=colour, linewidth=1.4, label=f"{name}, median")
 
 
@@ -117,7 +109,7 @@ def peak_by_size(table: pd.DataFrame, *, x: str = "reward_model_size", by: Seque
     """
     if missing := [c for c in (x, "kl_peak", *by) if c not in table.columns]:
         raise SpecError(f"The table of peaks has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}.")
-    probs = sorted({float(str(c).removeprefix("lower_").partition("_")[0]) for c in table.columns if str(c).startswith("lower_") and str(c).endswith("_kl_peak")})
+    probs = probs_of(table, "kl_peak")[::-1]
     colours = [BAND, HIDDEN, RUN, BEYOND]
     with style():
         axis = axes_of_panels(1, axes, width, title)[0]
@@ -196,9 +188,9 @@ def watched(table: pd.DataFrame, *, x: str, authors: float | None = None, axes: 
         drawn[0].set_ylim(-3, 103)
         drawn[0].set_ylabel("probability (%)")
         drawn[0].legend()
-        probs = sorted({float(str(c).removeprefix("lower_").partition("_")[0]) for c in table.columns if str(c).startswith("lower_") and str(c).endswith("_kl_peak")}, reverse=True)
-        for i, p in enumerate(probs):
-            drawn[1].fill_between(table[x], table[f"lower_{p:g}_kl_peak"], table[f"upper_{p:g}_kl_peak"].clip(upper=1e6), color=BAND, alpha=0.16 + 0.16 * i, linewidth=0, label=f"KL at the peak, {p:g} %")
+        ends = [c for c in table.columns if str(c).endswith("_kl_peak")]
+        within = table.assign(**{c: table[c].clip(upper=1e6) for c in ends})  # an infinite end cannot be drawn; the axis ends before
+        fill_bands(drawn[1], table[x].to_numpy(float), within, BAND, "KL at the peak, {:g} %", "kl_peak")
         drawn[1].plot(table[x], table["kl_peak"], color=BAND, linewidth=1.4, label="median")
         drawn[1].plot(table[x], table["current_kl"], color=RUN, linewidth=1.2, linestyle=":", label="the run's own KL")
         if authors is not None:
