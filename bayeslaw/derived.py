@@ -44,8 +44,8 @@ def _kl(frame: pd.DataFrame, number: dict[str, pd.Series]) -> tuple[pd.DataFrame
         if (rows := n >= 1).any():
             have = have.where(~rows, pd.Series(kl_of_n(n.where(rows, 1.0)), index=frame.index))
             notes.append("kl = log n - (n - 1) / n, the KL of best-of-n (an upper bound where the proxy has ties)")
-    elif "sqrt_kl" in frame:
-        have = have.where(given, number["sqrt_kl"] ** 2)
+    if "sqrt_kl" in frame and (missing := have.isna() & ~given).any():
+        have = have.where(~missing, number["sqrt_kl"].where(number["sqrt_kl"] >= 0) ** 2)
         notes.append("kl = sqrt_kl^2")
     column = have.where(have.notna(), frame["kl"]) if "kl" in frame else have
     return frame.assign(kl=column), notes, faults

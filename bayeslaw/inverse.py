@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import xarray as xr
 from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.posterior import DIMS, Kind, Posterior, samples_of
 from bayeslaw.predict import check_table, predict
-from bayeslaw.spec import all_covariates, columns_of
+from bayeslaw.spec import all_covariates, columns_of, group_columns
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -37,13 +38,14 @@ def solve_for(
     of : a quantity of the law that must reach the target in the response's place: ``"score_peak"``, "which reward model is good enough at
         its best". None: the response at ``at``.
     bounds : where to search, in the unit of ``name``. None: from `BEYOND` times below to `BEYOND` times above the runs.
-    kind : "mean" (the law's curve) or "latent" (with the deviation of a group never seen and the discrepancy).
+    kind : "mean" (the law's curve, for ``name`` without the deviation of any of its groups) or "latent" (with the deviation of a group never
+        seen and the discrepancy), which needs a ``name`` that makes neither groups nor curves: each tried value would be one of its own.
 
     Returns
     -------
     DataArray (chain, draw), in the unit of ``name``. NaN where there is no solution within the bounds: the attribute ``p_none`` says how likely
     that is, ``p_above`` the part of it in which the response is above the target at every value, and the bounds are there too. The response
-    is taken to be straight in log x between 1,025 values, which puts the solution's error at about a millionth.
+    is taken to be straight in log x between 1,025 values: between the default bounds that is right to some 1e-5.
 
     Raises
     ------
@@ -62,6 +64,8 @@ def solve_for(
         raise SpecError(f"target is {target}, and it must be a number.")
     if kind not in ("mean", "latent") or (of is not None and kind != "mean"):
         raise SpecError(f"kind is {kind!r}, and it must be 'mean'{' for a quantity' if of is not None else ' or ' + repr('latent')}.")
+    if kind == "latent" and name in (*group_columns(spec), *(spec.curve_by or ())):
+        raise SpecError(f"kind is 'latent', and each value of {name} makes a group or a curve of its own in this model: use 'mean'.")
     seen = pd.to_numeric(fit.runs.table[name])
     low, high = bounds or (float(seen.min()) / BEYOND, float(seen.max()) * BEYOND)
     if not 0 < low < high < np.inf:
@@ -72,7 +76,7 @@ def solve_for(
     anywhere = {**fit.runs.centre, **{switch.column: switch.off for switch in law.switches.values()}}
     fixed = {**open_groups, **({} if of is None else anywhere), **(at or {})}
     table = check_table(fit, pd.DataFrame({key: [value] * TRIED for key, value in fixed.items()} | {name: x}), kind)
-    values = predict(fit, table, kind).values.reshape(-1, TRIED) if of is None else _quantity(fit, table, of)
+    values = predict(fit, table, kind).values.reshape(-1, TRIED) if kind == "latent" else _on_the_trend(fit, table, name, of)
     solution = _first_crossing(np.log(x), values, target)
     none = np.isnan(solution)
     sizes = fit.idata["posterior"].sizes
@@ -84,9 +88,13 @@ def solve_for(
     return xr.DataArray(solution.reshape(sizes["chain"], sizes["draw"]), dims=DIMS, coords=coords, name=name, attrs=attrs)
 
 
-def _quantity(fit: Fit, table: pd.DataFrame, of: str) -> np.ndarray:
-    posterior = Posterior.of(fit, table, "mean")
-    values = fit.spec.law.value(of, **posterior.law_parameters(table))
+def _on_the_trend(fit: Fit, table: pd.DataFrame, name: str, of: str | None) -> np.ndarray:
+    """The law's curve, or a quantity of it, (sample, row): a row whose value happens to be that of a group seen does not deviate as that
+    group does."""
+    posterior, law = Posterior.of(fit, table, "mean"), fit.spec.law
+    own = [f"{param}_{term}" for param, design in posterior.designs.items() for term in design.formula.groups if name in term.factor]
+    posterior = replace(posterior, deviations=posterior.deviations | {variable: 0 * posterior.deviations[variable] for variable in own})
+    values = law.response.link.inverse(posterior.located(table)) if of is None else law.value(of, **posterior.law_parameters(table))
     return np.broadcast_to(values, (samples_of(fit), len(table)))
 
 

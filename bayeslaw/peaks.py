@@ -13,7 +13,7 @@ from bayeslaw.errors import SpecError
 from bayeslaw.posterior import samples_of
 from bayeslaw.predict import Points, levels, predict
 from bayeslaw.quantities import group_table, quantity
-from bayeslaw.runs import numbers_where_they_are
+from bayeslaw.runs import label, numbers_where_they_are
 from bayeslaw.spec import law_group_columns
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def peaks(
 
     Returns
     -------
-    DataFrame: the grouping columns; ``kl_peak``, ``d_peak``, ``score_peak`` and, for best-of-n, ``n_peak``: the median, and ``lower_90_kl_peak``
+    DataFrame: the grouping columns; ``runs``, how many of them the group has (with 0, its peak is the prior's and the other groups'); ``kl_peak``, ``d_peak``, ``score_peak`` and, for best-of-n, ``n_peak``: the median, and ``lower_90_kl_peak``
     and the like; ``no_peak_below``, the reach, and ``p_no_peak``. Every draw counts: one whose peak is out of reach is a large KL among the
     others, and infinite where a float cannot hold it. With ``current_kl`` also ``p_past_peak``, ``kl_gap`` with its intervals, and
     ``overoptimization_loss``, its mean. ``converged``.
@@ -69,7 +69,11 @@ def _table(fit: Fit, suffix: str, probs: Sequence[float], reach: float | None, c
     found = group_table(fit)
     if suffix:
         found = found.assign(method=suffix.strip("_"))
-    limit = np.array([reach if reach is not None else REACH * _largest(fit, row) for _, row in found.iterrows()])
+    runs = [_runs_of(fit, row[[*law_group_columns(fit.spec), *(["method"] if suffix else [])]]) for _, row in found.iterrows()]
+    found = found.assign(runs=[len(own) for own in runs])
+    # Where a group has no runs of the method, others of the method say how far curves were seen.
+    seen = _runs_of(fit, pd.Series({"method": suffix.strip("_")} if suffix else {}, dtype=object))
+    limit = np.array([reach or REACH * float(next(some for some in (own, seen, fit.runs.table) if len(some))["kl"].max()) for own in runs])
     names = [name for name in ("kl_peak", "d_peak", "score_peak", "n_peak") if f"{name}{suffix}" in fit.spec.law.quantities]
     drawn = {name: _draws(fit, name + suffix) for name in names}
     for name, values in drawn.items():
@@ -93,11 +97,10 @@ def _draws(fit: Fit, name: str, **at: float) -> np.ndarray:
     return quantity(fit, name, **at).values.reshape(samples_of(fit), -1)
 
 
-def _largest(fit: Fit, group: pd.Series) -> float:
-    """The largest KL among the runs of a group."""
+def _runs_of(fit: Fit, group: pd.Series) -> pd.DataFrame:
+    """The runs of a group, by the labels of its columns."""
     table = fit.runs.table
-    own = np.logical_and.reduce([np.full(len(table), True), *(table[name].astype(str) == value for name, value in group.items())])
-    return float((table[own] if own.any() else table)["kl"].max())
+    return table[np.logical_and.reduce([np.full(len(table), True), *(table[str(name)].map(label) == label(value) for name, value in group.items())])]
 
 
 def proxy_gold_gap(gold: Fit, proxy: Fit, points: Points) -> xr.DataArray:

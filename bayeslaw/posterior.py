@@ -34,7 +34,7 @@ class Posterior:
     fit: Fit
     designs: Mapping[str, Design]
     draws: Mapping[str, np.ndarray]
-    deviations: Mapping[str, np.ndarray]
+    deviations: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, fit: Fit, table: pd.DataFrame, kind: Kind, random_seed: int | None = None) -> Posterior:

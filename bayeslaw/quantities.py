@@ -65,8 +65,9 @@ def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
 
 
 def group_table(fit: Fit) -> pd.DataFrame:
-    """The groups of `quantity`, a row each, in its order: their grouping columns but for those that are inputs."""
-    return _groups(fit)[list(law_group_columns(fit.spec))]
+    """The groups of `quantity`, a row each, in its order: their grouping columns but for those that are inputs, and their covariates."""
+    columns = law_group_columns(fit.spec)
+    return _groups(fit)[[*columns, *(name for name in all_covariates(fit.spec) if name not in columns)]]
 
 
 def _groups(fit: Fit) -> pd.DataFrame:

@@ -207,8 +207,9 @@ def read_runs(
 def _check_names(columns: Mapping[str, str], law: Law, groups: Sequence[str]) -> None:
     """A misspelt canonical name would otherwise make a column that nothing reads."""
     known = [*law.inputs, law.response.name, "compute"]
+    others = (*GROUP_COLUMNS, *groups, *MEASUREMENT, se_column(law), "n", "sqrt_kl")
     for name in columns:
-        if name not in (*known, *GROUP_COLUMNS, *groups) and (near := suggest(name, known)):
+        if name not in (*known, *others) and (near := suggest(name, known)):
             raise SpecError(f"columns maps {name}, which is no name of {law.name} ({', '.join(known)}) nor a known grouping column.{near}")
 
 
@@ -355,9 +356,9 @@ def label(value: Any) -> str:
 
 
 def numbers_where_they_are(labels: pd.Series) -> pd.Series:
-    """Labels of groups as the numbers that they are, where all of them are: sizes sort as sizes."""
+    """Labels of groups as the numbers that they are, where all of them are and give the same labels again: sizes sort as sizes."""
     numbers = pd.to_numeric(labels, errors="coerce")
-    return numbers if numbers.notna().all() else labels
+    return numbers if numbers.notna().all() and (numbers.map(label) == labels.map(label)).all() else labels
 
 
 def _warnings(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:

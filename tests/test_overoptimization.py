@@ -15,6 +15,7 @@ from scipy import optimize, stats
 from simulate_overoptimization import coefficients
 
 import bayeslaw as bl
+from bayeslaw.binning import binned
 from bayeslaw.checks.predictive import check_residuals
 from bayeslaw.decisions.checkpoints import allot
 from bayeslaw.errors import BayeslawWarning, RunsError, RunsWarning, SpecError, UnknownNameError
@@ -22,6 +23,7 @@ from bayeslaw.fit import fit_each
 from bayeslaw.identifiability import identifiability_warnings, sensitivity
 from bayeslaw.laws.kl import BestOfN, ReinforcementLearning
 from bayeslaw.measurement import noise_scale
+from bayeslaw.runs import numbers_where_they_are
 from bayeslaw.spec import resolve
 
 # ---- KL of best-of-n
@@ -460,3 +462,96 @@ def test_two_forms_have_no_departure_in_common() -> None:
     spec = bl.ModelSpec("overoptimization", discrepancy={"kind": "curve", "own": ("local",), "shared": ()})  # type: ignore[arg-type]
     with pytest.raises(SpecError, match="set shared to False"):
         resolve(spec, runs)
+
+
+def test_a_tried_size_is_not_a_group_that_was_seen(simulated: bl.Fit) -> None:
+    """Bounds that are sizes of the runs give what bounds beside them give: a size seen does not bring its own deviation along."""
+    at = {"kl": 30.0}
+    exact = bl.solve_for(simulated, "reward_model_size", 0.8, at, bounds=(3e6, 3e9))
+    beside = bl.solve_for(simulated, "reward_model_size", 0.8, at, bounds=(3.0000001e6, 2.9999999e9))
+    both = np.isfinite(exact.values) & np.isfinite(beside.values)
+    assert (np.isfinite(exact.values) != np.isfinite(beside.values)).mean() < 0.002 and both.mean() > 0.5
+    np.testing.assert_allclose(exact.values[both], beside.values[both], rtol=1e-4)
+    with pytest.raises(SpecError, match="each value of reward_model_size makes a group or a curve of its own"):
+        bl.solve_for(simulated, "reward_model_size", 0.8, at, kind="latent")
+    latent = bl.solve_for(simulated, "kl", 0.6, {"reward_model_size": 3e8}, kind="latent")
+    assert latent.attrs["p_none"] < 0.05 and np.nanmedian(latent) == pytest.approx(float(np.nanmedian(bl.solve_for(simulated, "kl", 0.6, {"reward_model_size": 3e8}))), rel=0.6)
+
+
+def test_labels_become_numbers_only_where_these_give_the_labels_again() -> None:
+    assert numbers_where_they_are(pd.Series(["3e+06", "3e+09"])).tolist() == [3e6, 3e9]
+    for kept in (["001", "002"], ["3000000", "12"], ["a", "1"]):
+        assert numbers_where_they_are(pd.Series(kept)).tolist() == kept
+
+
+def quick(law: str, table: pd.DataFrame, **spec: Any) -> bl.Fit:
+    """A fit of few draws, to look at what is made of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayeslawWarning)
+        runs = bl.read_runs(table, law, **({"groups": spec.pop("groups")} if "groups" in spec else {}))
+        return bl.fit(bl.ModelSpec(law, **spec), runs, draws=100, tune=200, chains=2, attempts=1, random_seed=3, progressbar=False)
+
+
+@pytest.fixture(scope="module")
+def named() -> bl.Fit:
+    """Simulated RL against reward models whose names look like numbers."""
+    table = bl.dataset("overoptimization_simulated")
+    table = table[(table["method"] == "rl") & (table["policy_size"] == 1.2e9)]
+    names = {size: f"{i:03d}" for i, size in enumerate(sorted(table["reward_model_size"].unique()))}
+    return quick("overoptimization_rl", table.assign(model=table["reward_model_size"].map(names)).drop(columns=["reward_model_size", "policy_size", "method"]), discrepancy="none")
+
+
+def test_advice_is_of_the_group_itself_whatever_its_name(named: bl.Fit) -> None:
+    assert bl.peaks(named)["model"].tolist() == [f"{i:03d}" for i in range(9)]
+    early = bl.stopping(named, 4.0)
+    np.testing.assert_allclose(early["stop_at_kl"], early["kl_peak"], rtol=0.1)
+    assert early["stop_at_kl"].nunique() > 6 and (early["runs"] == 40).all()
+
+
+def test_a_trend_without_groups_has_advice() -> None:
+    table = bl.dataset("overoptimization_simulated")
+    table = table[(table["method"] == "rl") & (table["policy_size"] == 1.2e9)].drop(columns=["policy_size", "method"])
+    fit = quick("overoptimization_rl", table.rename(columns={"reward_model_size": "size"}), discrepancy="none", effects={"beta": "1 + log10(size)"})
+    advice = bl.stopping(fit, 4.0)
+    assert len(advice) == 1 and np.isfinite(advice[["kl_peak", "stop_at_kl", "expected_gain"]]).all(axis=None)
+
+
+def test_a_group_without_runs_of_a_method_says_so_and_reaches_as_far_as_the_method_was_seen() -> None:
+    table = bl.dataset("overoptimization_simulated")
+    table = table[(table["policy_size"] == 1.2e9) & ~((table["method"] == "bon") & (table["reward_model_size"] == 3e6))]
+    found = bl.peaks(quick("overoptimization", table, discrepancy="none", groups=["method", "reward_model_size"]))
+    (row,) = found[found["runs"] == 0].to_dict("records")
+    assert (row["method"], row["reward_model_size"]) == ("bon", 3e6)
+    np.testing.assert_allclose(found.loc[found["method"] == "bon", "no_peak_below"], 10 * bl.kl_of_n(60_000), rtol=1e-4)
+
+
+def test_an_evaluation_errs_by_noise_and_standard_error() -> None:
+    d = np.linspace(0.3, 3, 14)
+    noise = np.random.default_rng(8).normal(0, 0.002, len(d))
+    fit = quick("overoptimization_bon", rows(kl=d**2, gold_score=d * (0.6 - 0.12 * d) + noise, gold_score_se=0.2), discrepancy="none")
+    checkpoints = rows(kl=[4.0, 5.0, 6.0])
+    by_default = bl.best_checkpoint(fit, checkpoints, evaluations=50)
+    sigma = float(fit.idata["posterior"]["sigma"].median())
+    given = bl.best_checkpoint(fit, checkpoints, evaluations=50, evaluation_sd=math.hypot(0.2, sigma))
+    assert by_default.attrs["regret_after"] == pytest.approx(given.attrs["regret_after"], rel=0.25)
+    with pytest.raises(SpecError, match="power is of a loss, of which the lowest is best"):
+        bl.best_checkpoint(quick("power", rows(data_size=[1e6, 1e7, 1e8], loss=[3.0, 2.5, 2.2]), discrepancy="none"), {"data_size": [1e6, 1e7]})
+
+
+def test_kl_comes_from_what_each_row_has() -> None:
+    with pytest.warns(RunsWarning, match="single run"):
+        both = bl.read_runs(rows(method=["bon", "rl"], n=[4, None], sqrt_kl=[None, 3.0], gold_score=[0.3, 0.6]), "overoptimization")
+    np.testing.assert_allclose(both.table["kl"], [bl.kl_of_n(4), 9.0])
+    with pytest.raises(RunsError, match="column 'kl'"):
+        bl.read_runs(rows(sqrt_kl=[-2.0, 3.0], gold_score=[0.3, 0.6]), "overoptimization_rl")
+    renamed = bl.read_runs(rows(kl=[1.0, 4.0], gold_score=[0.3, 0.6], error=[0.1, 0.2]), "overoptimization_rl", columns={"gold_score_se": "error"})
+    assert renamed.table["gold_score_se"].tolist() == [0.1, 0.2]
+    assert bl.n_of_kl(math.inf) == math.inf and bl.n_of_kl(0.0) == 1.0
+
+
+def test_a_long_log_is_averaged_evenly_in_the_root_of_kl() -> None:
+    d = np.linspace(0.02, 7, 500)
+    runs = bl.read_runs(rows(kl=d**2, gold_score=d * (0.4 - 0.1 * np.log(d))), "overoptimization_rl")
+    averages, _ = binned(resolve(bl.ModelSpec("overoptimization_rl"), runs), runs)
+    assert len(averages) == 100 and averages.averaged.min() >= 4 and averages.averaged.sum() == 500
+    np.testing.assert_allclose(np.diff(np.sqrt(averages.table["kl"])), 0.07, rtol=0.25)

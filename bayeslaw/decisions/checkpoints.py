@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import SpecError
+from bayeslaw.measurement import se_column
 from bayeslaw.predict import Points, grid, predict
 
 if TYPE_CHECKING:
@@ -56,9 +57,11 @@ def best_checkpoint(
 
     Raises
     ------
-    SpecError : fewer than two checkpoints, a budget or an error that cannot be meant. As `bayeslaw.predict.predict`.
+    SpecError : a law of a loss, fewer than two checkpoints, a budget or an error that cannot be meant. As `bayeslaw.predict.predict`.
     """
     table = grid(checkpoints)
+    if fit.spec.law.response.scale == "log":
+        raise SpecError(f"{fit.spec.law.name} is of a {fit.spec.law.response.name}, of which the lowest is best: best_checkpoint is for scores and rates.")
     if len(table) < 2:
         raise SpecError(f"{len(table)} checkpoint was given: there is nothing to choose from.")
     if not (evaluations >= 0 and int(evaluations) == evaluations):
@@ -81,7 +84,10 @@ def best_checkpoint(
 
 
 def _noise(fit: Fit, table: pd.DataFrame, score: np.ndarray, random_seed: int | None) -> np.ndarray:
-    """The error of one row at each checkpoint, in the response's unit."""
+    """The error of one row at each checkpoint, in the response's unit: its noise, and the standard error that rows of the runs have."""
+    errors, response = se_column(fit.spec.law), fit.spec.law.response.name
+    if errors in fit.runs.table and errors not in table:
+        table = table.assign(**{response: np.median(score, axis=0), errors: float(fit.runs.table[errors].median())})
     logged = predict(fit, table, "run", random_seed=random_seed).values.reshape(-1, len(table))
     low, high = np.quantile(logged - score, [0.16, 0.84], axis=0)
     return np.maximum((high - low) / 2, 1e-12)

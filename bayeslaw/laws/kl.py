@@ -75,10 +75,10 @@ def n_of_kl(kl: Any) -> Any:
     """
     kl = np.asarray(kl, dtype=float)
     v = np.sqrt(2 * kl) + kl
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):  # an infinite KL less itself is no number: it stays as it is
         for _ in range(10):
             v = v - np.where(v > 0, (v + np.expm1(-v) - kl) / -np.expm1(-v), 0.0)
-        return np.exp(v)
+        return np.where(np.isinf(kl), np.inf, np.exp(v))[()]
 
 
 class KLLaw(Law):
