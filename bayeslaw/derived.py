@@ -7,7 +7,7 @@ import pandas as pd
 
 from bayeslaw.errors import Fault
 from bayeslaw.laws.base import Law
-from bayeslaw.laws.kl import kl_of_n
+from bayeslaw.laws.kl import BestOfN, kl_of_n
 
 
 def derive(frame: pd.DataFrame, law: Law, number: dict[str, pd.Series]) -> tuple[pd.DataFrame, list[str], list[Fault]]:
@@ -18,7 +18,7 @@ def derive(frame: pd.DataFrame, law: Law, number: dict[str, pd.Series]) -> tuple
     frame, notes = _data_size(frame, law, number)
     if "kl" not in law.inputs:
         return frame, notes, []
-    frame, more, faults = _kl(frame, number)
+    frame, more, faults = _kl(frame, _best_of_n(frame, law), number)
     return frame, notes + more, faults
 
 
@@ -31,22 +31,33 @@ def _data_size(frame: pd.DataFrame, law: Law, number: dict[str, pd.Series]) -> t
     return frame, []
 
 
-def _kl(frame: pd.DataFrame, number: dict[str, pd.Series]) -> tuple[pd.DataFrame, list[str], list[Fault]]:
-    """``kl`` from ``n`` or ``sqrt_kl``, in rows that lack it."""
+def _best_of_n(frame: pd.DataFrame, law: Law) -> pd.Series:
+    """The rows that are of best-of-n: in others a column n counts something else."""
+    if law.switches:
+        return frame["method"] == "bon" if "method" in frame else pd.Series(False, index=frame.index)
+    return pd.Series(isinstance(law, BestOfN), index=frame.index)
+
+
+def _kl(frame: pd.DataFrame, best_of_n: pd.Series, number: dict[str, pd.Series]) -> tuple[pd.DataFrame, list[str], list[Fault]]:
+    """``kl`` from ``n`` of best-of-n or ``sqrt_kl``, in rows that lack it."""
     if not {"n", "sqrt_kl"} & set(frame.columns):
         return frame, [], []
     have = number["kl"] if "kl" in frame else pd.Series(np.nan, index=frame.index)
     given = frame["kl"].notna() if "kl" in frame else pd.Series(False, index=frame.index)
     notes, faults = [], []
     if "n" in frame:
-        n = number["n"].where(~given)
+        n = number["n"].where(best_of_n & ~given)
         faults = [Fault(f"{value:g}: n is below 1", "Best-of-n takes the best of one or more samples.", "n", str(row), value) for row, value in n[n < 1].items()]
+        text = frame["n"][best_of_n & ~given & frame["n"].notna() & number["n"].isna()]
+        faults += [Fault("it is not a number", "Write how many samples the best was taken of.", "n", str(row), value) for row, value in text.items()]
         if (rows := n >= 1).any():
             have = have.where(~rows, pd.Series(kl_of_n(n.where(rows, 1.0)), index=frame.index))
             notes.append("kl = log n - (n - 1) / n, the KL of best-of-n (an upper bound where the proxy has ties)")
     if "sqrt_kl" in frame and (missing := have.isna() & ~given).any():
         have = have.where(~missing, number["sqrt_kl"].where(number["sqrt_kl"] >= 0) ** 2)
         notes.append("kl = sqrt_kl^2")
+    if "kl" not in frame and have.isna().all() and not faults:
+        return frame, notes, faults
     column = have.where(have.notna(), frame["kl"]) if "kl" in frame else have
     return frame.assign(kl=column), notes, faults
 

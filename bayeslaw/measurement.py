@@ -73,15 +73,16 @@ def relative_scores(
 
     Returns
     -------
-    DataFrame without the rows of the initial policy; ``score`` and ``<score>_se`` rescaled, with ``baseline`` (r_0) and ``baseline_se`` (in
-    units of u) added.
+    DataFrame without the rows of the initial policy; ``score`` and ``<score>_se`` rescaled, with ``baseline`` (r_0, and whose) and
+    ``baseline_se`` (in units of u) added.
 
     Raises
     ------
     RunsError : a group without a row of the initial policy, or with a single one whose standard error is not known; a unit that is not
-        positive; a score that is not a number.
+        positive; a score or a standard error that is not a finite number; a missing group.
     """
     frame, source = load_table(table)
+    rows, frame = frame.index, frame.reset_index(drop=True)
     columns = [by] if isinstance(by, str) else list(by or [])
     errors = f"{score}_se"
     faults = [Fault("the column is missing", "Name the column of raw scores (score), and of groups (by).", name) for name in (score, *columns) if name not in frame]
@@ -89,16 +90,22 @@ def relative_scores(
         faults.append(Fault(f"unit is {unit}", "Give a positive number, such as the standard deviation of the initial policy's scores."))
     if faults:
         raise RunsError(source, faults)
-    raw = pd.to_numeric(frame[score], errors="coerce")
-    faults = [Fault("it is not a number", "Correct it, or leave the row out.", score, str(row), frame[score][row]) for row in frame.index[raw.isna()]]
+    numbers = {name: pd.to_numeric(frame[name], errors="coerce") for name in (score, errors) if name in frame}
+    wrong = {
+        score: (~np.isfinite(numbers[score]), "it is not a number", "Correct it, or leave the row out."),
+        **({errors: (~(np.isfinite(numbers[errors]) & (numbers[errors] >= 0)), "it is not a standard error", "Give a number of at least 0.")} if errors in frame else {}),
+        **{name: (frame[name].isna(), "the group is missing", "Name the group, or leave the row out.") for name in columns},
+    }
+    faults = [Fault(problem, remedy, name, str(rows[i]), frame[name][i]) for name, (bad, problem, remedy) in wrong.items() for i in np.flatnonzero(bad)]
+    frame = frame.assign(**numbers)
     start = expressions.select(frame, initial)
     parts = []
-    for key, rows in frame.groupby(columns if len(columns) > 1 else columns[0]).groups.items() if columns else [("the table", frame.index)]:
-        own = frame.loc[rows]
-        first = own[start[rows]]
-        r = raw[first.index].to_numpy(float)
+    for key, own in frame.groupby(columns) if columns else [((), frame)]:
+        whose = ", ".join(f"{name} = {value}" for name, value in zip(columns, key, strict=True))
+        first, later = own[start[own.index]], own[~start[own.index]]
+        r = first[score].to_numpy(float)
         if not len(first):
-            faults.append(Fault(f"{key} has no row with {initial}", "Add the score of the initial policy, or say which rows are its (initial)."))
+            faults.append(Fault(f"{whose or 'the table'} has no row with {initial}", "Add the score of the initial policy, or say which rows are its (initial)."))
             continue
         if errors in frame and (first[errors] > 0).all():
             weight = 1 / first[errors].to_numpy(float) ** 2
@@ -107,12 +114,11 @@ def relative_scores(
             mean, error = float(r.mean()), float(r.std(ddof=1) / np.sqrt(len(r)))
         else:
             remedy = f"Add its standard error as {errors} (0.0 on other rows is fine), or evaluate it more than once."
-            faults.append(Fault(f"{key} has one row of the initial policy, of unknown error", remedy, errors, str(first.index[0])))
+            faults.append(Fault(f"{whose or 'the table'} has one row of the initial policy, of unknown error", remedy, errors, str(rows[first.index[0]])))
             continue
-        later = own[~start[rows]]
-        relative = {score: (raw[later.index] - mean) / unit, BASELINE: mean, BASELINE_SE: error / unit}
+        relative = {score: (later[score] - mean) / unit, BASELINE: f"{whose}: {mean:.12g}" if whose else mean, BASELINE_SE: error / unit}
         parts.append(later.assign(**relative, **({errors: later[errors] / unit} if errors in frame else {})))
     if faults:
         raise RunsError(source, faults)
-    found = pd.concat(parts).loc[[row for row in frame.index if not start[row]]]
-    return found.set_axis(table.index[~start.to_numpy()], axis=0)
+    found = pd.concat(parts).sort_index()
+    return found.set_axis(table.index[found.index], axis=0)

@@ -40,10 +40,10 @@ def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
     SpecError : inputs that are missing, surplus, or not positive numbers.
     """
     law = fit.spec.law
-    known = {**{key: param.meaning for key, param in law.params.items()}, **law.quantities, **law.quantities_at}
+    known = {**{key: param.meaning for key, param in law.params.items()}, **law.quantities, **{key: at.meaning for key, at in law.quantities_at.items()}}
     if name not in known:
         raise UnknownNameError("parameter or quantity", name, known)
-    needed = list(law.inputs) if name in law.quantities_at else []
+    needed = {law.columns.get(argument, argument): argument for argument in (law.quantities_at[name].inputs if name in law.quantities_at else ())}
     if sorted(at) != sorted(needed):
         raise SpecError(f"{name} of {law.name} is at {', '.join(needed) or 'no input'}; it was given {', '.join(at) or 'none'}.")
     if bad := [key for key, x in at.items() if not (np.isfinite(x) and x > 0)]:
@@ -51,7 +51,7 @@ def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
     groups = _groups(fit)
     posterior = Posterior.of(fit, groups, "mean")
     params = posterior.law_parameters(groups)
-    values = params[name] if name in params else law.value(name, **params, **at)
+    values = params[name] if name in params else law.value(name, **params, **{needed[key]: x for key, x in at.items()})
     sizes = fit.idata["posterior"].sizes
     values = np.broadcast_to(values, (samples_of(fit), len(groups)))
     columns = list(law_group_columns(fit.spec))

@@ -180,10 +180,11 @@ def read_runs(
             raise SpecError(f"scale names {name}, which the table does not have.{suggest(name, frame.columns)}")
         if not (np.isfinite(factor) and factor > 0):
             raise SpecError(f"scale has {name} = {factor}: it must be a positive number.")
-        frame[name] = frame[name].where(
-            pd.to_numeric(frame[name], errors="coerce").isna(), pd.to_numeric(frame[name], errors="coerce") * factor
-        )
-        notes.append(f"{name} was multiplied by {factor:g}")
+        # A response in other units has its standard error in them.
+        for column in (name, *([se_column(law)] if name == law.response.name and se_column(law) in frame and se_column(law) not in (scale or {}) else [])):
+            number = pd.to_numeric(frame[column], errors="coerce")
+            frame[column] = frame[column].where(number.isna(), number * factor)
+            notes.append(f"{column} was multiplied by {factor:g}")
     frame, told, faults = derived.derive(frame, law, _numbers(frame))
     notes += told
     names = _group_names(frame, law, groups)
@@ -192,6 +193,7 @@ def read_runs(
         kept = _where(frame, law, where)
         notes.append(f"{int(kept.sum())} of {len(kept)} rows satisfy {where}")
         frame = frame[kept]
+        faults = [fault for fault in faults if fault.row in frame.index]
     frame, told, more = derived.initial_policy(frame, law, _numbers(frame))
     notes += told
     checked = _validate(frame, law, names, source, known=[*faults, *more])
@@ -214,12 +216,13 @@ def _check_names(columns: Mapping[str, str], law: Law, groups: Sequence[str]) ->
 
 
 def check_points(points: pd.DataFrame, law: Law, required: Sequence[str], source: str = "The points to predict") -> pd.DataFrame:
-    """Points to predict, checked like runs: inputs in the law's domain, and the grouping columns ``required``.
+    """Points to predict, checked like runs: inputs in the law's domain (or what they follow from), and the grouping columns ``required``.
 
     A missing value in a grouping column stands for a group never seen.
     """
     frame, _ = load_table(points)
-    return _validate(frame, law, tuple(required), source, response=False)
+    frame, _, faults = derived.derive(frame, law, _numbers(frame))
+    return _validate(frame, law, tuple(required), source, response=False, known=faults)
 
 
 def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa.DataFrameSchema:
@@ -237,7 +240,7 @@ def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa
             pa.Check(lambda s: ~np.isinf(_number(s)), name="it is not finite|Leave the row out: a diverged run does not follow the law."),
             pa.Check(
                 lambda s: ~(np.isfinite(_number(s)) & (_number(s) <= low)),
-                name=f"it must be above {low:g}|Correct it, or leave the row out (where).",
+                name=f"it must be {'at least 0' if -1e-300 < low < 0 else f'above {low:g}'}|Correct it, or leave the row out (where).",
             ),
         ]
         return pa.Column(None, checks=checks, nullable=True)

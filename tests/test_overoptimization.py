@@ -145,14 +145,41 @@ def test_relative_scores_carry_the_error_of_the_baseline() -> None:
     by = bl.relative_scores(pd.concat([raw.assign(policy="a"), raw.assign(policy="b", gold_score=raw["gold_score"] + 5)], ignore_index=True), by="policy")
     np.testing.assert_allclose(by["gold_score"].to_numpy()[:2], by["gold_score"].to_numpy()[2:])
     assert list(by.index) == [2, 3, 6, 7]
+    assert by["baseline"].nunique() == 2
+    same = bl.relative_scores(pd.concat([raw.assign(policy="a"), raw.assign(policy="b")]), by="policy")  # an index that repeats
+    assert list(same.index) == [2, 3, 2, 3] and same["baseline"].nunique() == 2  # equal scores of two policies are two baselines
+
+
+def test_n_is_of_best_of_n_only() -> None:
+    table = rows(method=["bon", "rl"] * 2, n=[4, 4, 8, 8], kl=[np.nan, 9.0, np.nan, 16.0], gold_score=[0.4, 0.9, 0.5, 1.0])
+    np.testing.assert_allclose(bl.read_runs(table, "overoptimization").table["kl"], [bl.kl_of_n(4), 9.0, bl.kl_of_n(8), 16.0])
+    with pytest.raises(RunsError, match="row 1, column 'kl': the value is missing"):
+        bl.read_runs(table.assign(kl=np.nan), "overoptimization")
+    with pytest.raises(RunsError, match="column 'kl': the column is missing"):
+        bl.read_runs(rows(n=[4, 8], gold_score=[0.4, 0.9]), "overoptimization_rl")
+    with pytest.raises(RunsError, match="row 1, column 'n': it is not a number"):
+        bl.read_runs(rows(n=[4, "many"], gold_score=[0.4, 0.9]), "overoptimization_bon")
+
+
+def test_faults_of_rows_left_out_are_no_faults() -> None:
+    runs = bl.read_runs(rows(n=[0.5, 4.0], gold_score=[0.1, 0.4]), "overoptimization_bon", where="n >= 1")
+    assert len(runs) == 1
+
+
+def test_a_scaled_score_has_a_scaled_error() -> None:
+    runs = bl.read_runs(rows(kl=[1.0, 4.0], gold_score=[1.0, 2.0], gold_score_se=[0.1, 0.1]), "overoptimization_rl", scale={"gold_score": 0.5})
+    np.testing.assert_allclose(runs.table["gold_score_se"], 0.05)
 
 
 def test_relative_scores_names_every_fault() -> None:
     with pytest.raises(RunsError) as raised:
         bl.relative_scores(rows(kl=[0.0, 1.0, 1.0], policy=["a", "a", "b"], gold_score=[1.0, 2.0, "x"]), by="policy")
     text = str(raised.value)
-    assert "'x'" not in text or "it is not a number" in text
-    assert "has no row with kl == 0" in text and "one row of the initial policy, of unknown error" in text
+    assert "row 2, column 'gold_score': it is not a number" in text
+    assert "policy = b has no row with kl == 0" in text and "policy = a has one row of the initial policy, of unknown error" in text
+    with pytest.raises(RunsError) as raised:
+        bl.relative_scores(rows(kl=[0.0, 1.0], policy=["a", None], gold_score=[1.0, 2.0], gold_score_se=[0.1, np.inf]), by="policy")
+    assert "row 1, column 'policy': the group is missing" in str(raised.value) and "row 1, column 'gold_score_se'" in str(raised.value)
     with pytest.raises(RunsError, match="unit is -1"):
         bl.relative_scores(rows(kl=[0.0], gold_score=[1.0]), unit=-1)
 

@@ -41,6 +41,8 @@ def laws(name: Annotated[str | None, typer.Argument(help="One law, in full.", sh
             table.add_row("parameter", f"{parameter} ({param.symbol})", param.meaning, f"{sampled}prior {param.prior}" if name else "")
         for quantity, meaning in law.quantities.items():
             table.add_row("quantity", quantity, meaning, "")
+        for quantity, at in law.quantities_at.items():
+            table.add_row("quantity", quantity, at.meaning, f"at {', '.join(law.columns.get(x, x) for x in at.inputs)}")
         out.print(table)
         out.print(f"  source       {law.source}", highlight=False)
         if name:
@@ -79,6 +81,6 @@ def _law_json(law: Law) -> dict[str, Any]:
         "parameters": {
             name: {"symbol": param.symbol, "meaning": param.meaning, "prior": param.prior.to_json()} for name, param in law.params.items()
         },
-        "quantities": dict(law.quantities),
+        "quantities": {**law.quantities, **{name: at.meaning for name, at in law.quantities_at.items()}},
         "source": law.source,
     }

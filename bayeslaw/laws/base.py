@@ -145,6 +145,14 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
+class At:
+    """A quantity at given inputs: its meaning, and those arguments of the formula."""
+
+    meaning: str
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """A promise about the formula: as these inputs go to ``to``, the response goes to ``value(params)``."""
 
@@ -168,8 +176,8 @@ class Law(ABC):
     params: ClassVar[Mapping[str, Param]]
     #: quantity -> its meaning; each is a method of the parameters, a closed form.
     quantities: ClassVar[Mapping[str, str]] = {}
-    #: The same for quantities at given inputs, by their columns' names.
-    quantities_at: ClassVar[Mapping[str, str]] = {}
+    #: The same for quantities at some of the inputs: each is a method of these and of the parameters.
+    quantities_at: ClassVar[Mapping[str, At]] = {}
     #: argument -> the column whose value switches it on or off.
     switches: ClassVar[Mapping[str, Switch]] = {}
     #: argument -> "decreasing" or "increasing" response.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bayeslaw.laws import ops
-from bayeslaw.laws.base import INPUTS, SQUARE_ROOT, Input, Law, Limit, Param, Response, scale_of_groups
+from bayeslaw.laws.base import INPUTS, SQUARE_ROOT, At, Input, Law, Limit, Param, Response, scale_of_groups
 from bayeslaw.priors import Prior, lognormal
 
 #: The unit is the table's: Gao et al. scale gold scores to variance one over the initial policy's samples.
@@ -45,9 +45,9 @@ PEAKS = {
     "score_peak": "the highest score",
 }
 AT_KL = {
-    "kl_gap": "KL from here to the peak, nats; negative past it",
-    "past_peak": "1 where the peak has been passed, else 0: its mean is the probability",
-    "overoptimization_loss": "score given up since the peak; 0 before it",
+    "kl_gap": At("KL from here to the peak, nats; negative past it", ("kl",)),
+    "past_peak": At("1 where the peak has been passed, else 0: its mean is the probability", ("kl",)),
+    "overoptimization_loss": At("score given up since the peak; 0 before it", ("kl",)),
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bayeslaw.laws.base import INPUTS, Input, Switch
+from bayeslaw.laws.base import INPUTS, At, Input, Switch
 from bayeslaw.laws.kl import (
     AT_KL,
     BEND,
@@ -105,7 +105,7 @@ class OveroptimizationRLIterated(Peaked):
     response = GOLD
     params = {"alpha": SLOPE_RL, "beta": BEND_RL}
     quantities = {}
-    quantities_at = {**PEAKS, **AT_KL}
+    quantities_at = {name: At(text, ("rounds",)) for name, text in PEAKS.items()} | {name: replace(at, inputs=("rounds", "kl")) for name, at in AT_KL.items()}
     monotone = {"rounds": "increasing"}
     limits = TO_NOTHING
 
@@ -165,7 +165,7 @@ class Overoptimization(KLLaw):
         "beta_rl": replace(BEND_RL, symbol="β'", at_centre="beta_rl times d at the table's centre"),
     }
     quantities = {f"{quantity}_{method}": f"{text}, {METHODS[method]}" for method, form in FORMS.items() for quantity, text in form.quantities.items()}
-    quantities_at = {f"{quantity}_{method}": f"{text}, {METHODS[method]}" for method in FORMS for quantity, text in AT_KL.items()}
+    quantities_at = {f"{name}_{method}": replace(at, meaning=f"{at.meaning}, {METHODS[method]}") for method in FORMS for name, at in AT_KL.items()}
     limits = TO_NOTHING
 
     @staticmethod
