@@ -249,7 +249,7 @@ TREND_COLUMNS = ("reward_model_size", "reward_model_data")
 TREND_VALUES = 3
 
 
-def default_formula(runs: Runs, *, varies: bool, shared_over: Sequence[str] = ()) -> Formula:
+def default_formula(runs: Runs, *, varies: bool, shared_over: Sequence[str] = (), deviates_by: Sequence[str] = ()) -> Formula:
     """The formula of a parameter that the user said nothing of.
 
     Columns that are crossed, such as task and method, give one term for their cells, ``(1 | task:method)``: with the handful of
@@ -257,11 +257,13 @@ def default_formula(runs: Runs, *, varies: bool, shared_over: Sequence[str] = ()
     where there are many. A column nested in another, such as a model in its family, gives a term for each, ``(1 | family) + (1 | model)``.
     A size of the reward model or of its data (`TREND_COLUMNS`) gives a trend in its logarithm and deviations around it, ``log10(size) + (1 | size)``.
     Columns with one group, those that tell repeats apart (`run`, `seed`), those that switch the law's form, and those over which the
-    parameter is shared give none.
+    parameter is shared give none. The settings of some inputs (``deviates_by``), as many budgets with several runs each, give a term of their own.
     """
-    if not varies:
-        return Formula()
     table = runs.table
+    settings = GroupTerm(tuple(deviates_by))
+    own = (settings,) if deviates_by and TREND_VALUES <= len(set(settings.labels(table))) <= len(table) / 2 else ()
+    if not varies:
+        return Formula(groups=own)
     without = {*shared_over, *(switch.column for switch in runs.law.switches.values())}
     columns = [c for c in runs.populations if table[c].nunique() > 1 and c not in without]
     sizes = [c for c in columns if c in TREND_COLUMNS and table[c].nunique() >= TREND_VALUES and _positive(table[c])]
@@ -276,7 +278,7 @@ def default_formula(runs: Runs, *, varies: bool, shared_over: Sequence[str] = ()
         repeated = len(set(cells.labels(table))) <= len(table) / 2
         terms += [cells] if repeated else [GroupTerm((c,)) for c in crossed]
     trends = tuple(Covariate(c, ("log10",)) for c in sizes)
-    return Formula(trends, (*(GroupTerm((c,)) for c in sizes), *terms))
+    return Formula(trends, (*(GroupTerm((c,)) for c in sizes), *terms, *own))
 
 
 def _positive(column: pd.Series) -> bool:

@@ -243,7 +243,7 @@ def _default_formula(name: str, param: Param, spec: ModelSpec, runs: Runs) -> Fo
         # A curve's own process carries what else it differs by; parameters of its own beside it would be told apart by their priors alone,
         # and chains would wander between them.
         return default_formula(runs, varies=param.is_level)
-    return default_formula(runs, varies=param.varies, shared_over=param.shared_over)
+    return default_formula(runs, varies=param.varies, shared_over=param.shared_over, deviates_by=param.deviates_by)
 
 
 def variables(spec: ModelSpec, formulas: Mapping[str, Formula]) -> list[Variable]:
@@ -253,8 +253,9 @@ def variables(spec: ModelSpec, formulas: Mapping[str, Formula]) -> list[Variable
         found.append(Variable(population_name(name, param), param.prior, name))
         found += [Variable(f"{name}_{covariate}", COEFFICIENT, name) for covariate in formulas[name].covariates]
         for term in formulas[name].groups:
-            # A group made by an input is a checkpoint, or another single setting, not a population of tasks or methods.
-            checkpoint = name in spec.law.params and any(column in spec.law.inputs for column in term.factor)
+            # A group made by an input is a checkpoint, or another single setting, not a population of tasks or methods; a parameter that
+            # is known to deviate so has a scale for it.
+            checkpoint = name in spec.law.params and term.factor != param.deviates_by and any(column in spec.law.inputs for column in term.factor)
             found.append(Variable(f"{name}_{term}_sigma", CHECKPOINT_SCALE if checkpoint else param.group_scale, name))
     return found
 

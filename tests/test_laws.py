@@ -27,6 +27,7 @@ from scipy import optimize, stats
 from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.laws import Input, Law, Limit, Param, Response, law, laws, ops, register, registry
 from bayeslaw.laws.base import INPUTS
+from bayeslaw.laws.hyperparameters import bowl
 from bayeslaw.laws.pretraining import effective, optimal_size
 from bayeslaw.priors import Prior, lognormal
 from bayeslaw.spec import CHECKPOINT_SCALE, COEFFICIENT, ModelSpec
@@ -34,7 +35,7 @@ from bayeslaw.spec import CHECKPOINT_SCALE, COEFFICIENT, ModelSpec
 Values = Mapping[str, Any]
 
 #: option of a law -> what to try; the law must accept two of them at least, and refuses the others by SpecError.
-OPTIONS: Mapping[str, tuple[str, ...]] = {"factor": tuple(INPUTS), "input": tuple(INPUTS)}
+OPTIONS: Mapping[str, tuple[str, ...]] = {"factor": tuple(INPUTS), "input": tuple(INPUTS), "of": ("model_scale", *INPUTS)}
 #: Where a limit "to infinity" or "to zero" is looked at: exponents go down to .03, and 1e300^.03 is 1e9.
 FAR = 1e300
 
@@ -186,8 +187,8 @@ def test_formula_as_text_is_the_function(one: Law) -> None:
     params = parameters(one)
     inputs = inputs_within(one, 40)
     arguments = {argument: inputs[column(one, argument)] for argument in (*one.arguments, *one.switches)}
-    names = ("exp", "log", "log1p", "expm1", "sqrt", "logaddexp", "sigmoid", "logit", "minimum", "saturation")
-    functions = {name: getattr(ops, name) for name in names} | {"effective": effective, "optimal_size": optimal_size}
+    names = ("exp", "log", "log1p", "expm1", "sqrt", "logaddexp", "sigmoid", "logit", "minimum", "saturation", "linex")
+    functions = {name: getattr(ops, name) for name in names} | {"effective": effective, "optimal_size": optimal_size, "bowl": bowl}
     text = one.formula.replace("^", "**")
     np.testing.assert_allclose(eval(text, {**functions, **arguments, **params}), one.evaluate(inputs, params), rtol=1e-12)
 
@@ -346,6 +347,8 @@ ORACLES: Mapping[tuple[str, str], Callable[[Law, Values], float]] = {
     **highest_of("proxy_score_rl"),
     ("chinchilla", "size_exponent"): allocation(0),
     ("chinchilla", "data_exponent"): allocation(1),
+    ("kaplan", "size_exponent"): allocation(0),
+    ("kaplan", "data_exponent"): allocation(1),
     ("finetuning_multiplicative", "data_to_halve"): halving("finetuning_data", "E"),
     ("finetuning_multiplicative", "factor_to_halve"): halving("factor", "E"),
     ("finetuning_additive", "data_to_halve"): halving("finetuning_data", "E", "A"),
@@ -385,6 +388,21 @@ def argument_called(one: Law, words: str) -> str:
     return (exact or near)[0]
 
 
+def least(one: Law, argument: str, params: Values) -> np.ndarray:
+    """Where along an input the response is least, the other inputs at the centre, by minimisation; batch size and learning rate together."""
+    tuned = [name for name in ("learning_rate", "batch_size") if name in one.inputs] or [argument]
+
+    def found(draw: Mapping[str, float]) -> float:
+        def response(logs: np.ndarray) -> float:
+            return float(np.log(one.evaluate({**centre_of(one), **dict(zip(tuned, np.exp(logs), strict=True))}, draw)))
+
+        start = np.log([centre_of(one)[name] for name in tuned])
+        best = optimize.minimize(response, start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 0, "maxiter": 20000, "maxfev": 20000})
+        return float(np.exp(best.x[tuned.index(argument)]))
+
+    return np.array([found(draw) for draw in each(params)])
+
+
 def promised_at_centre(one: Law, name: str, params: Values) -> Any:
     """What the parameter's ``at_centre`` text says is sampled, computed from the paper's parameters."""
     param, centre = one.params[name], centre_of(one)
@@ -415,6 +433,16 @@ def promised_at_centre(one: Law, name: str, params: Values) -> Any:
         # Gone when there is no end of it, before the coupling: the root of what is left.
         left = loss_at(argument_called(one, match[1]), FAR) - params["E"]
         return 1 - (left / (loss - params["E"])) ** (1 / params["k"])
+    if text == "share of data in the bracket at the table's centre":
+        return (params["D_c"] / centre["data_size"]) / loss ** (1 / params["alpha_D"])
+    if text == "share of 1 - R0 that endless compute gains":
+        return (params["A"] - params["R0"]) / (1 - params["R0"])
+    if match := re.fullmatch(r"(\w+)_opt over (\w+) at the table's centre", text):
+        return least(one, match[1], params) / centre[match[1]]
+    if text == "optimum over model_size at the table's centre":
+        return least(one, "model_size", params) / centre["model_size"]
+    if match := re.fullmatch(r"(\S+) times \((.+) at the table's centre\)\^(\S+)", text):
+        return params[match[1]] * centre[match[2]] ** params[match[3]]
     if match := re.fullmatch(r"(\S+) times d(\^2)? at the table's centre", text):
         return params[match[1]] * math.sqrt(centre["kl"]) ** (2 if match[2] else 1)
     if match := re.fullmatch(r"(\S+) times (\S+)", text):

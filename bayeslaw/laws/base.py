@@ -133,6 +133,8 @@ class Param:
     varies: bool = True
     #: Columns whose groups have it in common unless the user says otherwise.
     shared_over: tuple[str, ...] = ()
+    #: Inputs whose settings, each on its own, deviate in it from the law unless the user says otherwise.
+    deviates_by: tuple[str, ...] = ()
 
     @property
     def link(self) -> Link:
@@ -224,6 +226,11 @@ class Law(ABC):
         return self.expected(**arguments, **{name: params[name] for name in self.params})
 
     @staticmethod
+    def optimal_size(*, product: Any, **params: Any) -> Any:
+        """The model size of the least loss where model_size times data_size is ``product``; None where there is no closed form."""
+        return None
+
+    @staticmethod
     def at_centre(**arguments: Any) -> dict[str, Any]:
         """The paper's parameters from what is sampled at the centre; overridden by laws with such parameters.
 
@@ -272,6 +279,9 @@ INPUTS: Mapping[str, Input] = {
     "finetuning_data": Input("examples", "finetuning examples", (1e1, 1e11)),
     "pet_size": Input("prompt tokens or rank", "size of the parameter-efficient module: prompt length or LoRA rank", (1.0, 1e5)),
     "compute": Input("FLOP", "training compute", (1e8, 1e30)),
+    "gpu_hours": Input("GPU-hours", "accelerator time", (1e-2, 1e9)),
+    "learning_rate": Input("per step", "peak learning rate", (1e-7, 1.0)),
+    "batch_size": Input("tokens", "tokens of one optimiser step", (1e3, 1e9)),
     "step": Input("steps", "optimiser steps", (1.0, 1e9)),
     "kl": Input("nats per sequence", "KL divergence of the policy from the initial one", (1e-6, 1e4), none=1e-6),
     "rounds": Input("rounds", "rounds of RLHF, each against a reward model trained anew", (1.0, 100.0)),

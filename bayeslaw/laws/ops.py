@@ -54,3 +54,8 @@ def saturation(log_ratio: Any, alpha: Any) -> Any:
         bend = (alpha - 1) * u * (1 - u) / slope
         s = s - newton * (1 - bend * newton / 2) / (1 - bend * newton + bend * (1 - 2 * u) * newton**2 / 6)
     return sigmoid(s)
+
+
+def linex(x: Any, skew: Any) -> Any:
+    """``(exp(s x) - s x - 1) / s^2``: x^2 / 2 near 0, exponential on the right, straight on the left (Varian 1975)."""
+    return (expm1(skew * x) - skew * x) / skew**2

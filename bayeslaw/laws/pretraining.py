@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayeslaw.laws import ops
-from bayeslaw.laws.base import INPUTS, Input, Law, Limit, Param, Response, scale_of_groups
+from bayeslaw.laws.base import INPUTS, LOSS_AT_CENTRE, Input, Law, Limit, Param, Response, scale_of_groups
 from bayeslaw.priors import Prior, lognormal
 
 #: Pretraining loss, in the unit of the table (nats per token in the papers).
@@ -84,6 +84,10 @@ class Chinchilla(Law):
         return {"A": A * model_size**alpha, "B": B * data_size**beta}
 
     @staticmethod
+    def optimal_size(*, product: Any, A: Any, B: Any, alpha: Any, beta: Any, **_: Any) -> Any:
+        return balanced_size(product, A, B, alpha, beta)
+
+    @staticmethod
     def size_exponent(*, alpha: Any, beta: Any, **_: Any) -> Any:
         return beta / (alpha + beta)
 
@@ -144,6 +148,76 @@ class Skaling(Law):
         alpha, bracket = alpha / k, A ** (1 / k)
         beta = beta * alpha
         return {"A": (1 - B) * bracket * model_size**alpha, "B": B * bracket * data_size**beta, "alpha": alpha, "beta": beta}
+
+    optimal_size = staticmethod(Chinchilla.optimal_size)  # the coupling is a power of the same bracket
+
+
+@dataclass(frozen=True)
+class Kaplan(Law):
+    r"""Pretraining loss against model size and data, without an irreducible part (Kaplan et al. 2020, eq. 1.5).
+
+    .. math:: L(N, D) = \left[\left(\frac{N_c}{N}\right)^{\alpha_N / \alpha_D} + \frac{D_c}{D}\right]^{\alpha_D}
+
+    N : parameters, in the paper without embeddings. D : training tokens. L : nats per token. N_c : parameters, D_c : tokens at which either
+    alone would give a loss of 1. alpha_N, alpha_D : exponents of the loss in N and D where the other is endless.
+
+    Exponents are shared by groups unless asked otherwise.
+
+    Fails far out, where the loss comes near its irreducible part, which the form does not have; and its compute-optimal exponent
+    alpha_D / (alpha_N + alpha_D) is not the .73 of the paper, which also counts steps and the critical batch size.
+
+    References
+    ----------
+    Kaplan et al. 2020, arXiv 2001.08361, eq. 1.5 and table 2: alpha_N .076, alpha_D .103, N_c 6.4e13, D_c 1.8e13.
+    """
+
+    name = "kaplan"
+    formula = "((N_c / model_size)^(alpha_N / alpha_D) + D_c / data_size)^alpha_D"
+    source = "Kaplan et al. 2020, arXiv 2001.08361, eq. 1.5"
+    response = LOSS
+    params = {
+        "N_c": Param("N_c", "parameters at which model size alone would give a loss of 1", lognormal(1.0, 0.5, relative=True), at_centre=LOSS_AT_CENTRE),
+        "D_c": Param("D_c", "tokens at which data alone would give a loss of 1", Prior("Beta", alpha=1.5, beta=1.5), support="unit", at_centre="share of data in the bracket at the table's centre", group_scale=scale_of_groups(0.3)),
+        # Kaplan et al. 2020, table 2, and the slopes of later laws where their irreducible part is not taken off.
+        "alpha_N": Param("α_N", "exponent of model size", lognormal(0.08, 0.5), varies=False),
+        "alpha_D": Param("α_D", "exponent of data", lognormal(0.1, 0.5), varies=False),
+    }  # fmt: skip
+    quantities = {
+        "size_exponent": "a in N_opt ∝ C^a, the compute-optimal model size: α_D / (α_N + α_D)",
+        "data_exponent": "b in D_opt ∝ C^b, the compute-optimal data: α_N / (α_N + α_D)",
+    }
+    monotone = {"model_size": "decreasing", "data_size": "decreasing"}
+    limits = (
+        Limit(("model_size", "data_size"), "infinity", lambda p: 0.0),
+        Limit(("model_size", "data_size"), "zero", lambda p: float("inf")),
+    )
+
+    @property
+    def arguments(self) -> Mapping[str, Input]:
+        return {name: INPUTS[name] for name in ("model_size", "data_size")}
+
+    @staticmethod
+    def expected(*, model_size: Any, data_size: Any, N_c: Any, D_c: Any, alpha_N: Any, alpha_D: Any) -> Any:
+        return ((N_c / model_size) ** (alpha_N / alpha_D) + D_c / data_size) ** alpha_D
+
+    @staticmethod
+    def at_centre(*, model_size: Any, data_size: Any, N_c: Any, D_c: Any, alpha_N: Any, alpha_D: Any) -> dict[str, Any]:
+        log_bracket = ops.log(N_c) / alpha_D
+        log_size = (log_bracket + ops.log1p(-D_c)) * alpha_D / alpha_N
+        return {"N_c": model_size * ops.exp(log_size), "D_c": data_size * D_c * ops.exp(log_bracket)}
+
+    @staticmethod
+    def optimal_size(*, product: Any, N_c: Any, D_c: Any, alpha_N: Any, alpha_D: Any, **_: Any) -> Any:
+        p = alpha_N / alpha_D
+        return balanced_size(product, N_c**p, D_c, p, 1.0)
+
+    @staticmethod
+    def size_exponent(*, alpha_N: Any, alpha_D: Any, **_: Any) -> Any:
+        return Chinchilla.size_exponent(alpha=alpha_N, beta=alpha_D)
+
+    @staticmethod
+    def data_exponent(*, alpha_N: Any, alpha_D: Any, **_: Any) -> Any:
+        return Chinchilla.data_exponent(alpha=alpha_N, beta=alpha_D)
 
 
 @dataclass(frozen=True)
@@ -211,6 +285,11 @@ class DataConstrained(Law):
     def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Epochs: what repeating does is where the form is a guess."""
         return {"epochs": inputs["data_size"] / ops.minimum(inputs["unique_data"], inputs["data_size"])}
+
+
+def balanced_size(product: Any, A: Any, B: Any, alpha: Any, beta: Any) -> Any:
+    """The N of the least A / N^alpha + B / D^beta where N D is ``product``: Hoffmann et al. 2022, eq. 4, with product = C / 6."""
+    return (alpha * A / (beta * B)) ** (1 / (alpha + beta)) * product ** (beta / (alpha + beta))
 
 
 def effective(total: Any, unique: Any, worth: Any) -> Any:

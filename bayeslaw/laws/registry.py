@@ -8,8 +8,10 @@ from typing import Any
 
 from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.laws.base import Law
-from bayeslaw.laws.curves import BrokenPower, Power, SaturatingPower, ShiftedPower
+from bayeslaw.laws.allocation import Allocation, IsoFLOP
+from bayeslaw.laws.curves import BrokenPower, Power, SaturatingPower, ShiftedPower, SigmoidCompute
 from bayeslaw.laws.finetuning import FinetuningAdditive, FinetuningMultiplicative, FinetuningRectified
+from bayeslaw.laws.hyperparameters import LearningRateBatchSize, StepLaw
 from bayeslaw.laws.overoptimization import (
     Overoptimization,
     OveroptimizationBestOfN,
@@ -20,7 +22,7 @@ from bayeslaw.laws.overoptimization import (
     RateBestOfN,
     RateRL,
 )
-from bayeslaw.laws.pretraining import Chinchilla, DataConstrained, Skaling
+from bayeslaw.laws.pretraining import Chinchilla, DataConstrained, Kaplan, Skaling
 
 _LAWS: dict[str, type[Law]] = {}
 
@@ -77,7 +79,12 @@ def law(which: str | Law | Mapping[str, Any], **options: Any) -> Law:
 for _law in (
     Chinchilla,
     Skaling,
+    Kaplan,
     DataConstrained,
+    Allocation,
+    IsoFLOP,
+    LearningRateBatchSize,
+    StepLaw,
     FinetuningMultiplicative,
     FinetuningAdditive,
     FinetuningRectified,
@@ -85,6 +92,7 @@ for _law in (
     ShiftedPower,
     SaturatingPower,
     BrokenPower,
+    SigmoidCompute,
     OveroptimizationBestOfN,
     OveroptimizationRL,
     OveroptimizationRLIterated,
