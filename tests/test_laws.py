@@ -388,35 +388,38 @@ def argument_called(one: Law, words: str) -> str:
     return (exact or near)[0]
 
 
-def least(one: Law, argument: str, params: Values) -> np.ndarray:
-    """Where along an input the response is least, the other inputs at the centre, by minimisation; batch size and learning rate together."""
-    tuned = [name for name in ("learning_rate", "batch_size") if name in one.inputs] or [argument]
+def least(one: Law, params: Values, at: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """The least response over what a law has an optimum in, and where it is, by minimisation; one value a draw."""
+    tuned = [name for name in ("learning_rate", "batch_size") if name in one.inputs] or ["model_size"]
 
-    def found(draw: Mapping[str, float]) -> float:
+    def found(draw: Mapping[str, float]) -> list[float]:
         def response(logs: np.ndarray) -> float:
-            return float(np.log(one.evaluate({**centre_of(one), **dict(zip(tuned, np.exp(logs), strict=True))}, draw)))
+            return float(np.log(one.evaluate({**at, **dict(zip(tuned, np.exp(logs), strict=True))}, draw)))
 
-        start = np.log([centre_of(one)[name] for name in tuned])
-        best = optimize.minimize(response, start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 0, "maxiter": 20000, "maxfev": 20000})
-        return float(np.exp(best.x[tuned.index(argument)]))
+        best = optimize.minimize(response, np.log([at[name] for name in tuned]), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 0, "maxfev": 20000})
+        return [*np.exp(best.x), math.exp(best.fun)]
 
-    return np.array([found(draw) for draw in each(params)])
+    return dict(zip([*tuned, "loss"], np.array([found(draw) for draw in each(params)]).T, strict=True))
 
 
 def promised_at_centre(one: Law, name: str, params: Values) -> Any:
     """What the parameter's ``at_centre`` text says is sampled, computed from the paper's parameters."""
     param, centre = one.params[name], centre_of(one)
-    loss = one.evaluate(centre, params)
     text = param.at_centre.replace(", at the", " at the")
-    of_response = re.escape(one.response.name)
+    of_response = "loss_opt" if "loss_opt" in text else re.escape(one.response.name)
+
+    def response(inputs: Mapping[str, float]) -> Any:
+        with np.errstate(over="ignore"):
+            return least(one, params, inputs)["loss"] if of_response == "loss_opt" else one.evaluate(inputs, params)
 
     def loss_at(argument: str, x: float) -> Any:
-        with np.errstate(over="ignore"):
-            return one.evaluate({**centre, column(one, argument): x}, params)
+        return response({**centre, column(one, argument): x})
+
+    loss = response(centre)
 
     if re.fullmatch(rf"{of_response} at the table's centre", text):
         return loss
-    if re.fullmatch(rf"irreducible share of the {of_response} at the table's centre", text):
+    if re.fullmatch(rf"irreducible share of (?:the )?{of_response} at the table's centre", text):
         return params[name] / loss
     if match := re.fullmatch(rf"-d log {of_response} / d log (.+) at the table's centre", text):
         argument = argument_called(one, match[1])
@@ -438,9 +441,10 @@ def promised_at_centre(one: Law, name: str, params: Values) -> Any:
     if text == "share of 1 - R0 that endless compute gains":
         return (params["A"] - params["R0"]) / (1 - params["R0"])
     if match := re.fullmatch(r"(\w+)_opt over (\w+) at the table's centre", text):
-        return least(one, match[1], params) / centre[match[1]]
-    if text == "optimum over model_size at the table's centre":
-        return least(one, "model_size", params) / centre["model_size"]
+        return least(one, params, centre)[match[1]] / centre[match[1]]
+    if match := re.fullmatch(r"share of (.+) in what is reducible of loss_opt at the table's centre", text):
+        parts = {key: params[key] / centre[on] ** params[exponent] for key, on, exponent in (("A", "model_size", "alpha"), ("B", "data_size", "beta"))}
+        return parts["B"] / (parts["A"] + parts["B"])
     if match := re.fullmatch(r"(\S+) times \((.+) at the table's centre\)\^(\S+)", text):
         return params[match[1]] * centre[match[2]] ** params[match[3]]
     if match := re.fullmatch(r"(\S+) times d(\^2)? at the table's centre", text):

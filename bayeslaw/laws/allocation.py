@@ -15,8 +15,10 @@ from typing import Any
 
 from bayeslaw.errors import SpecError
 from bayeslaw.laws import ops
-from bayeslaw.laws.base import INPUTS, Input, Law, Param, Response, scale_of_groups
-from bayeslaw.laws.pretraining import IRREDUCIBLE, LOSS
+from bayeslaw.laws.base import INPUTS, At, Input, Law, Param, Response, scale_of_groups
+from bayeslaw.laws.curves import Power
+from bayeslaw.laws.hyperparameters import LEVEL, SHARE, SLOPE
+from bayeslaw.laws.pretraining import LOSS
 from bayeslaw.priors import lognormal
 
 
@@ -124,22 +126,36 @@ class IsoFLOP(Law):
     source = "Hoffmann et al. 2022, arXiv 2203.15556, section 3.2"
     response = LOSS
     params = {
-        "E": replace(IRREDUCIBLE, group_scale=scale_of_groups(0.02), deviates_by=("compute",)),
-        "A": Param("A", "loss due to compute, at one FLOP", lognormal(0.3, 1.0, relative=True), at_centre="A over (compute at the table's centre)^gamma"),
-        "gamma": Param("γ", "exponent of compute in the least loss", lognormal(0.15, 0.6), varies=False),
+        "A": replace(LEVEL, meaning="reducible loss, at one FLOP", deviates_by=("compute",)),
+        "gamma": Param("γ", "exponent of compute in the least loss", SLOPE, at_centre="-d log loss_opt / d log compute at the table's centre", varies=False),
+        "E": SHARE,
         "kappa": Param("κ", "curvature of the loss in log model size", lognormal(0.05, 0.8, relative=True), deviates_by=("compute",), varies=False),
-        "G": Param("G", "the optimal model size, at one FLOP", lognormal(1.0, 1.0), at_centre="optimum over model_size at the table's centre", deviates_by=("compute",), group_scale=scale_of_groups(0.1), varies=False),
+        "G": Param("G", "the optimal model size, at one FLOP", lognormal(1.0, 1.0), at_centre="model_size_opt over model_size at the table's centre", deviates_by=("compute",), group_scale=scale_of_groups(0.1), varies=False),
         "a": Param("a", "exponent of compute in the optimal model size", lognormal(0.5, 0.25), varies=False),
     }  # fmt: skip
+
+    quantities_at = {
+        "loss_opt": At("the least loss of a budget", ("compute",)),
+        "model_size_opt": At("the model size of the least loss, parameters", ("compute",)),
+    }
 
     @property
     def arguments(self) -> Mapping[str, Input]:
         return {name: INPUTS[name] for name in ("compute", "model_size")}
 
     @staticmethod
-    def expected(*, compute: Any, model_size: Any, E: Any, A: Any, gamma: Any, kappa: Any, G: Any, a: Any) -> Any:
-        return E + A / compute**gamma + kappa / 2 * ops.log(model_size / Allocation.expected(compute=compute, G=G, a=a)) ** 2
+    def loss_opt(*, compute: Any, A: Any, gamma: Any, E: Any, **_: Any) -> Any:
+        return Power.expected(x=compute, A=A, alpha=gamma, E=E)
 
     @staticmethod
-    def at_centre(*, compute: Any, model_size: Any, A: Any, gamma: Any, G: Any, a: Any, **_: Any) -> dict[str, Any]:
-        return {"A": A * compute**gamma, "G": G * model_size / compute**a}
+    def model_size_opt(*, compute: Any, G: Any, a: Any, **_: Any) -> Any:
+        return Allocation.expected(compute=compute, G=G, a=a)
+
+    @classmethod
+    def expected(cls, *, model_size: Any, kappa: Any, **arguments: Any) -> Any:
+        return cls.loss_opt(**arguments) + kappa / 2 * ops.log(model_size / cls.model_size_opt(**arguments)) ** 2
+
+    @staticmethod
+    def at_centre(*, compute: Any, model_size: Any, A: Any, gamma: Any, E: Any, G: Any, a: Any, **_: Any) -> dict[str, Any]:
+        least = Power.at_centre(x=compute, A=A, alpha=gamma, E=E)
+        return {"A": least["A"], "gamma": least["alpha"], "E": least["E"], "G": G * model_size / compute**a}

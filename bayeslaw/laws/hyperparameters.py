@@ -18,7 +18,8 @@ from typing import Any
 
 from bayeslaw.laws import ops
 from bayeslaw.laws.base import INPUTS, At, Input, Law, Param, scale_of_groups
-from bayeslaw.laws.pretraining import EXPONENT, IRREDUCIBLE, LOSS, Chinchilla
+from bayeslaw.laws.curves import Power
+from bayeslaw.laws.pretraining import LOSS, Chinchilla
 from bayeslaw.priors import Prior, lognormal
 
 #: What a law here tunes.
@@ -46,8 +47,11 @@ BEST_BATCH = Param(
     "B₀", "scale of the optimal batch size", lognormal(1.0, 1.0), at_centre="batch_size_opt over batch_size at the table's centre",
     group_scale=scale_of_groups(0.1), varies=False,
 )  # fmt: skip
-#: A whole grid at one scale lies off the law by a fraction of a per cent.
-LEAST = replace(IRREDUCIBLE, group_scale=scale_of_groups(0.005))
+#: The least loss, as it is sampled: its level at the centre, its log slopes there, which the runs determine one by one, and how much of it is
+#: irreducible, which they hardly do (some .6 of it in the papers). A whole grid at one scale lies off by a fraction of a per cent.
+LEVEL = Param("A", "reducible loss", lognormal(1.0, 0.3, relative=True), at_centre="loss_opt at the table's centre", group_scale=scale_of_groups(0.005))
+SHARE = Param("E", "irreducible loss", Prior("Beta", alpha=4.0, beta=3.0), support="unit", at_centre="irreducible share of loss_opt at the table's centre", varies=False)
+SLOPE = lognormal(0.06, 0.7)
 OPTIMA = {
     "learning_rate_opt": "learning rate with the least loss",
     "batch_size_opt": "batch size with the least loss, tokens",
@@ -112,9 +116,9 @@ class LearningRateBatchSize(TunedLaw):
     source = "DeepSeek-AI 2024, arXiv 2401.02954, eq. 1"
     response = LOSS
     params = {
-        "E": replace(LEAST, deviates_by=("compute",)),
-        "A": Param("A", "loss due to compute, at one FLOP", lognormal(0.3, 1.0, relative=True), at_centre="A over (compute at the table's centre)^gamma"),
-        "gamma": Param("γ", "exponent of compute", lognormal(0.15, 0.6), varies=False),
+        "A": replace(LEVEL, meaning="reducible loss, at one FLOP", deviates_by=("compute",)),
+        "gamma": Param("γ", "exponent of compute", SLOPE, at_centre="-d log loss_opt / d log compute at the table's centre", varies=False),
+        "E": SHARE,
         "eta": replace(BEST_RATE, deviates_by=("compute",)),
         "eta_C": Param("a", "exponent of compute in the optimal learning rate", Prior("Normal", mu=-0.1, sigma=0.2), support="real", varies=False),
         "batch": BEST_BATCH,
@@ -131,7 +135,7 @@ class LearningRateBatchSize(TunedLaw):
 
     @staticmethod
     def loss_opt(*, compute: Any, E: Any, A: Any, gamma: Any, **_: Any) -> Any:
-        return E + A / compute**gamma
+        return Power.expected(x=compute, A=A, alpha=gamma, E=E)
 
     @staticmethod
     def learning_rate_opt(*, compute: Any, eta: Any, eta_C: Any, **_: Any) -> Any:
@@ -143,9 +147,11 @@ class LearningRateBatchSize(TunedLaw):
 
     @staticmethod
     def at_centre(
-        *, compute: Any, learning_rate: Any, batch_size: Any, A: Any, gamma: Any, eta: Any, eta_C: Any, batch: Any, batch_C: Any, **_: Any
+        *, compute: Any, learning_rate: Any, batch_size: Any, A: Any, gamma: Any, E: Any, eta: Any, eta_C: Any, batch: Any, batch_C: Any, **_: Any
     ) -> dict[str, Any]:  # fmt: skip
-        return {"A": A * compute**gamma, "eta": eta * learning_rate / compute**eta_C, "batch": batch * batch_size / compute**batch_C}
+        least = Power.at_centre(x=compute, A=A, alpha=gamma, E=E)
+        best = {"eta": eta * learning_rate / compute**eta_C, "batch": batch * batch_size / compute**batch_C}
+        return {"A": least["A"], "gamma": least["alpha"], "E": least["E"], **best}
 
 
 @dataclass(frozen=True)
@@ -176,11 +182,11 @@ class StepLaw(TunedLaw):
     source = "Li et al. 2025, arXiv 2503.04715, eq. 1"
     response = LOSS
     params = {
-        "E": replace(LEAST, deviates_by=("model_size", "data_size")),
-        "A": Param("A", "loss due to model size, at one parameter", lognormal(0.15, 1.0, relative=True), at_centre="A over (model_size at the table's centre)^alpha"),
-        "B": Param("B", "loss due to data, at one token", lognormal(0.15, 1.0, relative=True), at_centre="B over (data_size at the table's centre)^beta"),
-        "alpha": Param("α", "exponent of model size", EXPONENT, varies=False),
-        "beta": Param("β", "exponent of data", EXPONENT, varies=False),
+        "A": replace(LEVEL, meaning="loss due to model size, at one parameter", deviates_by=("model_size", "data_size")),
+        "B": Param("B", "loss due to data, at one token", Prior("Beta", alpha=3.0, beta=3.0), support="unit", at_centre="share of data in what is reducible of loss_opt at the table's centre", varies=False),
+        "E": SHARE,
+        "alpha": Param("α", "exponent of model size", SLOPE, at_centre="-d log loss_opt / d log model_size at the table's centre", varies=False),
+        "beta": Param("β", "exponent of data", SLOPE, at_centre="-d log loss_opt / d log data_size at the table's centre", varies=False),
         "eta": replace(BEST_RATE, deviates_by=("model_size", "data_size")),
         "eta_N": Param("a", "exponent of model size in the optimal learning rate", Prior("Normal", mu=-0.4, sigma=0.4), support="real", varies=False),
         "eta_D": Param("b", "exponent of data in the optimal learning rate", Prior("Normal", mu=0.2, sigma=0.3), support="real", varies=False),
@@ -210,10 +216,12 @@ class StepLaw(TunedLaw):
 
     @staticmethod
     def at_centre(
-        *, model_size: Any, data_size: Any, learning_rate: Any, batch_size: Any, A: Any, B: Any, alpha: Any, beta: Any,
+        *, model_size: Any, data_size: Any, learning_rate: Any, batch_size: Any, A: Any, B: Any, E: Any, alpha: Any, beta: Any,
         eta: Any, eta_N: Any, eta_D: Any, batch: Any, batch_D: Any, **_: Any,
     ) -> dict[str, Any]:  # fmt: skip
-        return Chinchilla.at_centre(model_size=model_size, data_size=data_size, A=A, B=B, alpha=alpha, beta=beta) | {
-            "eta": eta * learning_rate / (model_size**eta_N * data_size**eta_D),
-            "batch": batch * batch_size / data_size**batch_D,
-        }
+        # A is the least loss here, E and B shares; a log slope is an exponent times the share of the loss that it reduces.
+        by_size, by_data = (1 - E) * (1 - B), (1 - E) * B
+        least = {"E": E * A, "alpha": alpha / by_size, "beta": beta / by_data}
+        parts = Chinchilla.at_centre(model_size=model_size, data_size=data_size, A=A * by_size, B=A * by_data, alpha=least["alpha"], beta=least["beta"])
+        best = {"eta": eta * learning_rate / (model_size**eta_N * data_size**eta_D), "batch": batch * batch_size / data_size**batch_D}
+        return {**parts, **least, **best}
