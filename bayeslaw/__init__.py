@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from bayeslaw.allocation import allocate, allocation_penalty, isoflop, isoloss
 from bayeslaw.average import Average, average
 from bayeslaw.checks import Backtest, CheckResult, backtest, check
+from bayeslaw.crossover import crossover
 from bayeslaw.datasets import dataset
-from bayeslaw.decisions import best_checkpoint, stopping
+from bayeslaw.decisions import best_checkpoint, hyperparameters, optimum, stopping, which_pays
 from bayeslaw.fit import Fit, fit
 from bayeslaw.inverse import solve_for
 from bayeslaw.laws import law, laws, register
+from bayeslaw.laws.allocation import flops_per_token
 from bayeslaw.laws.kl import kl_of_n, n_of_kl
 from bayeslaw.measurement import relative_scores
 from bayeslaw.peaks import peaks, proxy_gold_gap
@@ -26,17 +29,25 @@ __all__ = [
     "ModelSpec",
     "Prior",
     "Runs",
+    "allocate",
+    "allocation_penalty",
     "average",
     "backtest",
     "best_checkpoint",
     "check",
+    "crossover",
     "dataset",
     "fit",
+    "flops_per_token",
+    "hyperparameters",
+    "isoflop",
+    "isoloss",
     "kl_of_n",
     "law",
     "laws",
     "load",
     "n_of_kl",
+    "optimum",
     "peaks",
     "proxy_gold_gap",
     "read_runs",
@@ -44,4 +55,5 @@ __all__ = [
     "relative_scores",
     "solve_for",
     "stopping",
+    "which_pays",
 ]

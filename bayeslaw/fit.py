@@ -6,7 +6,7 @@ import platform
 import secrets
 import warnings as warnings_module
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,7 @@ import pandas as pd
 
 from bayeslaw import defaults
 from bayeslaw.binning import binned
-from bayeslaw.errors import ConvergenceWarning, IdentifiabilityWarning, RunsWarning, SpecError
+from bayeslaw.errors import ConvergenceWarning, IdentifiabilityWarning, RunsWarning, SpecError, UnknownNameError, suggest
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.measurement import BASELINE, BASELINE_SE, baseline_labels
 from bayeslaw.runs import Runs
@@ -80,6 +80,23 @@ class Fit:
 
         return quantity(self, name, **at)
 
+    def known(self, *params: str) -> dict[str, xr.DataArray]:
+        """What this fit knows of parameters, as ``fixed`` of `fit` takes it: the posterior medians of all their variables.
+
+        Raises
+        ------
+        UnknownNameError : the model has no such parameter.
+        """
+        from bayeslaw.spec import population_name
+
+        found: dict[str, xr.DataArray] = {}
+        for name in params:
+            if name not in self.spec.params:
+                raise UnknownNameError("parameter", name, self.spec.params)
+            own = [population_name(name, self.spec.params[name]), *(str(v) for v in self.idata["posterior"] if str(v).startswith((f"{name}_1|", f"{name}_log", f"{name}_sqrt", f"{name}_center")))]
+            found |= {variable: self.idata["posterior"][variable].median(("chain", "draw")) for variable in own}
+        return found
+
     def save(self, path: str | Path) -> Path:
         """Write the fit to one NetCDF file, whole or not at all: see `bayeslaw.storage.save`."""
         from bayeslaw.storage import save
@@ -100,6 +117,7 @@ def fit(
     attempts: int = defaults.ATTEMPTS,
     cores: int | None = None,
     progressbar: bool = True,
+    fixed: Mapping[str, xr.DataArray | float] | None = None,
 ) -> Fit:
     """Sample the posterior of a law's parameters given runs.
 
@@ -116,6 +134,8 @@ def fit(
         another parametrisation of the group effects, more tuning and draws. What was tried is in ``fit.convergence``.
     cores : processes or threads; None: as many as there are, up to the chains.
     progressbar : show the sampler's progress.
+    fixed : variables of the model whose values are known, such as ``other_fit.known("E", "beta")``: the second of two steps. What is uncertain
+        about them is then in no band.
 
     Returns
     -------
@@ -129,7 +149,10 @@ def fit(
     from bayeslaw.model import build
     from bayeslaw.sampling import Compiled, converge
 
-    resolved = resolve(meant(spec, runs), runs)
+    pinned = {name: float(value) for name, value in (fixed or {}).items() if np.ndim(value) == 0}
+    resolved = meant(spec, runs)
+    resolved = resolve(replace(resolved, priors={**resolved.priors, **pinned}), runs)
+    deviations = _fixed_deviations(resolved, runs, {name: value for name, value in (fixed or {}).items() if name not in pinned})
     effort = _effort(resolved, draws, tune, chains, target_accept, random_seed, sampler, attempts, cores, progressbar)
     if sampler == "numpyro" and resolved.departs.kind == "curve":
         raise SpecError("numpyro cannot sample a discrepancy along curves. Use nutpie or pymc, or set discrepancy to 'none'.")
@@ -137,8 +160,29 @@ def fit(
     for note in told:
         warnings_module.warn(note, RunsWarning, stacklevel=2)
     notes = told + _identifiability(resolved, runs)
-    verdict, tree = converge(Compiled(build(resolved, runs), sampler=sampler), effort, attempts)
+    if fixed:
+        notes.append(f"Taken as known, with no uncertainty: {', '.join(fixed)}.")
+    verdict, tree = converge(Compiled(build(resolved, runs, fixed=deviations), sampler=sampler), effort, attempts)
     return _fitted(resolved, runs, tree, verdict, effort, sampler, notes)
+
+
+def _fixed_deviations(resolved: ModelSpec, runs: Runs, fixed: Mapping[str, xr.DataArray]) -> dict[str, dict[str, float]]:
+    """Known deviations by variable and group.
+
+    Raises
+    ------
+    SpecError : the model has no such deviations, or a group of the runs is not among them.
+    """
+    found = {}
+    levels = {f"{name}_{term}": groups for name, design in designs(resolved, runs.table).items() for term, groups in design.levels.items()}
+    for variable, values in fixed.items():
+        if variable not in levels:
+            raise SpecError(f"fixed has {variable}, and the model has no such deviations.{suggest(variable, levels)}")
+        known = dict(zip(map(str, values[values.dims[0]].values), map(float, values.values), strict=True))
+        if missing := [group for group in levels[variable] if group not in known]:
+            raise SpecError(f"fixed has no value of {variable} for {', '.join(missing)}, which the runs have.")
+        found[variable] = known
+    return found
 
 
 def fit_each(
@@ -188,11 +232,17 @@ def fit_each(
     for seen in parts:
         part = runs.rows(seen)
         data = {SEEN: seen[union].astype(float), "typical_response": part.typical_response}
-        data |= {f"centre_{name}": value for name, value in part.centre.items()}
+        data |= {f"centre_{name}": value for name, value in _centre_of(part, runs.rows(union)).items()}
         notes = _identifiability(resolved, part)
         verdict, tree = converge(compiled, effort, attempts, data)
         fits.append(_fitted(resolved, part, _restricted(tree, resolved, part, seen[union]), verdict, effort, "nutpie", notes))
     return fits
+
+
+def _centre_of(part: Runs, union: Runs) -> dict[str, Any]:
+    """The centre that a part of the runs has, for all of them; where it has no run of a group, which says nothing then, that of all."""
+    own, all_of = part.centre_of(union.table), union.centre_of(union.table)
+    return {name: np.where(np.isnan(value), all_of[name], value) if np.ndim(value) else value for name, value in own.items()}
 
 
 def _restricted(tree: xr.DataTree, resolved: ModelSpec, part: Runs, seen: np.ndarray) -> xr.DataTree:

@@ -65,7 +65,7 @@ def sensitivity(resolved: ModelSpec, runs: Runs) -> Sensitivity:
     def expected(theta: np.ndarray) -> np.ndarray:
         at_centre = {name: law.params[name].link.inverse(value) for name, value in zip(names, theta, strict=True)} | pinned
         with np.errstate(all="ignore"):
-            return np.broadcast_to(link.forward(law.at_centred(law.given(runs.table), law.in_units_of_centre(at_centre), runs.centre)), y.shape)
+            return np.broadcast_to(link.forward(law.at_centred(law.given(runs.table), law.in_units_of_centre(at_centre), runs.centre_of(runs.table))), y.shape)
 
     def residuals(theta: np.ndarray) -> np.ndarray:
         return np.nan_to_num(

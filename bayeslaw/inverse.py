@@ -12,6 +12,7 @@ import xarray as xr
 from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.posterior import DIMS, Kind, Posterior, samples_of
 from bayeslaw.predict import check_table, predict
+from bayeslaw.runs import label
 from bayeslaw.spec import all_covariates, columns_of, group_columns
 
 if TYPE_CHECKING:
@@ -66,13 +67,18 @@ def solve_for(
         raise SpecError(f"kind is {kind!r}, and it must be 'mean'{' for a quantity' if of is not None else ' or ' + repr('latent')}.")
     if kind == "latent" and name in (*group_columns(spec), *(spec.curve_by or ())):
         raise SpecError(f"kind is 'latent', and each value of {name} makes a group or a curve of its own in this model: use 'mean'.")
-    seen = pd.to_numeric(fit.runs.table[name])
+    own = fit.runs.table
+    if name in law.inputs and (within := law.inputs[name].within):
+        own = own[own[within].map(label) == label((at or {}).get(within))]
+        if not len(own):
+            raise SpecError(f"{name} is another input for each {within}: say which in at, one of {', '.join(sorted(fit.runs.table[within].map(label).unique()))}.")
+    seen = pd.to_numeric(own[name])
     low, high = bounds or (float(seen.min()) / BEYOND, float(seen.max()) * BEYOND)
     if not 0 < low < high < np.inf:
         raise SpecError(f"bounds are {low:g} and {high:g}, and they must be positive, the lower one first.")
     x = np.geomspace(low, high, TRIED)
     # A quantity is of the curve, not of a point on it: any value of the inputs will do.
-    open_groups = dict.fromkeys(c for c in columns_of(spec) if c not in (*all_covariates(spec), *(s.column for s in law.switches.values())))
+    open_groups = dict.fromkeys(c for c in columns_of(spec) if c not in (*all_covariates(spec), *law.choosers))
     anywhere = {**fit.runs.centre, **{switch.column: switch.off for switch in law.switches.values()}}
     fixed = {**open_groups, **({} if of is None else anywhere), **(at or {})}
     table = check_table(fit, pd.DataFrame({key: [value] * TRIED for key, value in fixed.items()} | {name: x}), kind)

@@ -43,7 +43,7 @@ IN_COMMON = "{}|in_common"
 SEEN = "seen"
 
 
-def build(spec: ModelSpec, runs: Runs, *, parts: bool = False) -> pm.Model:
+def build(spec: ModelSpec, runs: Runs, *, parts: bool = False, fixed: Mapping[str, Mapping[str, float]] | None = None) -> pm.Model:
     """The PyMC model of a spec for a table of runs.
 
     Parameters
@@ -51,6 +51,7 @@ def build(spec: ModelSpec, runs: Runs, *, parts: bool = False) -> pm.Model:
     spec : what to fit; defaults are filled in by `resolve`.
     runs : the table. The response ``y``, the inputs ``x_<input>``, their ``centre_<input>``, ``typical_response`` and ``centring`` are
         ``pm.Data``, so that a compiled model can be given other values.
+    fixed : group deviations that are known: ``"E_1|task:method"`` -> the value of each of its groups.
     parts : the model is to be fitted to parts of the table: `SEEN` is a ``pm.Data`` too, and says which runs count.
 
     Returns
@@ -74,7 +75,7 @@ def build(spec: ModelSpec, runs: Runs, *, parts: bool = False) -> pm.Model:
 
     with pm.Model(coords=coords) as model:
         unit = pm.Data("typical_response", runs.typical_response)
-        centre = {name: pm.Data(f"centre_{name}", value) for name, value in runs.centre.items()}
+        centre = {name: pm.Data(f"centre_{name}", value, dims="run" if np.ndim(value) else None) for name, value in runs.centre_of(runs.table).items()}
         inputs = {name: pm.Data(f"x_{name}", x, dims="run") for name, x in law.given(runs.table).items()}
         y = pm.Data("y", law.response.link.forward(runs.y), dims="run")
 
@@ -86,9 +87,9 @@ def build(spec: ModelSpec, runs: Runs, *, parts: bool = False) -> pm.Model:
         population, by_cell = {}, {}
         distinct, cell = cells(runs.table, [*group_columns(spec), *covariate_columns(spec)])
         for name, param in spec.params.items():
-            population[name], by_cell[name] = _parameter(name, param, met[name], spec.priors, unit, distinct, centring)
+            population[name], by_cell[name] = _parameter(name, param, met[name], spec.priors, unit, distinct, centring, fixed or {})
         for name, value in law.from_centre({name: population[name] for name in law.params}, centre).items():
-            if law.params[name].at_centre and population[name].ndim == 0:
+            if law.params[name].at_centre and population[name].ndim == 0 and value.ndim == 0:
                 pm.Deterministic(name, value)
 
         by_cell |= law.in_units_of_centre({name: by_cell[name] for name in law.params})
@@ -172,8 +173,9 @@ def _along_curves(spec: ModelSpec, runs: Runs, residual: Any, variance: Any, see
 
 
 def _parameter(
-    name: str, param: Param, design: Design, priors: Mapping[str, Prior], unit: Any, table: pd.DataFrame, centring: Mapping[str, Any]
-) -> tuple[Any, Any]:
+    name: str, param: Param, design: Design, priors: Mapping[str, Prior], unit: Any, table: pd.DataFrame, centring: Mapping[str, Any],
+    fixed: Mapping[str, Mapping[str, float]],
+) -> tuple[Any, Any]:  # fmt: skip
     """The population value of a parameter, and its value for each row of ``table`` (a scalar where no effect makes it differ)."""
     variable = population_name(name, param)
     by = design.formula.by_term
@@ -183,14 +185,14 @@ def _parameter(
     intercept = param.link.forward(population)
     index = np.zeros(len(table), dtype=int) if by is None else design.index(by, table)
     coefficients = {str(x): _random_variable(f"{name}_{x}", priors[f"{name}_{x}"], unit) for x in design.formula.covariates}
-    deviations = _deviations(name, design, pt.atleast_1d(intercept), index, coefficients, priors, unit, table, centring)
+    deviations = _deviations(name, design, pt.atleast_1d(intercept), index, coefficients, priors, unit, table, centring, fixed)
     at_rows = intercept if by is None else intercept[index]
     return population, param.link.inverse(linear_predictor(at_rows, design, coefficients, deviations, table))
 
 
 def _deviations(
     name: str, design: Design, value: Any, index: np.ndarray, coefficients: Mapping[str, Any],
-    priors: Mapping[str, Prior], unit: Any, table: pd.DataFrame, centring: Mapping[str, Any],
+    priors: Mapping[str, Prior], unit: Any, table: pd.DataFrame, centring: Mapping[str, Any], fixed: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:  # fmt: skip
     """The deviations u of each group term, by ``str(term)``, as (level,).
 
@@ -211,6 +213,9 @@ def _deviations(
         parent = index[np.unique(own, return_index=True)[1]]
         nested = term.covariate is None and bool((index == parent[own]).all())
         inherited = value[parent] if nested else coefficients.get(str(term.covariate), 0.0)
+        if variable in fixed:
+            found[str(term)] = pm.Deterministic(variable, pt.as_tensor([fixed[variable][level] for level in design.levels[str(term)]]), dims=dims)
+            continue
         c = centring[variable]
         raw = pm.Normal(f"{variable}{RAW}", c * inherited, scale**c, dims=dims)
         deviation = scale ** (1 - c) * (raw - c * inherited)

@@ -70,7 +70,7 @@ class Posterior:
         distinct, cell = cells(table, [*group_columns(self.fit.spec), *covariate_columns(self.fit.spec)])
         natural = law.in_units_of_centre(self.sampled_parameters(distinct))
         at_rows = {name: x if x.shape[1] == 1 else x[:, cell] for name, x in natural.items() if name in law.params}
-        return law.response.link.forward(law.at_centred(law.given(table), at_rows, runs.centre))
+        return law.response.link.forward(law.at_centred(law.given(table), at_rows, runs.centre_of(table)))
 
     def sampled_parameters(self, table: pd.DataFrame) -> dict[str, Any]:
         """The law's parameters as they are sampled, (sample, point), or (sample, 1) where no effect makes them differ."""
@@ -78,7 +78,7 @@ class Posterior:
 
     def law_parameters(self, table: pd.DataFrame) -> dict[str, Any]:
         """The law's parameters in the paper's units, shaped as `sampled_parameters`."""
-        return self.fit.spec.law.from_centre(self.sampled_parameters(table), self.fit.runs.centre)
+        return self.fit.spec.law.from_centre(self.sampled_parameters(table), self.fit.runs.centre_of(table))
 
     def noise_parameters(self, table: pd.DataFrame) -> dict[str, Any]:
         """The parameters of noise and discrepancy, (sample, point) or (sample, 1); sigma is that of each row, its standard error within."""

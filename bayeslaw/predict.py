@@ -27,7 +27,7 @@ from bayeslaw import defaults, noise
 from bayeslaw.effects import GroupTerm
 from bayeslaw.errors import Fault, RunsError, SpecError, UnknownNameError
 from bayeslaw.posterior import DIMS, Kind, Posterior, samples_of
-from bayeslaw.runs import check_points
+from bayeslaw.runs import check_points, label
 from bayeslaw.spec import all_covariates, columns_of, designs, group_columns
 
 if TYPE_CHECKING:
@@ -205,6 +205,11 @@ def _table(fit: Fit, points: Points, kind: Kind) -> tuple[pd.DataFrame, list[str
     constant = {name: runs[name].iloc[0] for name in columns_of(fit.spec) if name not in given and name in runs and runs[name].nunique() == 1}
     table = check_points(given.assign(**constant), fit.spec.law, columns_of(fit.spec))
     faults = []
+    for name, column in ((name, spec.within) for name, spec in fit.spec.law.inputs.items() if spec.within):
+        known = runs[column].map(label)
+        remedy = f"Use one of {', '.join(sorted(known.unique()))}."
+        strangers = table.index[~table[column].map(label).isin(known)]
+        faults += [Fault(f"{table[column][row]!r} was in no run: {name} has no unit there", remedy, column, str(row), table[column][row]) for row in strangers]
     for name in all_covariates(fit.spec):
         numbers = pd.to_numeric(table[name], errors="coerce")
         faults += [

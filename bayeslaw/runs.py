@@ -101,6 +101,15 @@ class Runs:
         some = {name: x[x != self.law.inputs[name].none] for name, x in self.inputs.items()}
         return {name: float(np.exp(np.log(x if len(x) else self.inputs[name]).mean())) for name, x in some.items()}
 
+    def centre_of(self, table: pd.DataFrame) -> dict[str, Any]:
+        """The centre of each input for rows of a table: a number, or (row,) where the input is another in each group of a column."""
+        found: dict[str, Any] = dict(self.centre)
+        for name, spec in self.law.inputs.items():
+            if spec.within:
+                logs = np.log(self.table[name]).groupby(self.table[spec.within].map(label)).mean()
+                found[name] = np.exp(table[spec.within].map(label).map(logs).to_numpy(float))
+        return found
+
     @property
     def typical_response(self) -> float:
         """The unit of relative priors: geometric mean of a loss, root mean square of a score, 1 for a rate."""
@@ -188,7 +197,7 @@ def read_runs(
     frame, told, faults = derived.derive(frame, law, _numbers(frame))
     notes += told
     names = _group_names(frame, law, groups)
-    names = (*names, *(s.column for s in law.switches.values() if s.column not in names))
+    names = (*names, *(column for column in law.choosers if column not in names))
     if where is not None:
         kept = _where(frame, law, where)
         notes.append(f"{int(kept.sum())} of {len(kept)} rows satisfy {where}")

@@ -104,6 +104,9 @@ class Compiled:
         used, of = self.model[CENTRING].get_value(), np.asarray(self.model.coords[DEVIATION])
         best = np.empty(len(used))
         for variable in dict.fromkeys(of):
+            if f"{variable}{RAW}" not in drawn:  # it is known (`bayeslaw.model.build`, fixed)
+                best[of == variable] = used[of == variable]
+                continue
             scale, deviation, raw = (drawn[name].values for name in (f"{variable}_sigma", variable, f"{variable}{RAW}"))
             # Solve the definition of raw (bayeslaw.model) for what the group inherits, and add what it deviates.
             c = used[of == variable]
@@ -213,7 +216,7 @@ def convergence(tree: xr.DataTree) -> Convergence:
     Vehtari et al. 2021, arXiv 1903.08008. Variables that do not vary, such as pinned ones, are left out.
     """
     posterior = tree["posterior"].to_dataset()
-    posterior = posterior[[name for name, x in posterior.items() if np.ptp(x.values) > 0]]
+    posterior = posterior[[name for name, x in posterior.items() if (np.ptp(x.values.reshape(-1, *x.shape[2:]), axis=0) > 0).any()]]
     rhat, rhat_variable = _worst(arviz_stats.rhat(posterior), largest=True)
     bulk, bulk_variable = _worst(arviz_stats.ess(posterior, method="bulk"), largest=False)
     tail, tail_variable = _worst(arviz_stats.ess(posterior, method="tail"), largest=False)

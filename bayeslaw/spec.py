@@ -171,6 +171,8 @@ def resolve(spec: ModelSpec, runs: Runs) -> ModelSpec:
             f"The runs were read for the law {runs.law.to_json()}, and the spec is for {spec.law.to_json()}. Read them for the spec's law."
         )
     spec = _resolve_curves(spec, runs)
+    if spec.strays_along(runs.inputs) and (several := [name for name, x in spec.law.inputs.items() if x.within]):
+        raise SpecError(f"A discrepancy that runs have in common needs inputs with one unit, and {several[0]} has one for each {spec.law.inputs[several[0]].within}. Set discrepancy to 'none'.")
     formulas = {
         name: Formula.parse(spec.effects[name]) if name in spec.effects else _default_formula(name, param, spec, runs)
         for name, param in spec.params.items()
@@ -274,15 +276,15 @@ def columns_of(resolved: ModelSpec) -> tuple[str, ...]:
     """Every column beside the inputs that the model reads: groups, covariates, and what makes curves."""
     shared = resolved.departs.shared
     curves = (*(resolved.curve_by or ()), *(() if isinstance(shared, bool) else shared)) if resolved.departs.kind == "curve" else ()
-    switches = [switch.column for switch in resolved.law.switches.values()]
-    columns = [*group_columns(resolved), *covariate_columns(resolved), *curves, *switches]
+    columns = [*group_columns(resolved), *covariate_columns(resolved), *curves, *resolved.law.choosers]
     return tuple(dict.fromkeys(name for name in columns if name not in resolved.law.inputs))
 
 
 def law_group_columns(resolved: ModelSpec) -> tuple[str, ...]:
     """The columns in which groups differ in the law itself, inputs left out: what a quantity of the law has groups of."""
     columns = factor_columns([Formula.parse(text) for name, text in resolved.effects.items() if name in resolved.law.params])
-    return tuple(name for name in columns if name not in resolved.law.inputs)
+    within = (spec.within for spec in resolved.law.inputs.values() if spec.within)
+    return tuple(dict.fromkeys(name for name in (*columns, *within) if name not in resolved.law.inputs))
 
 
 def covariate_columns(resolved: ModelSpec) -> tuple[str, ...]:

@@ -351,6 +351,7 @@ ORACLES: Mapping[tuple[str, str], Callable[[Law, Values], float]] = {
     ("kaplan", "data_exponent"): allocation(1),
     ("finetuning_multiplicative", "data_to_halve"): halving("finetuning_data", "E"),
     ("finetuning_multiplicative", "factor_to_halve"): halving("factor", "E"),
+    ("finetuning_factors", "data_to_halve"): halving("finetuning_data", "E"),
     ("finetuning_additive", "data_to_halve"): halving("finetuning_data", "E", "A"),
     ("finetuning_additive", "factor_to_halve"): halving("factor", "E", "B"),
     ("finetuning_rectified", "zero_shot_loss"): at_nothing,
@@ -442,6 +443,9 @@ def promised_at_centre(one: Law, name: str, params: Values) -> Any:
         return (params["A"] - params["R0"]) / (1 - params["R0"])
     if match := re.fullmatch(r"(\w+)_opt over (\w+) at the table's centre", text):
         return least(one, params, centre)[match[1]] / centre[match[1]]
+    if text == "log slopes of loss_opt in model_size and data_size added up at the table's centre":
+        both = {x: {name: centre[name] * math.exp(x) for name in ("model_size", "data_size")} for x in (-1e-3, 1e-3)}
+        return -(np.log(response(centre | both[1e-3])) - np.log(response(centre | both[-1e-3]))) / 2e-3
     if match := re.fullmatch(r"share of (.+) in what is reducible of loss_opt at the table's centre", text):
         parts = {key: params[key] / centre[on] ** params[exponent] for key, on, exponent in (("A", "model_size", "alpha"), ("B", "data_size", "beta"))}
         return parts["B"] / (parts["A"] + parts["B"])

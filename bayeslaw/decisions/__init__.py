@@ -1,8 +1,10 @@
-"""From a posterior to an action: which checkpoint, when to stop."""
+"""From a posterior to an action: which checkpoint, when to stop, which hyper-parameters, what pays."""
 
 from __future__ import annotations
 
 from bayeslaw.decisions.checkpoints import best_checkpoint
+from bayeslaw.decisions.hyperparameters import hyperparameters, optimum
+from bayeslaw.decisions.levers import which_pays
 from bayeslaw.decisions.stopping import stopping
 
-__all__ = ["best_checkpoint", "stopping"]
+__all__ = ["best_checkpoint", "hyperparameters", "optimum", "stopping", "which_pays"]

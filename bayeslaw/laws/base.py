@@ -35,6 +35,8 @@ class Input:
     low: float = 0.0
     #: The value that stands for none of it, where a table has rows with none: it has no part in the table's centre.
     none: float | None = None
+    #: The column whose value says what this input is, and in which unit: each has a centre of its own.
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,12 @@ class Law(ABC):
         """The inputs by their canonical column names."""
         return {self.columns.get(name, name): spec for name, spec in self.arguments.items()}
 
+    @property
+    def choosers(self) -> tuple[str, ...]:
+        """Columns beside inputs and response that a table must have: those that switch the form, and those that say what an input is."""
+        within = (spec.within for spec in self.inputs.values() if spec.within)
+        return tuple(dict.fromkeys([*(switch.column for switch in self.switches.values()), *within]))
+
     def given(self, table: Any) -> dict[str, Any]:
         """What `evaluate` takes as inputs, from a table: the inputs by column name, the switches by argument's name, each (row,)."""
         inputs = {name: table[name].to_numpy(float) for name in self.inputs}
@@ -228,6 +236,11 @@ class Law(ABC):
     @staticmethod
     def optimal_size(*, product: Any, **params: Any) -> Any:
         """The model size of the least loss where model_size times data_size is ``product``; None where there is no closed form."""
+        return None
+
+    @staticmethod
+    def tie(*, over: str, first: Mapping[str, Any], second: Mapping[str, Any], **inputs: Any) -> Any:
+        """Where along the argument ``over`` two sets of parameters of one E give one response; None where there is no closed form."""
         return None
 
     @staticmethod
@@ -277,6 +290,7 @@ INPUTS: Mapping[str, Input] = {
     "unique_data": Input("tokens", "training tokens that differ from each other; the rest are repeats", (1e2, 1e16)),
     "pretraining_data": Input("tokens", "pretraining data seen by the base model", (1e6, 1e15)),
     "finetuning_data": Input("examples", "finetuning examples", (1e1, 1e11)),
+    "factor_size": Input("the factor's unit", "size of what the column factor names, such as model_size in parameters", (1.0, 1e15), within="factor"),
     "pet_size": Input("prompt tokens or rank", "size of the parameter-efficient module: prompt length or LoRA rank", (1.0, 1e5)),
     "compute": Input("FLOP", "training compute", (1e8, 1e30)),
     "gpu_hours": Input("GPU-hours", "accelerator time", (1e-2, 1e9)),

@@ -100,12 +100,69 @@ class FinetuningMultiplicative(FactorLaw):
         return {"A": A * (1 - E) * factor**alpha * finetuning_data**beta, "alpha": alpha, "beta": beta, "E": E * A}
 
     @staticmethod
+    def tie(*, over: str, first: Mapping[str, Any], second: Mapping[str, Any], factor: Any = 1.0, **_: Any) -> Any:
+        return critical_data(first, second, factor) if over == "finetuning_data" else None
+
+    @staticmethod
     def data_to_halve(*, beta: Any, **_: Any) -> Any:
         return 2 ** (1 / beta)
 
     @staticmethod
     def factor_to_halve(*, alpha: Any, **_: Any) -> Any:
         return 2 ** (1 / alpha)
+
+
+@dataclass(frozen=True)
+class FinetuningFactors(Law):
+    r"""Loss after finetuning with sweeps of several factors in one table (Zhang et al. 2024, eq. 1 and section 4).
+
+    .. math:: L(X_f, D) = A_f \, X_f^{-\alpha_f} D^{-\beta} + E
+
+    X_f (``factor_size``) : the size of what the column ``factor`` names, such as model_size (parameters), pretraining_data (tokens) or pet_size
+    (prompt tokens or rank); each is centred on its own. D : finetuning examples. L, E : nats per token. A : nats per token, at X_f = 1 and
+    D = 1.
+
+    By default A and alpha differ by factor, and E and beta are what a task and method has in all its sweeps, as in the paper. There they
+    are estimated first, without the PET sweep, and A and alpha then: ``bl.fit(spec, runs, fixed=first.known("E", "beta"))``. alpha may be
+    negative: more prompt tokens need not help.
+
+    Fails where `FinetuningMultiplicative` does, and where sweeps share a base model whose checkpoint deviates: that is in all of them.
+
+    References
+    ----------
+    Zhang, Liu, Cherry, Firat 2024, arXiv 2402.17193, eq. 1 and 2, and table 4.
+    """
+
+    name = "finetuning_factors"
+    formula = "A * factor_size^-alpha * finetuning_data^-beta + E"
+    source = "Zhang et al. 2024, arXiv 2402.17193, eq. 1"
+    response = LOSS
+    params = {
+        "A": Param("A", "reducible loss, at one unit of each input", lognormal(0.5, 0.6, relative=True), at_centre="reducible loss at the table's centre"),
+        # Zhang et al. 2024, table 4: alpha -.002 to .52 and beta .015 to .15.
+        "alpha": Param("α", "exponent of the factor", Prior("Normal", mu=0.15, sigma=0.2), support="real", group_scale=scale_of_groups(0.1)),
+        "beta": Param("β", "exponent of finetuning data", lognormal(0.06, 0.9), group_scale=scale_of_groups(0.3), shared_over=("factor",)),
+        "E": Param("E", "irreducible loss", lognormal(0.5, 0.7, relative=True), group_scale=scale_of_groups(0.3), shared_over=("factor",)),
+    }
+    quantities = {"data_to_halve": FinetuningMultiplicative.quantities["data_to_halve"]}
+    monotone = {"finetuning_data": "decreasing"}
+    data_to_halve = staticmethod(FinetuningMultiplicative.data_to_halve)
+
+    @property
+    def arguments(self) -> Mapping[str, Input]:
+        return {name: INPUTS[name] for name in ("factor_size", "finetuning_data")}
+
+    @staticmethod
+    def expected(*, factor_size: Any, **others: Any) -> Any:
+        return FinetuningMultiplicative.expected(factor=factor_size, **others)
+
+    @staticmethod
+    def tie(*, over: str, first: Mapping[str, Any], second: Mapping[str, Any], factor_size: Any = 1.0, **_: Any) -> Any:
+        return critical_data(first, second, factor_size) if over == "finetuning_data" else None
+
+    @staticmethod
+    def at_centre(*, factor_size: Any, finetuning_data: Any, A: Any, alpha: Any, beta: Any, **_: Any) -> dict[str, Any]:
+        return {"A": A * factor_size**alpha * finetuning_data**beta}
 
 
 @dataclass(frozen=True)
@@ -218,3 +275,20 @@ class FinetuningRectified(Law):
     @staticmethod
     def pre_learned_examples(*, D_pre: Any, beta: Any, **_: Any) -> Any:
         return D_pre ** (1 / beta)
+
+
+def critical_power(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Any, Any]:
+    r"""H and gamma of the data size :math:`D_c = H X^\gamma` at which two multiplicative laws of one E tie (Zhang et al. 2024, eq. 3).
+
+    .. math:: H = (A_1 / A_2)^{1/(\beta_1 - \beta_2)}, \qquad \gamma = \frac{\alpha_2 - \alpha_1}{\beta_1 - \beta_2}
+
+    ``first`` and ``second`` hold A, alpha and beta, of any kind of array.
+    """
+    steeper = first["beta"] - second["beta"]
+    return (first["A"] / second["A"]) ** (1 / steeper), (second["alpha"] - first["alpha"]) / steeper
+
+
+def critical_data(first: Mapping[str, Any], second: Mapping[str, Any], factor: Any) -> Any:
+    """The finetuning data at which two multiplicative laws tie at a factor, where their irreducible losses are the same."""
+    H, gamma = critical_power(first, second)
+    return H * factor**gamma

@@ -19,7 +19,7 @@ from typing import Any
 from bayeslaw.laws import ops
 from bayeslaw.laws.base import INPUTS, At, Input, Law, Param, scale_of_groups
 from bayeslaw.laws.curves import Power
-from bayeslaw.laws.pretraining import LOSS, Chinchilla
+from bayeslaw.laws.pretraining import LOSS, SAME_EXPONENT, Skaling
 from bayeslaw.priors import Prior, lognormal
 
 #: What a law here tunes.
@@ -98,7 +98,7 @@ class LearningRateBatchSize(TunedLaw):
     C (compute) : FLOP. learning_rate (η) : peak. batch_size (B) : tokens. The loss around the optimum is the bowl of this module: kappa_lr,
     kappa_bs its curvatures, tilt, skew. E, A, gamma : of the least loss, nats per token. eta, eta_C (η₀, a), batch, batch_C (B₀, b).
 
-    Each compute deviates from the power laws, in the least loss and in the best learning rate, from its population.
+    Each compute deviates from the power laws, in the least loss, in the best learning rate and in its curvature.
 
     Fails where the split of compute between model and data moves the optimum (the authors note it; then `step_law`), outside the
     schedule, optimiser and model family of the runs, and where training diverges: leave those runs out.
@@ -124,6 +124,7 @@ class LearningRateBatchSize(TunedLaw):
         "batch": BEST_BATCH,
         "batch_C": Param("b", "exponent of compute in the optimal batch size", Prior("Normal", mu=0.3, sigma=0.2), support="real", varies=False),
         **BOWL,
+        "kappa_lr": replace(BOWL["kappa_lr"], deviates_by=("compute",)),
     }  # fmt: skip
     quantities_at = {name: At(text, ("compute",)) for name, text in OPTIMA.items()} | {
         "excess": At("loss given up by a choice, as a share of the least loss", ("compute", *TUNED))
@@ -159,13 +160,13 @@ class StepLaw(TunedLaw):
     r"""Loss against learning rate and batch size, the optimum a power law of model size and data (Li et al. 2025, Step Law).
 
     .. math::
-        L_\mathrm{opt} = E + \frac{A}{N^\alpha} + \frac{B}{D^\beta}, \qquad \eta_\mathrm{opt} = \eta_0 N^{a} D^{b}, \qquad B_\mathrm{opt} = B_0 D^{c}
+        L_\mathrm{opt} = E + \left(\frac{A}{N^\alpha} + \frac{B}{D^\beta}\right)^k, \qquad \eta_\mathrm{opt} = \eta_0 N^{a} D^{b}, \qquad B_\mathrm{opt} = B_0 D^{c}
 
     N (model_size) : parameters. D (data_size) : tokens. learning_rate (η) : peak. batch_size : tokens. The loss around the optimum is the
-    bowl of this module: kappa_lr, kappa_bs its curvatures, tilt, skew. E, A, B, alpha, beta : of the least loss, as in `chinchilla`. eta, eta_N,
-    eta_D (η₀, a, b), batch, batch_D (B₀, c).
+    bowl of this module: kappa_lr, kappa_bs its curvatures, tilt, skew. E, A, B, alpha, beta, k : of the least loss, as in `skaling`; beta is alpha
+    unless ``beta_at_centre``, their ratio, may vary. eta, eta_N, eta_D (η₀, a, b), batch, batch_D (B₀, c).
 
-    Each pair of model size and data deviates from the power laws, in the least loss and in the best learning rate, from its population.
+    Each pair of model size and data deviates from the power laws, in the least loss, in the best learning rate and in its curvature.
 
     Fails outside the schedule, optimiser and model family of the runs, and where training diverges: leave those runs out.
 
@@ -176,23 +177,25 @@ class StepLaw(TunedLaw):
 
     name = "step_law"
     formula = (
-        "(E + A / model_size^alpha + B / data_size^beta) * (1 + bowl(log(learning_rate / (eta * model_size^eta_N * data_size^eta_D)), "
+        "(E + (A / model_size^alpha + B / data_size^beta)^k) * (1 + bowl(log(learning_rate / (eta * model_size^eta_N * data_size^eta_D)), "
         "log(batch_size / (batch * data_size^batch_D)), kappa_lr, kappa_bs, tilt, skew))"
     )
     source = "Li et al. 2025, arXiv 2503.04715, eq. 1"
     response = LOSS
     params = {
-        "A": replace(LEVEL, meaning="loss due to model size, at one parameter", deviates_by=("model_size", "data_size")),
-        "B": Param("B", "loss due to data, at one token", Prior("Beta", alpha=3.0, beta=3.0), support="unit", at_centre="share of data in what is reducible of loss_opt at the table's centre", varies=False),
+        "A": replace(LEVEL, meaning="loss due to model size, to the power 1/k, at one parameter", deviates_by=("model_size", "data_size")),
+        "B": Param("B", "loss due to data, to the power 1/k, at one token", Prior("Beta", alpha=3.0, beta=3.0), support="unit", at_centre="share of data in what is reducible of loss_opt at the table's centre", varies=False),
         "E": SHARE,
-        "alpha": Param("α", "exponent of model size", SLOPE, at_centre="-d log loss_opt / d log model_size at the table's centre", varies=False),
-        "beta": Param("β", "exponent of data", SLOPE, at_centre="-d log loss_opt / d log data_size at the table's centre", varies=False),
+        "alpha": Param("α", "exponent of model size, before the coupling", lognormal(0.1, 0.6), at_centre="log slopes of loss_opt in model_size and data_size added up at the table's centre", varies=False),
+        "beta": Param("β", "exponent of data, before the coupling", SAME_EXPONENT, at_centre="beta over alpha", varies=False),
+        "k": Skaling.params["k"],
         "eta": replace(BEST_RATE, deviates_by=("model_size", "data_size")),
         "eta_N": Param("a", "exponent of model size in the optimal learning rate", Prior("Normal", mu=-0.4, sigma=0.4), support="real", varies=False),
         "eta_D": Param("b", "exponent of data in the optimal learning rate", Prior("Normal", mu=0.2, sigma=0.3), support="real", varies=False),
         "batch": BEST_BATCH,
         "batch_D": Param("c", "exponent of data in the optimal batch size", Prior("Normal", mu=0.5, sigma=0.3), support="real", varies=False),
         **BOWL,
+        "kappa_lr": replace(BOWL["kappa_lr"], deviates_by=("model_size", "data_size")),
     }  # fmt: skip
     quantities_at = {name: At(text, ("model_size", "data_size")) for name, text in OPTIMA.items()} | {
         "excess": At("loss given up by a choice, as a share of the least loss", ("model_size", "data_size", *TUNED))
@@ -203,8 +206,8 @@ class StepLaw(TunedLaw):
         return {name: INPUTS[name] for name in ("model_size", "data_size", *TUNED)}
 
     @staticmethod
-    def loss_opt(*, model_size: Any, data_size: Any, E: Any, A: Any, B: Any, alpha: Any, beta: Any, **_: Any) -> Any:
-        return Chinchilla.expected(model_size=model_size, data_size=data_size, A=A, B=B, E=E, alpha=alpha, beta=beta)
+    def loss_opt(*, model_size: Any, data_size: Any, E: Any, A: Any, B: Any, alpha: Any, beta: Any, k: Any, **_: Any) -> Any:
+        return Skaling.expected(model_size=model_size, data_size=data_size, A=A, B=B, E=E, alpha=alpha, beta=beta, k=k)
 
     @staticmethod
     def learning_rate_opt(*, model_size: Any, data_size: Any, eta: Any, eta_N: Any, eta_D: Any, **_: Any) -> Any:
@@ -216,12 +219,11 @@ class StepLaw(TunedLaw):
 
     @staticmethod
     def at_centre(
-        *, model_size: Any, data_size: Any, learning_rate: Any, batch_size: Any, A: Any, B: Any, E: Any, alpha: Any, beta: Any,
+        *, model_size: Any, data_size: Any, learning_rate: Any, batch_size: Any, A: Any, B: Any, E: Any, alpha: Any, beta: Any, k: Any,
         eta: Any, eta_N: Any, eta_D: Any, batch: Any, batch_D: Any, **_: Any,
     ) -> dict[str, Any]:  # fmt: skip
-        # A is the least loss here, E and B shares; a log slope is an exponent times the share of the loss that it reduces.
-        by_size, by_data = (1 - E) * (1 - B), (1 - E) * B
-        least = {"E": E * A, "alpha": alpha / by_size, "beta": beta / by_data}
-        parts = Chinchilla.at_centre(model_size=model_size, data_size=data_size, A=A * by_size, B=A * by_data, alpha=least["alpha"], beta=least["beta"])
+        # A is the least loss here, E a share of it; its log slope where both inputs grow is k (alpha (1 - B) + beta B) times the reducible share.
+        weight = (1 - E) * (1 - B + B * beta)
+        least = Skaling.at_centre(model_size=model_size, data_size=data_size, A=A * (1 - E), B=B, alpha=alpha / weight, beta=beta, k=k)
         best = {"eta": eta * learning_rate / (model_size**eta_N * data_size**eta_D), "batch": batch * batch_size / data_size**batch_D}
-        return {**parts, **least, **best}
+        return {**least, "E": E * A, **best}

@@ -10,7 +10,7 @@ from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.allocation import Allocation, IsoFLOP
 from bayeslaw.laws.curves import BrokenPower, Power, SaturatingPower, ShiftedPower, SigmoidCompute
-from bayeslaw.laws.finetuning import FinetuningAdditive, FinetuningMultiplicative, FinetuningRectified
+from bayeslaw.laws.finetuning import FinetuningAdditive, FinetuningFactors, FinetuningMultiplicative, FinetuningRectified
 from bayeslaw.laws.hyperparameters import LearningRateBatchSize, StepLaw
 from bayeslaw.laws.overoptimization import (
     Overoptimization,
@@ -87,6 +87,7 @@ for _law in (
     StepLaw,
     FinetuningMultiplicative,
     FinetuningAdditive,
+    FinetuningFactors,
     FinetuningRectified,
     Power,
     ShiftedPower,
