@@ -44,10 +44,15 @@ def number(text: str, what: str) -> float:
         raise SpecError(f"{what}={text!r}: {text!r} is not a number.") from None
 
 
-def law(text: str) -> Law:
-    """``chinchilla``, or ``finetuning_multiplicative:factor=pet_size``."""
-    name, _, options = text.partition(":")
-    return find_law(name, **pairs([part for part in options.split(",") if part], "--law"))
+def law(text: str, allow_import: bool = False) -> Law:
+    """``chinchilla``, ``finetuning_multiplicative:factor=pet_size``, ``my_module:MyLaw`` or ``my_module:MyLaw:option=value``."""
+    name, _, rest = text.partition(":")
+    own, _, options = rest.partition(":")
+    if rest and "=" not in own:
+        name = f"{name}:{own}"
+    else:
+        options = rest
+    return find_law(name, allow_import=allow_import, **pairs([part for part in options.split(",") if part], "--law"))
 
 
 def prior(text: str) -> Prior:
@@ -72,12 +77,13 @@ def points(at: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def runs(
-    path: Path, law_name: str, column: Sequence[str], group: Sequence[str], where: str | None, melt: str | None, scale: Sequence[str]
-) -> Runs:
+    path: Path, law_name: str, column: Sequence[str], group: Sequence[str], where: str | None, melt: str | None, scale: Sequence[str],
+    allow_import: bool = False,
+) -> Runs:  # fmt: skip
     """The table of runs that the options of a command describe."""
     factors = {name: number(text, f"--scale {name}") for name, text in pairs(scale, "--scale").items()}
     columns = pairs(column, "--column")
-    return read_runs(path, law(law_name), columns=columns, groups=list(group) or None, where=where, melt_into=melt, scale=factors)
+    return read_runs(path, law(law_name, allow_import), columns=columns, groups=list(group) or None, where=where, melt_into=melt, scale=factors)
 
 
 def spec(

@@ -149,3 +149,51 @@ def test_a_backtest_that_cannot_be_meant(options: list[str], says: str, tmp_path
     pd.DataFrame({"model_size": [1e8, 2e8, 4e8], "data_size": [1e9, 2e9, 3e9], "loss": [3.0, 2.9, 2.8]}).to_csv(path, index=False)
     assert run(["backtest", str(path), "--law", "chinchilla", *options]) == 2
     assert says in capsys.readouterr().err
+
+
+OWN = """
+from dataclasses import dataclass
+from bayeslaw.laws import INPUTS, Law, Param, Response
+from bayeslaw.priors import lognormal
+
+@dataclass(frozen=True)
+class Plain(Law):
+    r\"\"\"A plain power law: .. math:: L = A x^-a\"\"\"
+    name, formula, source = "plain", "A * data_size^-a", "a user's module"
+    response = Response("loss", "nats", scale="log", plausible=(0.01, 100.0))
+    params = {"A": Param("A", "loss at one token", lognormal(10.0, 2.0)), "a": Param("a", "exponent", lognormal(0.1, 0.5))}
+    arguments = {"data_size": INPUTS["data_size"]}
+
+    @staticmethod
+    def expected(*, data_size, A, a):
+        return A * data_size**-a
+"""
+
+
+def test_a_law_of_ones_own_is_imported_only_when_allowed(tmp_path: Path) -> None:
+    """In processes of their own, as a user has it: a module beside the table, fitted, and predicted from in a second process."""
+    (tmp_path / "own_laws.py").write_text(OWN)
+    x = np.geomspace(1e6, 1e9, 12)
+    noise = np.random.default_rng(1).normal(0, 0.01, 12)
+    pd.DataFrame({"data_size": x, "loss": 12 * x**-0.1 * np.exp(noise)}).to_csv(tmp_path / "runs.csv", index=False)
+
+    def bayeslaw(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", "from bayeslaw.cli import main; main()", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    refused = bayeslaw("check", "runs.csv", "--law", "own_laws:Plain")
+    assert refused.returncode == 2 and "runs the code of own_laws" in refused.stderr and "--allow-import" in refused.stderr
+    assert not (tmp_path / "__pycache__").exists()  # nothing of it was run
+    shown = bayeslaw("laws", "own_laws:Plain", "--allow-import")
+    assert shown.returncode == 0 and "loss = A * data_size^-a" in shown.stdout
+    fitted = bayeslaw("fit", "runs.csv", "--law", "own_laws:Plain", "--allow-import", "-o", "own.nc", "--draws", "300", "--tune", "500", "--seed", "1")
+    assert fitted.returncode == 0, fitted.stderr
+    predict = ("predict", "own.nc", "--at", "data_size=1e10", "-o", "bands.csv")
+    unknown = bayeslaw(*predict)
+    assert unknown.returncode == 2 and "no law named 'plain'" in unknown.stderr
+    assert bayeslaw(*predict, "--law", "own_laws:Plain", "--allow-import").returncode == 0
+    row = pd.read_csv(tmp_path / "bands.csv").iloc[0]
+    assert row["lower_90"] < 12 * 1e10**-0.1 < row["upper_90"]
+    missing = bayeslaw("check", "runs.csv", "--law", "own_laws:Other", "--allow-import")
+    assert missing.returncode == 2 and "own_laws:Other is missing" in missing.stderr
+    absent = bayeslaw("check", "runs.csv", "--law", "no_such:Plain", "--allow-import")
+    assert absent.returncode == 2 and "cannot be imported: ModuleNotFoundError" in absent.stderr

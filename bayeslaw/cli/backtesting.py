@@ -12,6 +12,7 @@ import bayeslaw as bl
 from bayeslaw import arguments, defaults
 from bayeslaw.cli.app import app
 from bayeslaw.cli.options import (
+    AllowImport,
     AsJson,
     Chains,
     Columns,
@@ -52,6 +53,7 @@ def backtest(
     where: Where = None,
     melt: Melt = None,
     scale: Scale = [],
+    allow_import: AllowImport = False,
     effect: Effects = [],
     prior: Priors = [],
     noise: NoiseName = None,
@@ -79,7 +81,7 @@ def backtest(
     for path in (output, plot, panels):
         if path is not None:
             parent_exists(path)
-    table = arguments.runs(runs, law, column, group, where, melt, scale)
+    table = arguments.runs(runs, law, column, group, where, melt, scale, allow_import)
     spec = arguments.spec(table.law, effect, prior, noise, discrepancy, curve_by)
     say_working(quiet)
     result = bl.backtest(

@@ -14,6 +14,7 @@ import bayeslaw as bl
 from bayeslaw import arguments, defaults
 from bayeslaw.cli.app import app
 from bayeslaw.cli.options import (
+    AllowImport,
     Chains,
     Columns,
     CurveBy,
@@ -48,6 +49,7 @@ def fit(
     where: Where = None,
     melt: Melt = None,
     scale: Scale = [],
+    allow_import: AllowImport = False,
     effect: Effects = [],
     prior: Priors = [],
     noise: NoiseName = None,
@@ -65,7 +67,7 @@ def fit(
     Example: `bayeslaw fit runs.csv --law chinchilla --column model_size=params -o chinchilla.nc --seed 1`
     """
     parent_exists(output)
-    table = arguments.runs(runs, law, column, group, where, melt, scale)
+    table = arguments.runs(runs, law, column, group, where, melt, scale, allow_import)
     spec = arguments.spec(table.law, effect, prior, noise, discrepancy, curve_by)
     say_working(quiet)
     fitted = bl.fit(spec, table, draws=draws, tune=tune, chains=chains, random_seed=seed, sampler=sampler, progressbar=not quiet)  # type: ignore[arg-type]
@@ -90,6 +92,8 @@ def predict(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to write the bands (CSV).", show_default=False)] = None,
     plot: Annotated[Path | None, typer.Option(help="Where to draw the bands (PNG, SVG, PDF).", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="Default: the fit's.", show_default=False)] = None,
+    law: Annotated[str | None, typer.Option(help="A law of your own that the fit is of: my_module:MyLaw, with --allow-import.", show_default=False)] = None,
+    allow_import: AllowImport = False,
     quiet: Quiet = False,
 ) -> None:
     """Bands at scales that nobody has run.
@@ -99,6 +103,8 @@ def predict(
     for path in (output, plot):
         if path is not None:
             parent_exists(path)
+    if law is not None:
+        arguments.law(law, allow_import)  # registered, it is found by the fit's name of it
     fit_ = bl.load(fitted)
     if (points is None) == (not at):
         raise SpecError("Say where to predict: either --at model_size=70e9 for each input, or --points FILE.")

@@ -11,18 +11,20 @@ from rich.table import Table
 import bayeslaw as bl
 from bayeslaw import arguments
 from bayeslaw.cli.app import app
-from bayeslaw.cli.options import AsJson, Columns, Groups, LawName, Melt, RunsFile, Scale, Where
+from bayeslaw.cli.options import AllowImport, AsJson, Columns, Groups, LawName, Melt, RunsFile, Scale, Where
 from bayeslaw.cli.terminal import out
 from bayeslaw.laws.base import Law
 
 
 @app.command()
-def laws(name: Annotated[str | None, typer.Argument(help="One law, in full.", show_default=False)] = None, as_json: AsJson = False) -> None:
+def laws(
+    name: Annotated[str | None, typer.Argument(help="One law, in full.", show_default=False)] = None, as_json: AsJson = False, allow_import: AllowImport = False
+) -> None:  # fmt: skip
     """Every law: formula, inputs with units, parameters, source.
 
     Example: `bayeslaw laws chinchilla`
     """
-    chosen = [bl.law(name)] if name else [cls() for cls in bl.laws().values()]
+    chosen = [arguments.law(name, allow_import)] if name else [cls() for cls in bl.laws().values()]
     if as_json:
         out.print_json(json.dumps([_law_json(law) for law in chosen]))
         return
@@ -53,7 +55,8 @@ def laws(name: Annotated[str | None, typer.Argument(help="One law, in full.", sh
 
 @app.command()
 def check(
-    runs: RunsFile, law: LawName, column: Columns = [], group: Groups = [], where: Where = None, melt: Melt = None, scale: Scale = []
+    runs: RunsFile, law: LawName, column: Columns = [], group: Groups = [], where: Where = None, melt: Melt = None, scale: Scale = [],
+    allow_import: AllowImport = False,
 ) -> None:  # fmt: skip
     """Check a table of runs: its faults, or a summary. Nothing is compiled.
 
@@ -62,7 +65,7 @@ def check(
     from bayeslaw.identifiability import identifiability_warnings, sensitivity
     from bayeslaw.spec import resolve
 
-    table = arguments.runs(runs, law, column, group, where, melt, scale)
+    table = arguments.runs(runs, law, column, group, where, melt, scale, allow_import)
     out.print(str(table), markup=False, highlight=False)
     spec = resolve(bl.ModelSpec(table.law), table)
     for name, formula in spec.effects.items():

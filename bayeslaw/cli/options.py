@@ -13,9 +13,12 @@ LawName = Annotated[
     typer.Option(
         "--law",
         "-l",
-        help="Name of a law (see `bayeslaw laws`); options as name:option=value, e.g. finetuning_multiplicative:factor=pet_size.",
+        help="Name of a law (see `bayeslaw laws`); options as name:option=value, e.g. finetuning_multiplicative:factor=pet_size; a law of your own as my_module:MyLaw (with --allow-import).",
         show_default=False,
     ),
+]
+AllowImport = Annotated[
+    bool, typer.Option("--allow-import", help="Import the module of --law my_module:MyLaw, which runs its code.", show_default=False)
 ]
 Columns = Annotated[
     list[str], typer.Option("--column", "-c", help='Which column is what: model_size="Model Size". Repeatable.', show_default=False)

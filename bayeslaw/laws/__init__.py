@@ -1,6 +1,6 @@
 """Scaling laws: one family a file, each law one formula."""
 
-from bayeslaw.laws.base import Input, Law, Limit, Param, Response
+from bayeslaw.laws.base import INPUTS, Input, Law, Limit, Param, Response
 from bayeslaw.laws.registry import law, laws, register
 
 __all__ = ["Input", "Law", "Limit", "Param", "Response", "law", "laws", "register"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -47,18 +50,19 @@ def laws() -> dict[str, type[Law]]:
     return dict(_LAWS)
 
 
-def law(which: str | Law | Mapping[str, Any], **options: Any) -> Law:
+def law(which: str | Law | Mapping[str, Any], *, allow_import: bool = False, **options: Any) -> Law:
     """A law by its name and options: ``law("finetuning_multiplicative", factor="model_size")``.
 
     Parameters
     ----------
-    which : a name, a law (returned as it is), or a table of a name and options, as in a study file.
+    which : a name, a law (returned as it is), a table of a name and options, as in a study file, or ``"my_module:MyLaw"``, a law of your own.
+    allow_import : import ``my_module``, which runs its code, and register the law. Without it only a law that is registered already is found so.
     **options : the law's options.
 
     Raises
     ------
     UnknownNameError : no law of that name; near names are offered.
-    SpecError : an option that the law does not have, or a value that it cannot take.
+    SpecError : an option that the law does not have, or a value that it cannot take; a law to import that may not be, or is none.
     """
     if isinstance(which, Law):
         return which
@@ -67,6 +71,8 @@ def law(which: str | Law | Mapping[str, Any], **options: Any) -> Law:
             raise SpecError(f"A law needs a 'name'; it was given {dict(which)!r}.")
         options = {**{key: value for key, value in which.items() if key != "name"}, **options}
         which = which["name"]
+    if ":" in str(which):
+        which = _imported(str(which), allow_import)
     if which not in _LAWS:
         raise UnknownNameError("law", str(which), _LAWS)
     cls = _LAWS[which]
@@ -74,6 +80,30 @@ def law(which: str | Law | Mapping[str, Any], **options: Any) -> Law:
     if surplus := sorted(set(options) - known):
         raise SpecError(f"{which} has no option {', '.join(surplus)}; its options: {', '.join(sorted(known)) or 'none'}.")
     return cls(**options)
+
+
+def _imported(path: str, allowed: bool) -> str:
+    """The name of the law ``module:Class``, registered."""
+    module, _, attribute = path.partition(":")
+    for name, cls in _LAWS.items():
+        if (cls.__module__, cls.__qualname__) == (module, attribute):
+            return name
+    if not allowed:
+        raise SpecError(
+            f"{path} is a law to import, which runs the code of {module}. Say that you mean it: --allow-import on the command line, "
+            "allow_import=True in Python, or import and register it there."
+        )
+    here = os.getcwd()  # where a user's module lies; a console script does not look there
+    sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except Exception as error:  # whatever the module's code raises
+        raise SpecError(f"{path} cannot be imported: {type(error).__name__}: {error}.") from error
+    finally:
+        sys.path.remove(here)
+    if not (isinstance(found, type) and issubclass(found, Law)):
+        raise SpecError(f"{path} is {'missing' if found is None else f'{found!r}'}: it must be a class made of bayeslaw.laws.Law.")
+    return register(found).name
 
 
 for _law in (
