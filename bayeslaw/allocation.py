@@ -69,8 +69,8 @@ def allocate(
     name, asked = ("compute", compute) if target is None else ("target", target)
     if (compute is None) == (target is None):
         raise SpecError("allocate needs one of compute (FLOP) and target (loss).")
-    values = np.atleast_1d(np.asarray(asked, dtype=float))
-    if not (np.isfinite(values).all() and (values > 0).all() and values.ndim == 1 and len(values)):
+    values = pd.to_numeric(pd.Series(np.atleast_1d(asked)), errors="coerce").to_numpy(float)
+    if not (np.isfinite(values).all() and (values > 0).all() and len(values)):
         raise SpecError(f"{name} is {asked}, and it must be a positive number, or several.")
     if not (np.isfinite(inference_tokens) and inference_tokens >= 0):
         raise SpecError(f"inference_tokens is {inference_tokens}, and it must be a number of at least 0.")

@@ -37,6 +37,9 @@ CENTRING = "centring"
 DEVIATION = "deviation"
 
 
+#: Standard deviation of a Normal prior below which chains start at its mean; others start up to one unit off.
+NARROW = 0.5
+
 #: What runs have in common along an input: weights of the process's basis, named by the input.
 IN_COMMON = "{}|in_common"
 #: 1 for a run that counts, 0 for one that is hidden, where a model is made to be fitted to parts of its table.
@@ -230,4 +233,7 @@ def _random_variable(name: str, prior: Prior, unit: Any, dims: str | None = None
     if prior.distribution == "Constant":
         value = parameters["value"] if dims is None else pt.full(len(pm.modelcontext(None).coords[dims]), parameters["value"])
         return pm.Deterministic(name, pt.as_tensor(value), dims=dims)
-    return getattr(pm, prior.distribution)(name, **parameters, dims=dims)
+    variable = getattr(pm, prior.distribution)(name, **parameters, dims=dims)
+    # An exponent of either sign is known to a few tenths: chains that start a whole unit off may end in another mode.
+    variable.tag.starts_at_prior = prior.distribution == "Normal" and dict(prior.parameters)["sigma"] < NARROW
+    return variable

@@ -151,7 +151,9 @@ class Compiled:
 
         if self._nutpie is None:
             fixed = [] if self.refit else [x.name for x in self.model.data_vars if x.name != CENTRING]
-            self._nutpie = nutpie.compile_pymc_model(freeze_dims_and_data(self.model, data=fixed), freeze_model=False)
+            frozen = freeze_dims_and_data(self.model, data=fixed)
+            spread = {x for x in frozen.free_RVs if not getattr(self.model[x.name].tag, "starts_at_prior", False)}
+            self._nutpie = nutpie.compile_pymc_model(frozen, freeze_model=False, jitter_rvs=spread)
         compiled = self._nutpie.with_data(**data) if data else self._nutpie
         adaptation = "low_rank" if compiled.n_dim <= LOW_RANK_DIMENSIONS else "diag"
         running = nutpie.sample(

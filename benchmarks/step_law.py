@@ -36,7 +36,7 @@ def nearest(own: pd.DataFrame, rate: float, batch: float) -> int:
 
 def main() -> None:
     parser = arguments(__doc__, ["hyperparameters/step_law_grid.csv"])
-    parser.add_argument("--within", type=float, default=0.05, help="share above the best of its pair up to which a run is used")
+    parser.add_argument("--within", type=float, default=0.02, help="share above the best of its pair up to which a run is used")
     options = parser.parse_args()
     table = pd.read_csv(options.data[0])[["N", "D", "lr", "bs", "smooth loss"]]
     table = table[table["D"] < 1e13]

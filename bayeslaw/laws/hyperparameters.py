@@ -83,6 +83,10 @@ class TunedLaw(Law):
         u = ops.log(learning_rate / cls.learning_rate_opt(**scale))
         return bowl(u, ops.log(batch_size / cls.batch_size_opt(**scale)), kappa_lr, kappa_bs, tilt, skew)
 
+    def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Scale: the bowl's form is checked by the runs around every optimum, the least loss beyond the runs by nothing."""
+        return {name: x for name, x in inputs.items() if name not in TUNED}
+
     @classmethod
     def expected(cls, **arguments: Any) -> Any:
         return cls.loss_opt(**arguments) * (1 + cls.excess(**arguments))
