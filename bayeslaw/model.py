@@ -105,13 +105,23 @@ def build(spec: ModelSpec, runs: Runs, *, parts: bool = False, fixed: Mapping[st
             seen = pm.Data(SEEN, np.ones(len(runs)), dims="run")
             pm.Potential("response", _along_curves(spec, runs, y - mean, scale**2, seen, by_run))
             return model
-        family, shape = (pm.StudentT, {"nu": by_run["nu"]}) if spec.noise == "student_t" else (pm.Normal, {})
+        family, shape = _noise(spec, by_run, scale)
         if parts:
             seen = pm.Data(SEEN, np.ones(len(runs)), dims="run")
-            pm.Potential("response", (seen * pm.logp(family.dist(mu=mean, sigma=scale, **shape), y)).sum())
+            pm.Potential("response", (seen * pm.logp(family.dist(mu=mean, **shape), y)).sum())
         else:
-            family("response", mu=mean, sigma=scale, **shape, observed=y, dims="run")
+            family("response", mu=mean, **shape, observed=y, dims="run")
     return model
+
+
+def _noise(spec: ModelSpec, by_run: Mapping[str, Any], scale: Any) -> tuple[Any, dict[str, Any]]:
+    """The noise's distribution and its parameters but for the mean."""
+    match spec.noise_family:
+        case "student_t":
+            return pm.StudentT, {"nu": by_run["nu"], "sigma": scale}
+        case "laplace":
+            return pm.Laplace, {"b": scale}
+    return pm.Normal, {"sigma": scale}
 
 
 def _baseline_error(runs: Runs) -> Any:

@@ -36,7 +36,7 @@ class ModelSpec:
     law : a law's name, a law, or a table of name and options.
     effects : parameter -> formula, such as ``{"alpha": "1 + (1 | method)"}`` (`bayeslaw.effects`). A parameter without one
         gets `default_formula`: ``(1 | g)`` for each grouping column of the table. ``sigma``, the noise's scale, takes one too.
-    noise : "student_t" or "normal", on the response's scale. None: Student-t, but normal with a discrepancy along curves, whose
+    noise : "student_t", "normal" or "laplace" (`bayeslaw.noise`), on the response's scale. None: Student-t, but normal with a discrepancy along curves, whose
         exact likelihood needs it.
     discrepancy : how far reality strays from the law: "none" (runs scatter independently around it), "curve", "grid", or a table of
         options (`bayeslaw.discrepancy.Discrepancy`). None: the law's own default, which is also meant by the name of its kind.

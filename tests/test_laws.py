@@ -480,6 +480,17 @@ def test_parameters_at_the_centre_are_what_their_texts_say(one: Law) -> None:
             np.testing.assert_array_equal(params[name], chosen[name], err_msg=f"{name} is sampled as it is")
 
 
+@every_law
+def test_centred_inputs_give_the_same_response(one: Law) -> None:
+    """What the model computes, inputs in units of the table's centre, is the law at the paper's parameters, wherever the centre is."""
+    rng = generator(one)
+    chosen, inputs = sampled(one, (0.25, 0.75), 40), inputs_within(one, 40)
+    centre = {name: x * 10 ** rng.uniform(-1, 1) if name in one.inputs else x for name, x in centre_of(one).items()}
+    near = {name: centre[name] * 10 ** rng.uniform(-2, 2, 40) if name in one.inputs else x for name, x in inputs.items()}
+    natural = one.evaluate(near, one.from_centre(chosen, centre))
+    np.testing.assert_allclose(one.at_centred(near, one.in_units_of_centre(chosen), centre), natural, rtol=1e-9)
+
+
 # ---- Priors
 
 

@@ -39,6 +39,7 @@ def test_noise_has_its_quantiles() -> None:
     rng = np.random.default_rng(0)
     drawn = draw("student_t", {"nu": np.full((200_000, 1), 4.0), "sigma": 0.5}, (200_000, 1), rng)
     assert stats.kstest(drawn.ravel() / 0.5, stats.t(4.0).cdf).pvalue > 1e-3
+    assert stats.kstest(draw("laplace", {"sigma": 2.0}, (50_000, 1), rng).ravel() / 2, "laplace").pvalue > 1e-3
     assert stats.kstest(draw("normal", {"sigma": 2.0}, (50_000, 1), rng).ravel() / 2, "norm").pvalue > 1e-3
 
 

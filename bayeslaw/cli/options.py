@@ -45,7 +45,7 @@ Priors = Annotated[
     typer.Option("--prior", help="Prior of a variable: alpha=LogNormal:median=0.3,sigma=0.1, or a number. Repeatable.", show_default=False),
 ]
 NoiseName = Annotated[
-    str | None, typer.Option(help="student_t or normal. Default: student_t; normal with a discrepancy along curves.", show_default=False)
+    str | None, typer.Option(help="student_t, normal or laplace. Default: student_t; normal with a discrepancy along curves.", show_default=False)
 ]
 DiscrepancyKind = Annotated[
     str | None, typer.Option(help="How reality may stray from the law: none, curve or grid. Default: the law's own.", show_default=False)

@@ -282,6 +282,10 @@ class DataConstrained(Law):
         beta = beta * alpha
         return {"A": A * model_size**alpha, "B": B * data_size**beta, "beta": beta}
 
+    def at_centred(self, inputs: Mapping[str, Any], params: Mapping[str, Any], centre: Mapping[str, Any]) -> Any:
+        # Unique data are compared with data: both in units of the same centre.
+        return super().at_centred(inputs, params, {**centre, "unique_data": centre["data_size"]})
+
     def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Epochs: what repeating does is where the form is a guess."""
         return {"epochs": inputs["data_size"] / ops.minimum(inputs["unique_data"], inputs["data_size"])}
