@@ -66,6 +66,7 @@ def allocate(
         `bayeslaw.predict.predict`.
     """
     curve = _Curve.of(fit, at)
+    asked: Any
     name, asked = ("compute", compute) if target is None else ("target", target)
     if (compute is None) == (target is None):
         raise SpecError("allocate needs one of compute (FLOP) and target (loss).")

@@ -20,6 +20,7 @@ from bayeslaw.binning import binned
 from bayeslaw.errors import ConvergenceWarning, IdentifiabilityWarning, RunsWarning, SpecError, UnknownNameError, suggest
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.measurement import BASELINE, BASELINE_SE, baseline_labels
+from bayeslaw.priors import Prior
 from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec, all_covariates, designs, resolve, shared_labels
 
@@ -94,7 +95,8 @@ class Fit:
             if name not in self.spec.params:
                 raise UnknownNameError("parameter", name, self.spec.params)
             own = [population_name(name, self.spec.params[name]), *(str(v) for v in self.idata["posterior"] if str(v).startswith((f"{name}_1|", f"{name}_log", f"{name}_sqrt", f"{name}_center")))]
-            found |= {variable: self.idata["posterior"][variable].median(("chain", "draw")) for variable in own}
+            posterior = self.idata["posterior"].to_dataset()
+            found |= {variable: posterior[variable].median(("chain", "draw")) for variable in own}
         return found
 
     def save(self, path: str | Path) -> Path:
@@ -150,8 +152,8 @@ def fit(
     from bayeslaw.sampling import Compiled, converge
 
     pinned = {name: float(value) for name, value in (fixed or {}).items() if np.ndim(value) == 0}
-    resolved = meant(spec, runs)
-    resolved = resolve(replace(resolved, priors={**resolved.priors, **pinned}), runs)
+    wanted = meant(spec, runs)
+    resolved = resolve(replace(wanted, priors={**wanted.priors, **{name: Prior.of(value) for name, value in pinned.items()}}), runs)
     deviations = _fixed_deviations(resolved, runs, {name: value for name, value in (fixed or {}).items() if name not in pinned})
     effort = _effort(resolved, draws, tune, chains, target_accept, random_seed, sampler, attempts, cores, progressbar)
     if sampler == "numpyro" and resolved.departs.kind == "curve":
@@ -166,7 +168,7 @@ def fit(
     return _fitted(resolved, runs, tree, verdict, effort, sampler, notes)
 
 
-def _fixed_deviations(resolved: ModelSpec, runs: Runs, fixed: Mapping[str, xr.DataArray]) -> dict[str, dict[str, float]]:
+def _fixed_deviations(resolved: ModelSpec, runs: Runs, fixed: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Known deviations by variable and group.
 
     Raises

@@ -154,7 +154,10 @@ class Compiled:
             frozen = freeze_dims_and_data(self.model, data=fixed)
             spread = {x for x in frozen.free_RVs if not getattr(self.model[x.name].tag, "starts_at_prior", False)}
             self._nutpie = nutpie.compile_pymc_model(frozen, freeze_model=False, jitter_rvs=spread)
-        compiled = self._nutpie.with_data(**data) if data else self._nutpie
+        # What the log density does not depend on is not in the compiled model: a centre, the typical response of priors in absolute units.
+        used = {variable.name for variable in self._nutpie.shared_var_keys}
+        replaced = {name: value for name, value in (data or {}).items() if name in used or name not in self.model}
+        compiled = self._nutpie.with_data(**replaced) if replaced else self._nutpie
         adaptation = "low_rank" if compiled.n_dim <= LOW_RANK_DIMENSIONS else "diag"
         running = nutpie.sample(
             compiled, draws=effort.draws, tune=effort.tune, chains=effort.chains, cores=effort.cores, seed=effort.random_seed,

@@ -161,6 +161,18 @@ def test_n_is_of_best_of_n_only() -> None:
         bl.read_runs(rows(n=[4, "many"], gold_score=[0.4, 0.9]), "overoptimization_bon")
 
 
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
+def test_parts_of_a_table_of_rates_are_fitted_with_one_compile() -> None:
+    """No prior of a rate's law is in units of the typical response, so that the compiled model does not have it."""
+    kl = np.tile(np.linspace(1, 20, 12), 2)
+    rate = BestOfN.expected(kl=kl, alpha=0.6, beta=0.08)
+    table = rows(kl=kl, gold_rate=1 / (1 + np.exp(-rate)), model=np.repeat(["a", "b"], 12))
+    runs = bl.read_runs(table, "overoptimization_bon_rate")
+    early = (runs.table["kl"] < 12).to_numpy()
+    parts = fit_each("overoptimization_bon_rate", runs, [early, early | True], draws=100, tune=200, chains=2, attempts=1, random_seed=1, progressbar=False)
+    assert [len(part.runs) for part in parts] == [int(early.sum()), 24]
+
+
 def test_faults_of_rows_left_out_are_no_faults() -> None:
     runs = bl.read_runs(rows(n=[0.5, 4.0], gold_score=[0.1, 0.4]), "overoptimization_bon", where="n >= 1")
     assert len(runs) == 1

@@ -24,7 +24,7 @@ def test_the_example_is_short_and_runs(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_table_of_laws_is_the_registry() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+?) \| (.+?) \|$", README, flags=re.MULTILINE)
-    assert rows == [(name, law.response.name, law.formula, law.source) for name, law in bl.laws().items()]
+    assert rows == [(name, cls().response.name, cls.formula, cls.source) for name, cls in bl.laws().items()]
 
 
 def test_the_figure_is_there() -> None:

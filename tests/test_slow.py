@@ -38,22 +38,31 @@ DESIGN = {
     "pretraining_data": np.tile(np.geomspace(1e10, 1e12, 4), 6),
     "finetuning_data": np.repeat(np.geomspace(1e4, 1e6, 6), 4),
     "data_size": np.repeat(np.geomspace(1e9, 1e11, 6), 4),
+    "unique_data": np.repeat(np.geomspace(1e9, 2e10, 6), 4),
+    "compute": np.repeat(np.geomspace(1e18, 1e21, 6), 4),
+    "learning_rate": np.tile(np.geomspace(3e-4, 3e-3, 4), 6),
+    "batch_size": np.tile(np.geomspace(1e5, 2e6, 3), 8),
+    "factor_size": np.concatenate([np.tile(np.geomspace(1e9, 1e10, 4), 3), np.tile(np.geomspace(1e10, 1e12, 4), 3)]),
+    "factor": np.repeat(["model_size", "pretraining_data"], 12),
 }
 #: Fits for each law: one law in earnest, the others enough to see a gross error.
 FITS = {"chinchilla": 120} | dict.fromkeys(
     ["finetuning_multiplicative", "finetuning_additive", "finetuning_rectified", "power", "shifted_power"], 40
-)
+) | dict.fromkeys(
+    ["kaplan", "data_constrained", "sigmoid_compute", "allocation", "isoflop", "learning_rate_batch_size", "step_law", "finetuning_factors"], 30
+)  # fmt: skip
 
 
 def ranks_of_the_truth(law: Law, fits: int) -> Iterator[dict[str, float]]:
     """Where parameters drawn from the prior stand in their posteriors (0 to 1), over many simulated tables."""
-    inputs = {name: DESIGN[name] for name in law.inputs}
-    table = pd.DataFrame({**inputs, "loss": np.exp(np.linspace(0.5, -0.5, 24))})
+    inputs = {name: DESIGN[name] for name in (*law.inputs, *law.choosers)}
+    table = pd.DataFrame({**inputs, law.response.name: law.response.link.inverse(np.linspace(0.5, -0.5, 24))})
     runs = bl.read_runs(table, law)
-    spec = resolve(bl.ModelSpec(law, discrepancy="none"), runs)  # type: ignore[arg-type]
+    effects = dict.fromkeys(law.params, "1") if law.name != "isoflop" else {}  # where a setting deviates, one law is enough to see it
+    spec = resolve(bl.ModelSpec(law, discrepancy="none", effects=effects), runs)  # type: ignore[arg-type]
     model = build(spec, runs)
     compiled = Compiled(model, refit=True)
-    names = list(spec.priors)
+    names = [name for name, prior in spec.priors.items() if prior.distribution != "Constant"]
     with model:
         prior = pm.sample_prior_predictive(fits, random_seed=11, var_names=[*names, "response"])
     drawn, y = prior["prior"].to_dataset(), prior["prior_predictive"]["response"]

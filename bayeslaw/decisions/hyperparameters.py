@@ -78,7 +78,7 @@ def hyperparameters(
         raise SpecError(f"within is {within}, and it must be a positive share of the loss.")
     if choices is None:
         drawn = {name: np.broadcast_to(law.value(f"{name}_opt", **scale, **params), samples_of(fit)) for name in TUNED}
-        axes = {name: np.geomspace(*np.quantile(x, (0.01, 0.99)), TRIED) for name, x in drawn.items()}
+        axes = {name: np.geomspace(np.quantile(x, 0.01), np.quantile(x, 0.99), TRIED) for name, x in drawn.items()}
         table = pd.DataFrame(list(product(*axes.values())), columns=list(axes))
     else:
         table = grid(choices)

@@ -58,10 +58,10 @@ def which_pays(
     gains = {}
     for name, factor in by.items():
         here = base
-        if within:  # finetuning data is multiplied in the sweep of the first factor: beta and E are the same in all
+        if within is not None:  # finetuning data is multiplied in the sweep of the first factor: beta and E are the same in all
             own = name if name in levels else levels[0]
             here = {**base, chooser: own, within: at[own]}
-        moved = within if name in levels else name
+        moved = str(within) if name in levels else name
         table = check_table(fit, pd.DataFrame([here, {**here, moved: here[moved] * factor}]), kind)
         values = law.response.link.inverse(Posterior.of(fit, table, kind).located(table))
         better = values[:, 0] - values[:, 1]

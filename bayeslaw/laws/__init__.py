@@ -3,4 +3,4 @@
 from bayeslaw.laws.base import INPUTS, Input, Law, Limit, Param, Response
 from bayeslaw.laws.registry import law, laws, register
 
-__all__ = ["Input", "Law", "Limit", "Param", "Response", "law", "laws", "register"]
+__all__ = ["INPUTS", "Input", "Law", "Limit", "Param", "Response", "law", "laws", "register"]

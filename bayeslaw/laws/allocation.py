@@ -86,7 +86,7 @@ class Allocation(Law):
         self.check_option("of", self.of, OPTIMA)
 
     @property
-    def response(self) -> Response:  # type: ignore[override]
+    def response(self) -> Response:
         return OPTIMA[self.of]
 
     @property

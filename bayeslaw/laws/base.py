@@ -277,7 +277,7 @@ class Law(ABC):
         """The law as plain data: its name and options."""
         return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
 
-    def check_option(self, option: str, value: str, known: Mapping[str, Input]) -> None:
+    def check_option(self, option: str, value: str, known: Mapping[str, Any]) -> None:
         """Raise SpecError unless ``value`` is one of ``known``."""
         if value not in known:
             raise SpecError(f"{self.name}: {option} is {value!r}, and it must be one of {', '.join(known)}.")

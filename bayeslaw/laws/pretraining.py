@@ -149,7 +149,9 @@ class Skaling(Law):
         beta = beta * alpha
         return {"A": (1 - B) * bracket * model_size**alpha, "B": B * bracket * data_size**beta, "alpha": alpha, "beta": beta}
 
-    optimal_size = staticmethod(Chinchilla.optimal_size)  # the coupling is a power of the same bracket
+    @staticmethod
+    def optimal_size(*, product: Any, A: Any, B: Any, alpha: Any, beta: Any, **_: Any) -> Any:
+        return balanced_size(product, A, B, alpha, beta)  # the coupling is a power of the same bracket
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.laws.base import Law
 from bayeslaw.laws.allocation import Allocation, IsoFLOP
+from bayeslaw.laws.base import Law
 from bayeslaw.laws.curves import BrokenPower, Power, SaturatingPower, ShiftedPower, SigmoidCompute
 from bayeslaw.laws.finetuning import FinetuningAdditive, FinetuningFactors, FinetuningMultiplicative, FinetuningRectified
 from bayeslaw.laws.hyperparameters import LearningRateBatchSize, StepLaw
@@ -93,7 +93,7 @@ def _imported(path: str, allowed: bool) -> str:
             f"{path} is a law to import, which runs the code of {module}. Say that you mean it: --allow-import on the command line, "
             "allow_import=True in Python, or import and register it there."
         )
-    here = os.getcwd()  # where a user's module lies; a console script does not look there
+    here = str(Path.cwd())  # where a user's module lies; a console script does not look there
     sys.path.insert(0, here)
     try:
         found = getattr(importlib.import_module(module), attribute, None)
