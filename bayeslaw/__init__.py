@@ -7,7 +7,7 @@ from bayeslaw.average import Average, average
 from bayeslaw.checks import Backtest, CheckResult, backtest, check
 from bayeslaw.crossover import crossover
 from bayeslaw.datasets import dataset
-from bayeslaw.decisions import best_checkpoint, hyperparameters, optimum, stopping, which_pays
+from bayeslaw.decisions import Decision, best_checkpoint, decide, hyperparameters, optimum, stopping, which_pays
 from bayeslaw.fit import Fit, fit
 from bayeslaw.inverse import solve_for
 from bayeslaw.laws import law, laws, register
@@ -25,6 +25,7 @@ __all__ = [
     "Average",
     "Backtest",
     "CheckResult",
+    "Decision",
     "Fit",
     "ModelSpec",
     "Prior",
@@ -37,6 +38,7 @@ __all__ = [
     "check",
     "crossover",
     "dataset",
+    "decide",
     "fit",
     "flops_per_token",
     "hyperparameters",

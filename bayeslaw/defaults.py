@@ -50,6 +50,15 @@ POINTS_PER_BLOCK = 256
 STOP_ABOVE = 0.8
 GO_ON_BELOW = 0.2
 
+#: P(target met) from which on the verdict is go, and up to which no-go: DESIGN section 7, four to one.
+GO_AT = 0.8
+NO_GO_AT = 0.2
+#: Decades beyond the runs, in any input, from which on nothing is decided: public runs were foretold over one to one and a half
+#: (benchmarks/README.md), and nobody has looked further.
+FAR = 1.5
+#: Coverage of 90 % bands in a backtest below which nothing is decided.
+COVERAGE_MIN = 0.8
+
 #: Share of the least loss that a near-optimal choice of hyper-parameters gives up at most: DeepSeek-AI 2024 (arXiv 2401.02954), section 3.1.
 NEAR_OPTIMAL = 0.0025
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import bayeslaw as bl
 from bayeslaw import plots
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.style import magnitude
@@ -198,3 +199,25 @@ def test_the_best_checkpoint_shows_probabilities_and_where_evaluations_go() -> N
     assert [bar.get_height() for bar in axis.patches] == pytest.approx([30, 70])
     np.testing.assert_allclose(axis.get_lines()[0].get_ydata(), [25, 75])
     assert [text.get_text() for text in axis.get_xticklabels()] == ["4", "9"]
+
+
+def test_contours_of_an_allocation(chinchilla_fit: bl.Fit) -> None:
+    sizes = np.geomspace(1e9, 1e11, 12)
+    along = pd.concat([bl.isoflop(chinchilla_fit, compute, sizes) for compute in (1e21, 1e22)], ignore_index=True)
+    optima = pd.DataFrame({"compute": [1e21], "model_size": [3e9], "loss": [2.3], "lower_90_model_size": [2e9], "upper_90_model_size": [4e9]})
+    axis = plots.isoflop(along, optima=optima)
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["1e+21 FLOP", "1e+22 FLOP", "optimum, 90 %"]
+    needed = pd.concat([bl.isoloss(chinchilla_fit, loss, sizes) for loss in (2.4, 2.0)], ignore_index=True)
+    axis = plots.isoloss(needed, frontier=along[["model_size", "data_size"]].iloc[:3])
+    assert np.isfinite(axis.get_ylim()).all() and "tokens" in axis.get_ylabel()
+    with pytest.raises(SpecError, match="has no column median"):
+        plots.isoflop(along.drop(columns="median"))
+
+
+def test_choices_of_hyperparameters() -> None:
+    rate, batch = (x.ravel() for x in np.meshgrid(np.geomspace(1e-4, 1e-2, 9), np.geomspace(1e5, 1e6, 7)))
+    excess = 0.01 * np.log(rate / 1e-3) ** 2 + 0.01 * np.log(batch / 3e5) ** 2
+    table = pd.DataFrame({"learning_rate": rate, "batch_size": batch, "excess": excess, "p_near_optimal": np.exp(-100 * excess)})
+    axis = plots.hyperparameters(table, runs=table.iloc[:5])
+    star = next(line for line in axis.get_lines() if line.get_marker() == "*")
+    assert star.get_xdata()[0] == pytest.approx(1e-3) and axis.get_xscale() == "log"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bayeslaw.decisions.checkpoints import best_checkpoint
+from bayeslaw.decisions.go_no_go import Decision, decide
 from bayeslaw.decisions.hyperparameters import hyperparameters, optimum
 from bayeslaw.decisions.levers import which_pays
 from bayeslaw.decisions.stopping import stopping
 
-__all__ = ["best_checkpoint", "hyperparameters", "optimum", "stopping", "which_pays"]
+__all__ = ["Decision", "best_checkpoint", "decide", "hyperparameters", "optimum", "stopping", "which_pays"]

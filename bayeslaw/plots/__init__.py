@@ -2,7 +2,8 @@
 
 from bayeslaw.plots.bands import bands
 from bayeslaw.plots.calibration import calibration, coverage, pit
+from bayeslaw.plots.contours import hyperparameters, isoflop, isoloss
 from bayeslaw.plots.hindsight import hindsight
 from bayeslaw.plots.overoptimization import best_checkpoint, peak_by_size, scores, watched
 
-__all__ = ["bands", "best_checkpoint", "calibration", "coverage", "hindsight", "peak_by_size", "pit", "scores", "watched"]
+__all__ = ["bands", "best_checkpoint", "calibration", "coverage", "hindsight", "hyperparameters", "isoflop", "isoloss", "peak_by_size", "pit", "scores", "watched"]

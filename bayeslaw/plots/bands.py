@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -103,6 +104,12 @@ def _mark_beyond(axis: Axes, at: np.ndarray, distance: np.ndarray) -> None:
             axis.axvspan(min(start, edge), max(start, edge), facecolor=BEYOND, alpha=0.13, linewidth=0, label="beyond the runs")
 
 
+def require(table: pd.DataFrame, needed: Sequence[str]) -> None:
+    """Raise SpecError unless the table has these columns."""
+    if missing := [c for c in needed if c not in table.columns]:
+        raise SpecError(f"The table of bands has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}.")
+
+
 def panels_of(table: pd.DataFrame, needed: Sequence[str], by: Sequence[str]) -> list[tuple[dict[str, object], pd.DataFrame]]:
     """The panels of a table of bands: what each shows, and its rows.
 
@@ -110,8 +117,7 @@ def panels_of(table: pd.DataFrame, needed: Sequence[str], by: Sequence[str]) -> 
     ------
     SpecError : a column is missing, or the panels are too many.
     """
-    if missing := [c for c in (*needed, *by) if c not in table.columns]:
-        raise SpecError(f"The table of bands has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}.")
+    require(table, (*needed, *by))
     panels = [(dict(zip(by, values, strict=True)), part) for values, part in table.groupby(list(by), sort=True)] if by else [({}, table)]
     if len(panels) > MOST_PANELS:
         raise SpecError(f"{len(panels)} panels would be unreadable; draw at most {MOST_PANELS} groups.")
@@ -125,7 +131,7 @@ def probs_of(table: pd.DataFrame, of: str = "") -> list[float]:
     return sorted((float(name) for name in names if name.replace(".", "", 1).isdigit()), reverse=True)
 
 
-def fill_bands(axis: Axes, at: np.ndarray, table: pd.DataFrame, colour: str, label: str, of: str = "") -> None:
+def fill_bands(axis: Axes, at: np.ndarray, table: pd.DataFrame, colour: Any, label: str, of: str = "") -> None:
     """A table's bands, the widest palest. ``label`` takes the probability in per cent; ``of`` as in `probs_of`."""
     ends = f"_{of}" * bool(of)
     for i, p in enumerate(probs_of(table, of)):

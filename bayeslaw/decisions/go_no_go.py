@@ -1,0 +1,194 @@
+r"""Is the budget worth spending: options for a run that nobody has paid for, the probability that each meets a target, and a verdict.
+
+With y the response of an option as a new run would log it (kind "run", draws paired over options), c its cost, v what meeting the target is worth and m
+whether it is met, an option's value is :math:`v \, m - c`. The expected value of perfect information is
+:math:`\mathrm{E} \max_i u_i - \max_i \mathrm{E} u_i`, doing nothing (value 0) being one of the options.
+
+References
+----------
+Raiffa and Schlaifer 1961, Applied Statistical Decision Theory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from bayeslaw import defaults
+from bayeslaw.checks import Backtest, CheckResult
+from bayeslaw.checks.convergence import check_convergence
+from bayeslaw.errors import SpecError
+from bayeslaw.posterior import samples_of
+from bayeslaw.predict import Points, grid, predict, quantiles_of, reach
+from bayeslaw.runs import label
+
+if TYPE_CHECKING:
+    from bayeslaw.fit import Fit
+
+Verdict = Literal["go", "no-go", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict on options, with the numbers behind it. Made by `decide`, never changed.
+
+    Attributes
+    ----------
+    verdict : "go", "no-go" or "inconclusive".
+    reasons : why, in words, the weightiest first.
+    table : a row an option: its columns, ``cost``, ``p_target``, ``median`` of the response and its bands, ``p_best``, ``expected_regret``; with a value also
+        ``expected_value``, ``value_tail`` (mean of its worst 5 %) and ``highest_cost`` (the cost at which its expected value is 0).
+    chosen : the row that the verdict is of.
+    target, go_at, no_go_at : what was asked.
+    flips : the targets at which the chosen option would be "go" and "no-go".
+    evpi : expected value of perfect information, in the unit of value; NaN without one.
+    draws : the response of each option, (sample, option), paired.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    table: pd.DataFrame
+    chosen: int
+    target: float
+    go_at: float
+    no_go_at: float
+    flips: Mapping[str, float]
+    evpi: float
+    draws: np.ndarray
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.verdict.upper()}: {self.reasons[0]}", *(f"  {reason}" for reason in self.reasons[1:])])
+
+
+def decide(
+    fit: Fit, options: Points, target: float, *, at: Mapping[str, Any] | None = None, cost: Mapping[str, float] | Sequence[float] | None = None,
+    value: float | Callable[[np.ndarray], np.ndarray] | None = None, go_at: float = defaults.GO_AT, no_go_at: float = defaults.NO_GO_AT,
+    checks: Sequence[CheckResult] | None = None, backtest: Backtest | None = None, far: float = defaults.FAR, random_seed: int | None = None,
+) -> Decision:  # fmt: skip
+    """Whether to spend the budget, on which option, and why.
+
+    Parameters
+    ----------
+    fit : the posterior.
+    options : points as `bayeslaw.predict.predict` takes them, a row (or a product of values) an option: sizes, data, method; a column ``cost`` too, if
+        it is not given by itself.
+    target : of the response, in its unit. It is met at or below the target for a loss, at or above it for a score or a rate.
+    at : inputs and grouping columns that all options share.
+    cost : of each option, in any one unit: a list in the order of the options, or a mapping from the values of the one column in which options
+        differ, ``{"lora": 12e3, "fmt": 90e3}``. None: the column ``cost``, or 0.
+    value : what meeting the target is worth, in the unit of cost; or a function from the response, (sample, option), to a value of the same shape. None:
+        the cheapest option that meets the target with ``go_at`` is chosen, or else the likeliest to.
+    go_at, no_go_at : P(target met) from which on the verdict is "go", and up to which "no-go"; between them it is "inconclusive". With a value, "go" also needs
+        an expected value above 0.
+    checks : of the fit, as `bayeslaw.check` gives them; None: those of convergence. A failed one makes the verdict "inconclusive".
+    backtest : of the same spec. Coverage of 90 % bands below `defaults.COVERAGE_MIN` makes the verdict "inconclusive".
+    far : decades beyond the runs in any input from which on nothing is decided.
+    random_seed : for groups never seen and noise; None: the fit's.
+
+    Returns
+    -------
+    Decision
+
+    Raises
+    ------
+    SpecError : a target, costs, a value or thresholds that cannot be meant. As `bayeslaw.predict.predict`.
+    """
+    table = grid(options).assign(**dict(at or {}))
+    if not np.isfinite(target):
+        raise SpecError(f"target is {target}, and it must be a number.")
+    if not 0 < no_go_at < go_at < 1:
+        raise SpecError(f"no_go_at is {no_go_at} and go_at is {go_at}: they must lie between 0 and 1, no_go_at below go_at.")
+    if not len(table):
+        raise SpecError("There are no options to decide between.")
+    costs = _costs(table, cost, at)
+    points = table.drop(columns="cost", errors="ignore")
+    predicted = predict(fit, points, "run", random_seed=random_seed)
+    response = predicted.values.reshape(samples_of(fit), len(table))
+    lower_is_better = fit.spec.law.response.scale == "log"
+    met = response <= target if lower_is_better else response >= target
+    worth = None if value is None else np.asarray(value(response) if callable(value) else value * met, dtype=float)
+    if worth is not None and (worth.shape != response.shape or not np.isfinite(worth).all()):
+        raise SpecError(f"value must give a finite number for each draw and option, of the shape {response.shape}; it gave {worth.shape}.")
+    p_target = met.mean(axis=0)
+    found = points.assign(cost=costs, p_target=p_target, **{k: v for k, v in quantiles_of(response, defaults.PROBS).items() if k != "mean"})
+    evpi = float("nan")
+    if worth is None:
+        utility = -response if lower_is_better else response
+        enough = np.flatnonzero(p_target >= go_at)
+        chosen = int(enough[np.lexsort((-p_target[enough], costs[enough]))[0]]) if len(enough) else int(p_target.argmax())
+    else:
+        utility = worth - costs
+        expected = utility.mean(axis=0)
+        tail = np.sort(utility, axis=0)[: max(1, len(utility) // 20)].mean(axis=0)
+        found = found.assign(expected_value=expected, value_tail=tail, highest_cost=worth.mean(axis=0))
+        evpi = float(np.maximum(utility.max(axis=1), 0).mean() - max(expected.max(), 0))
+        chosen = int(expected.argmax())
+    best = utility.argmax(axis=1)
+    found = found.assign(p_best=np.bincount(best, minlength=len(found)) / len(utility), expected_regret=(utility.max(axis=1)[:, None] - utility).mean(axis=0))
+    distance = reach(fit, fit_points(predicted)).filter(like="distance_")
+    reasons = _doubts(fit, checks, backtest, distance.iloc[chosen], far)
+    verdict: Verdict = "inconclusive"
+    says = f"{_named(points, chosen)} {'meets' if p_target[chosen] >= 0.5 else 'may meet'} the target of {target:g} with probability {p_target[chosen]:.2f}"
+    if not reasons:
+        paid = worth is None or found["expected_value"].iloc[chosen] > 0
+        verdict = "go" if p_target[chosen] >= go_at and paid else "no-go" if p_target.max() <= no_go_at or not paid else "inconclusive"
+        bound = {"go": f"at least {go_at:g}", "no-go": f"no option has more than {no_go_at:g}", "inconclusive": f"between {no_go_at:g} and {go_at:g}: the runs do not say"}[verdict]
+        reasons = [f"{says} ({bound})." if paid else f"{says}, and is worth {found['expected_value'].iloc[chosen]:.3g} on average: less than nothing."]
+    else:
+        reasons.append(f"{says}, if it is to be believed.")
+    low, high = np.quantile(response[:, chosen], [1 - go_at, 1 - no_go_at])
+    flips = {"go": float(low), "no-go": float(high)}
+    if lower_is_better:
+        flips = {"go": float(np.quantile(response[:, chosen], go_at)), "no-go": float(np.quantile(response[:, chosen], no_go_at))}
+    side = ("up to", "from") if not lower_is_better else ("from", "up to")
+    reasons.append(f"For that option the verdict would be go at a target {side[0]} {flips['go']:.4g}, and no-go at one {side[1]} {flips['no-go']:.4g}.")
+    return Decision(verdict, tuple(reasons), found.assign(converged=fit.convergence.passed), chosen, float(target), go_at, no_go_at, flips, evpi, response)
+
+
+def fit_points(predicted: Any) -> pd.DataFrame:
+    """The points of a prediction, from its coordinates."""
+    return pd.DataFrame({name: predicted[name].values for name in predicted.coords if predicted[name].dims == ("point",)})
+
+
+def _costs(table: pd.DataFrame, cost: Mapping[str, float] | Sequence[float] | None, at: Mapping[str, Any] | None) -> np.ndarray:
+    """The cost of each option, (option,)."""
+    if cost is None:
+        numbers = pd.to_numeric(table["cost"], errors="coerce").to_numpy(float) if "cost" in table else np.zeros(len(table))
+    elif isinstance(cost, Mapping):
+        differing = [name for name in table if name not in (at or {}) and name != "cost" and {label(x) for x in table[name]} <= {label(x) for x in cost}]
+        if len(differing) != 1:
+            raise SpecError(f"cost has {', '.join(map(str, cost))}: {'several columns have' if differing else 'no column of the options has'} all of its values among these. Give a list of costs.")
+        known = {label(name): float(x) for name, x in cost.items()}
+        numbers = table[differing[0]].map(label).map(known).to_numpy(float)
+    else:
+        numbers = pd.to_numeric(pd.Series(list(cost)), errors="coerce").to_numpy(float)
+        if len(numbers) != len(table):
+            raise SpecError(f"cost has {len(numbers)} values for {len(table)} options.")
+    if not (np.isfinite(numbers) & (numbers >= 0)).all():
+        raise SpecError("A cost must be a number of at least 0 for every option.")
+    return numbers
+
+
+def _doubts(fit: Fit, checks: Sequence[CheckResult] | None, backtest: Backtest | None, distance: pd.Series, far: float) -> list[str]:
+    """Why nothing can be decided, the reasons in words; none where it can."""
+    found = [f"A check failed: {result.name}, {result.message}" for result in (checks if checks is not None else check_convergence(fit)) if result.passed is False]
+    if backtest is not None:
+        if not backtest.converged:
+            found.append("The chains of the backtest did not converge.")
+        covered = float(backtest.scores().loc["bayeslaw", "coverage_90"])
+        if covered < defaults.COVERAGE_MIN:
+            found.append(f"Had this been used before: 90 % bands held {covered:.0%} of the hidden runs, less than {defaults.COVERAGE_MIN:.0%}.")
+    for name, x in distance.items():
+        if abs(x) > far:
+            found.append(f"The option lies {abs(x):.1f} decades beyond the runs in {str(name).removeprefix('distance_')}, more than {far:g}: the law is not known to hold so far out.")
+    return found
+
+
+def _named(points: pd.DataFrame, row: int) -> str:
+    """An option in words: the columns in which options differ."""
+    differing = [name for name in points if points[name].map(label).nunique() > 1] or list(points)
+    return ", ".join(f"{name} {label(points[name].iloc[row])}" for name in differing)
