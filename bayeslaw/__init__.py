@@ -7,7 +7,7 @@ from bayeslaw.average import Average, average
 from bayeslaw.checks import Backtest, CheckResult, backtest, check
 from bayeslaw.crossover import crossover
 from bayeslaw.datasets import dataset
-from bayeslaw.decisions import Decision, best_checkpoint, decide, hyperparameters, optimum, stopping, which_pays
+from bayeslaw.decisions import Decision, best_checkpoint, decide, hyperparameters, next_runs, optimum, stopping, which_pays
 from bayeslaw.fit import Fit, fit
 from bayeslaw.inverse import solve_for
 from bayeslaw.laws import law, laws, register
@@ -49,6 +49,7 @@ __all__ = [
     "laws",
     "load",
     "n_of_kl",
+    "next_runs",
     "optimum",
     "peaks",
     "proxy_gold_gap",

@@ -6,6 +6,7 @@ from bayeslaw.decisions.checkpoints import best_checkpoint
 from bayeslaw.decisions.go_no_go import Decision, decide
 from bayeslaw.decisions.hyperparameters import hyperparameters, optimum
 from bayeslaw.decisions.levers import which_pays
+from bayeslaw.decisions.next_runs import next_runs
 from bayeslaw.decisions.stopping import stopping
 
-__all__ = ["Decision", "best_checkpoint", "decide", "hyperparameters", "optimum", "stopping", "which_pays"]
+__all__ = ["Decision", "best_checkpoint", "decide", "hyperparameters", "next_runs", "optimum", "stopping", "which_pays"]

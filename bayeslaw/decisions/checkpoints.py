@@ -102,8 +102,8 @@ def allot(mean: np.ndarray, covariance: np.ndarray, sd: np.ndarray, evaluations:
     sd : error of a single evaluation of each, (value,).
     evaluations : how many to allot.
     """
-    z = _standard_normal(len(mean))
-    true = mean + z @ _root(covariance)
+    z = standard_normal(len(mean))
+    true = mean + z @ root(covariance)
     wins = np.bincount(true.argmax(axis=1), minlength=len(mean)) / len(true)
     chosen = np.sort(np.argsort(-wins)[:CONTENDERS])
     chosen = chosen[(wins[chosen] >= CONTENDS) | (chosen == mean.argmax())]
@@ -116,7 +116,7 @@ def allot(mean: np.ndarray, covariance: np.ndarray, sd: np.ndarray, evaluations:
         if not seen.any():
             return float(mu.max())
         gain = np.linalg.solve(sigma[np.ix_(seen, seen)] + np.diag(error[seen] / (count[seen] * lots.mean())), sigma[seen])
-        return float((mu + z @ _root(sigma[:, seen] @ gain)).max(axis=1).mean())
+        return float((mu + z @ root(sigma[:, seen] @ gain)).max(axis=1).mean())
 
     count, here, least = np.zeros(len(chosen), dtype=int), float(mu.max()), WORTHLESS * float(np.sqrt(np.diag(sigma).max()))
     one = np.eye(len(chosen), dtype=int)
@@ -136,17 +136,17 @@ def allot(mean: np.ndarray, covariance: np.ndarray, sd: np.ndarray, evaluations:
     spent = np.zeros(len(mean), dtype=int)
     owner = np.repeat(np.arange(len(chosen)), count)
     np.add.at(spent, chosen[owner], lots[: len(owner)])
-    return spent, max(float((mu + z @ _root(sigma)).max(axis=1).mean()) - here, 0.0)
+    return spent, max(float((mu + z @ root(sigma)).max(axis=1).mean()) - here, 0.0)
 
 
-def _standard_normal(size: int) -> np.ndarray:
+def standard_normal(size: int) -> np.ndarray:
     """Evenly spread standard normal draws, (SIMULATED, size)."""
     from scipy import stats
 
     return stats.norm.ppf(stats.qmc.Sobol(size, rng=np.random.default_rng(0)).random(SIMULATED).clip(1e-12, 1 - 1e-12))
 
 
-def _root(covariance: np.ndarray) -> np.ndarray:
+def root(covariance: np.ndarray) -> np.ndarray:
     """The symmetric square root, which moves little where the covariance does; the covariance may be singular."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     return (vectors * np.sqrt(values.clip(0))) @ vectors.T

@@ -1,0 +1,117 @@
+r"""What to run next: which cheaper runs say most about the one that is to be decided.
+
+All draws are of the same posterior, so that a candidate's response g (before noise) and that of the option f are jointly known. Taken as normal on the response's
+scale, observing a candidate with noise s leaves
+
+.. math:: \mathrm{Var}(f \mid y) = \mathrm{Var} f - \frac{\mathrm{Cov}(f, g)^2}{\mathrm{Var} g + s^2}
+
+of the variance, whatever is observed: nothing is refitted. A batch is chosen greedily, each further run given the ones before it, so that two runs that say the
+same are not both bought.
+
+References
+----------
+Raiffa and Schlaifer 1961, Applied Statistical Decision Theory, chapter 5 (preposterior analysis). Nemhauser, Wolsey, Fisher 1978 (Mathematical
+Programming 14): how far greedy batches can be from the best one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslaw.decisions.checkpoints import standard_normal
+from bayeslaw.errors import SpecError
+from bayeslaw.posterior import samples_of
+from bayeslaw.predict import Points, grid, predict
+
+if TYPE_CHECKING:
+    from bayeslaw.fit import Fit
+
+
+def next_runs(
+    fit: Fit, candidates: Points, options: Points, *, at: Mapping[str, Any] | None = None, cost: Sequence[float] | str | None = None, budget: float | None = None,
+    random_seed: int | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """Candidate runs ranked by how much they are expected to say about the options, per unit of cost.
+
+    Parameters
+    ----------
+    fit : the posterior.
+    candidates : runs that could be made, a row each, as `bayeslaw.predict.predict` takes points.
+    options : the run, or runs, to be decided about, as in `bayeslaw.decide`.
+    at : inputs and grouping columns that all options share.
+    cost : of each candidate, in any unit: a list, or the name of a column of ``candidates``. None: 1 each.
+    budget : buys the best of them, greedily, until it is spent. None: candidates are ranked one by one.
+    random_seed : for groups never seen; None: the fit's.
+
+    Returns
+    -------
+    DataFrame, the best first: the columns of ``candidates``, ``cost``; ``variance_reduction``, the share of the options' variance (on the response's scale, averaged over
+    options) that the run is expected to take away; ``regret_reduction``, by how much it is expected to lower the regret of choosing among the options (0 for one
+    option), on the response's scale; ``per_cost``, variance reduction per unit of cost, by which they are ranked. With a budget also ``bought``, the order in which runs
+    are bought (0: not), and ``attrs["variance_left"]``, the share of variance that the whole batch leaves.
+
+    Raises
+    ------
+    SpecError : no candidates, or a cost or a budget that cannot be meant. As `bayeslaw.predict.predict`.
+    """
+    table, wanted = grid(candidates), grid(options).assign(**dict(at or {})).drop(columns="cost", errors="ignore")
+    costs = _costs(table, cost)
+    points = table.drop(columns=cost) if isinstance(cost, str) else table
+    if budget is not None and not (np.isfinite(budget) and budget > 0):
+        raise SpecError(f"budget is {budget}, and it must be positive.")
+    n, link = len(table), fit.spec.law.response.link
+    both = pd.concat([points, wanted], ignore_index=True)
+    latent = np.asarray(link.forward(predict(fit, both, "latent", random_seed=random_seed).values.reshape(samples_of(fit), -1)))
+    logged = np.asarray(link.forward(predict(fit, points, "run", random_seed=random_seed).values.reshape(samples_of(fit), n)))
+    low, high = np.quantile(logged - latent[:, :n], [0.16, 0.84], axis=0)
+    noise = np.maximum((high - low) / 2, 1e-12) ** 2  # by quantiles: a Student-t may have no variance
+    mean, covariance = latent.mean(axis=0), np.cov(latent.T)
+    lower_is_better = fit.spec.law.response.scale == "log"
+    value = -mean[n:] if lower_is_better else mean[n:]
+    at_first = np.diag(covariance)[n:].copy()
+    found = table.assign(cost=costs, variance_reduction=_reductions(covariance, noise, n, at_first), regret_reduction=0.0)
+    if len(wanted) > 1:
+        z = standard_normal(len(wanted))
+        found["regret_reduction"] = [_regret_reduction(value, covariance[n:, i] / np.sqrt(covariance[i, i] + noise[i]), z) for i in range(n)]
+    found["per_cost"] = found["variance_reduction"] / found["cost"]
+    if budget is not None:
+        found["bought"] = 0
+        left, order = budget, 0
+        while True:
+            gain = np.where((costs <= left) & (found["bought"].to_numpy() == 0), _reductions(covariance, noise, n, at_first) / costs, -1.0)
+            best = int(gain.argmax())
+            if gain[best] <= 0:
+                break
+            order += 1
+            found.loc[best, "bought"] = order
+            left -= costs[best]
+            column = covariance[:, best]
+            covariance = covariance - np.outer(column, column) / (covariance[best, best] + noise[best])
+        found.attrs["variance_left"] = float((np.diag(covariance)[n:] / at_first).mean())
+    return found.sort_values("per_cost", ascending=False, ignore_index=True).assign(converged=fit.convergence.passed)
+
+
+def _reductions(covariance: np.ndarray, noise: np.ndarray, n: int, at_first: np.ndarray) -> np.ndarray:
+    """The share of the options' first variance that each of the n candidates takes away, averaged over options."""
+    return (covariance[:n, n:] ** 2 / (np.diag(covariance)[:n] + noise)[:, None] / at_first).mean(axis=1)
+
+
+def _regret_reduction(value: np.ndarray, effect: np.ndarray, z: np.ndarray) -> float:
+    """By how much the expected best of the options grows when each moves by ``effect`` standard normal units together."""
+    moved = value + np.outer(z[:, 0], effect)
+    return max(float(moved.max(axis=1).mean() - moved.mean(axis=0).max()), 0.0)
+
+
+def _costs(table: pd.DataFrame, cost: Sequence[float] | str | None) -> np.ndarray:
+    if not len(table):
+        raise SpecError("There are no candidates.")
+    if isinstance(cost, str) and cost not in table:
+        raise SpecError(f"cost is {cost!r}, and candidates have no such column.")
+    numbers = np.ones(len(table)) if cost is None else pd.to_numeric(table[cost] if isinstance(cost, str) else pd.Series(list(cost)), errors="coerce").to_numpy(float)
+    if len(numbers) != len(table) or not (np.isfinite(numbers) & (numbers > 0)).all():
+        raise SpecError(f"cost must be a positive number for each of the {len(table)} candidates.")
+    return numbers

@@ -1,0 +1,96 @@
+"""What to run next: linearised gains against refits with outcomes drawn from the posterior, and against closed forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayeslaw as bl
+from bayeslaw.decisions.checkpoints import standard_normal
+from bayeslaw.decisions.next_runs import _regret_reduction
+from bayeslaw.errors import SpecError
+from bayeslaw.model import build
+from bayeslaw.sampling import Compiled, Effort
+
+pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
+
+SPEC = bl.ModelSpec("power", discrepancy="none", noise="normal")  # type: ignore[arg-type]
+OPTION = {"data_size": [3e10]}
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    """A simulated power law, 14 runs up to 1e9."""
+    rng = np.random.default_rng(3)
+    x = np.geomspace(1e7, 1e9, 14)
+    loss = bl.law("power").evaluate({"data_size": x}, {"A": 3.0 * 1e8**0.15, "alpha": 0.15, "E": 1.0})
+    return pd.DataFrame({"data_size": x, "loss": loss * np.exp(rng.normal(0, 0.01, 14))})
+
+
+@pytest.fixture(scope="module")
+def fit(table: pd.DataFrame) -> bl.Fit:
+    return bl.fit(SPEC, bl.read_runs(table, "power"), draws=1000, tune=1000, random_seed=1, progressbar=False)
+
+
+def test_expected_reduction_against_refits(table: pd.DataFrame, fit: bl.Fit) -> None:
+    """Brute force: the candidate's outcome is drawn from the posterior predictive 24 times, the law refitted to it, and the variance left averaged."""
+    candidate = {"data_size": [6e9]}
+    predicted = bl.next_runs(fit, candidate, OPTION)["variance_reduction"].iloc[0]
+    outcomes = fit.predict(candidate, "run").values.ravel()[::167][:24]
+    runs = bl.read_runs(pd.concat([table, pd.DataFrame({"data_size": [6e9], "loss": [2.0]})], ignore_index=True), "power")
+    compiled = Compiled(build(SPEC, runs), refit=True)
+    # The same prior as before: the unit of relative priors and the centre are those of the fit.
+    kept = {"typical_response": fit.runs.typical_response, "centre_data_size": fit.runs.centre["data_size"]}
+    before = np.log(fit.predict(OPTION, "mean").values.ravel()).var()
+    left = []
+    for i, y in enumerate(outcomes):
+        tree = compiled.sample(Effort(400, 500, 4, 0.95, i, progressbar=False), {"y": np.log([*table["loss"], y]), **kept})
+        posterior = tree["posterior"].to_dataset()
+        law, natural = fit.spec.law, {name: posterior[f"{name}_at_centre"].values.ravel() for name in fit.spec.law.params}
+        after = np.log(law.evaluate({"data_size": 3e10}, law.from_centre(natural, fit.runs.centre)))
+        left.append(after.var() / before)
+    error = np.std(left) / np.sqrt(len(left))
+    assert 1 - predicted == pytest.approx(np.mean(left), abs=3 * error + 0.1)  # .1: the posterior is not quite normal
+    assert predicted > 0.2
+
+
+def test_a_run_at_the_option_says_most_and_one_among_many_least(fit: bl.Fit) -> None:
+    found = bl.next_runs(fit, {"data_size": [1e8, 3e9, 3e10]}, OPTION)
+    assert list(found["data_size"]) == [3e10, 3e9, 1e8] and found["variance_reduction"].is_monotonic_decreasing
+    priced = bl.next_runs(fit, pd.DataFrame({"data_size": [1e8, 3e9, 3e10], "flop": [1.0, 30.0, 3000.0]}), OPTION, cost="flop")
+    assert priced["data_size"].iloc[0] != 3e10 and (priced["per_cost"] == priced["variance_reduction"] / priced["cost"]).all()
+
+
+def test_a_batch_respects_what_runs_have_in_common(fit: bl.Fit) -> None:
+    """Two runs at one place say less than twice what one says; the batch stops at its budget."""
+    found = bl.next_runs(fit, {"data_size": [6e9, 6.1e9, 1e8]}, OPTION, budget=2.0)
+    assert sorted(found["bought"]) == [0, 1, 2]
+    single = found["variance_reduction"].max()
+    assert 1 - found.attrs["variance_left"] < 2 * single and 1 - found.attrs["variance_left"] > single
+    broke = bl.next_runs(fit, {"data_size": [6e9]}, OPTION, cost=[5.0], budget=1.0)
+    assert list(broke["bought"]) == [0] and broke.attrs["variance_left"] == 1
+
+
+def test_regret_of_two_options_is_the_closed_form() -> None:
+    """Two options of equal mean, one of which a run moves by s: the expected best grows by s / sqrt(2 pi)."""
+    z = standard_normal(2)
+    assert _regret_reduction(np.array([1.0, 1.0]), np.array([0.5, 0.0]), z) == pytest.approx(0.5 / np.sqrt(2 * np.pi), rel=0.01)
+    assert _regret_reduction(np.array([1.0, 1.0]), np.array([0.5, 0.5]), z) == pytest.approx(0, abs=1e-12)  # both move together: nothing to choose
+    assert _regret_reduction(np.array([5.0, 1.0]), np.array([0.5, 0.0]), z) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"cost": [1.0, 2.0]}, "a positive number for each of the 1 candidates"),
+        ({"cost": "flop"}, "candidates have no such column"),
+        ({"budget": 0}, "budget is 0"),
+        ({"candidates": {"data_size": []}}, "There are no candidates"),
+    ],
+)
+def test_candidates_that_cannot_be_meant(fit: bl.Fit, arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        bl.next_runs(fit, **{"candidates": {"data_size": [6e9]}, "options": OPTION, **arguments})
