@@ -197,3 +197,27 @@ def test_a_law_of_ones_own_is_imported_only_when_allowed(tmp_path: Path) -> None
     assert missing.returncode == 2 and "own_laws:Other is missing" in missing.stderr
     absent = bayeslaw("check", "runs.csv", "--law", "no_such:Plain", "--allow-import")
     assert absent.returncode == 2 and "cannot be imported: ModuleNotFoundError" in absent.stderr
+
+
+def test_a_decision_with_its_gate(tmp_path: Path, grouped_fit: bl.Fit, capsys: pytest.CaptureFixture[str]) -> None:
+    """From a saved fit to a verdict, as a pipeline reads it."""
+    saved = str(grouped_fit.save(tmp_path / "fit.nc"))
+    options = [saved, "--option", "task=task0,task1", "--at", "data_size=5e9", "--cost", "task0=10", "--cost", "task1=20"]
+    losses = grouped_fit.predict({"task": ["task0", "task1"], "data_size": 5e9}, "run").values.reshape(-1, 2)
+    easy, hard = float(losses.max() + 1), float(losses.min() / 2)
+    converged = grouped_fit.convergence.passed
+    assert run(["decide", *options, "--target", str(easy), "--gate"]) == (0 if converged else 11)
+    printed = capsys.readouterr().out
+    assert "p_target" in printed and "task0" in printed
+    assert run(["decide", *options, "--target", str(hard), "--gate", "--quiet"]) == (10 if converged else 11)
+    assert capsys.readouterr().out == ""
+    assert run(["decide", *options, "--target", str(easy), "--json", "--value", "100"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["options"][0]["cost"] == 10 and plain["evpi"] is not None and plain["verdict"] in ("go", "inconclusive")
+    for wrong, says in (
+        ([saved, "--target", "1"], "Say what the options are"),
+        ([*options, "--at", "data_size=1e9,2e9", "--target", "1"], "has several values"),
+        ([*options[:-2], "--target", "1"], "no column of the options has all of its values"),
+    ):
+        assert run(["decide", *wrong]) == 2
+        assert says in capsys.readouterr().err

@@ -1,0 +1,76 @@
+"""Go or no-go, from a saved fit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+import bayeslaw as bl
+from bayeslaw import arguments, defaults
+from bayeslaw.cli.app import app
+from bayeslaw.cli.options import AllowImport, AsJson, Quiet
+from bayeslaw.cli.terminal import out, print_table
+from bayeslaw.errors import SpecError
+from bayeslaw.tables import load_table
+
+#: Exit codes of ``--gate``, for pipelines.
+GATE = {"go": 0, "no-go": 10, "inconclusive": 11}
+
+
+@app.command()
+def decide(
+    fitted: Annotated[Path, typer.Argument(metavar="FIT", help="A saved fit.", show_default=False)],
+    target: Annotated[float, typer.Option(help="What the response must reach: at most for a loss, at least for a score.", show_default=False)],
+    option: Annotated[
+        list[str], typer.Option("--option", "-o", help="In what options differ: method=lora,fmt; multiplied out. Repeatable.", show_default=False)
+    ] = [],
+    options: Annotated[Path | None, typer.Option(help="Table of options, instead of --option; may have a column cost.", show_default=False)] = None,
+    at: Annotated[list[str], typer.Option("--at", help="What options share: model_size=16e9. Repeatable.", show_default=False)] = [],
+    cost: Annotated[list[str], typer.Option("--cost", help="Cost of an option by its value: lora=12000. Repeatable.", show_default=False)] = [],
+    value: Annotated[float | None, typer.Option(help="What meeting the target is worth, in the unit of cost.", show_default=False)] = None,
+    go_at: Annotated[float, typer.Option(help="Probability from which on it is go.")] = defaults.GO_AT,
+    no_go_at: Annotated[float, typer.Option(help="Probability up to which it is no-go.")] = defaults.NO_GO_AT,
+    gate: Annotated[bool, typer.Option("--gate", help="Exit code 0 for go, 10 for no-go, 11 for inconclusive.")] = False,
+    law: Annotated[str | None, typer.Option(help="A law of your own that the fit is of: my_module:MyLaw, with --allow-import.", show_default=False)] = None,
+    allow_import: AllowImport = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Whether to spend the budget, on which option, and why.
+
+    Example: `bayeslaw decide finetuning.nc --option method=lora,fmt --at model_size=16e9 --at finetuning_data=1e5 --target 1.05 --cost lora=12000 --cost fmt=90000`
+    """
+    if (options is None) == (not option):
+        raise SpecError("Say what the options are: either --option method=lora,fmt, or --options FILE.")
+    if law is not None:
+        arguments.law(law, allow_import)
+    fit = bl.load(fitted)
+    shared = arguments.points(at)
+    if several := [name for name, values in shared.items() if len(values) > 1]:
+        raise SpecError(f"--at {several[0]} has several values; what differs between options is given by --option.")
+    wanted = arguments.points(option) if options is None else load_table(options)[0].reset_index(drop=True)
+    costs = {name: arguments.number(text, f"--cost {name}") for name, text in arguments.pairs(cost, "--cost").items()}
+    decision = bl.decide(
+        fit, wanted, target, at={name: values[0] for name, values in shared.items()}, cost=costs or None, value=value, go_at=go_at, no_go_at=no_go_at,
+    )  # fmt: skip
+    if as_json:
+        out.print_json(json.dumps(as_plain(decision)))
+    elif not quiet:
+        out.print(str(decision), markup=False, highlight=False)
+        print_table(decision.table.drop(columns="converged"))
+    if gate:
+        raise typer.Exit(GATE[decision.verdict])
+
+
+def as_plain(decision: bl.Decision) -> dict[str, object]:
+    """A decision as plain data, draws left out."""
+    table = decision.table.astype(object).where(decision.table.notna(), None)
+    return {
+        "verdict": decision.verdict, "reasons": list(decision.reasons), "chosen": decision.chosen, "target": decision.target, "go_at": decision.go_at,
+        "no_go_at": decision.no_go_at, "flips": dict(decision.flips), "evpi": None if pd.isna(decision.evpi) else decision.evpi,
+        "options": json.loads(table.to_json(orient="records")),
+    }  # fmt: skip
