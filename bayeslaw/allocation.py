@@ -24,8 +24,8 @@ import xarray as xr
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.posterior import DIMS, Posterior, samples_of
-from bayeslaw.predict import Points, check_table, grid, levels, quantiles_of
-from bayeslaw.spec import columns_of
+from bayeslaw.predict import Points, grid, levels, places, quantiles_of
+from bayeslaw.spec import all_covariates
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -37,6 +37,8 @@ TRIED, STEPS = 129, 45
 #: Model sizes and data sizes looked at, where nothing else bounds them.
 SMALLEST, LARGEST = 1e3, 1e20
 GOLDEN = (5**0.5 - 1) / 2
+#: Relative differences of loss that count as none.
+FLAT = 1e-13
 
 
 def allocate(
@@ -70,10 +72,10 @@ def allocate(
     name, asked = ("compute", compute) if target is None else ("target", target)
     if (compute is None) == (target is None):
         raise SpecError("allocate needs one of compute (FLOP) and target (loss).")
-    values = pd.to_numeric(pd.Series(np.atleast_1d(asked)), errors="coerce").to_numpy(float)
-    if not (np.isfinite(values).all() and (values > 0).all() and len(values)):
+    values = pd.to_numeric(pd.Series(np.atleast_1d(asked).ravel()), errors="coerce").to_numpy(float)
+    if np.ndim(asked) > 1 or not (np.isfinite(values).all() and (values > 0).all() and len(values)):
         raise SpecError(f"{name} is {asked}, and it must be a positive number, or several.")
-    if not (np.isfinite(inference_tokens) and inference_tokens >= 0):
+    if not (isinstance(inference_tokens, int | float) and np.isfinite(inference_tokens) and inference_tokens >= 0):
         raise SpecError(f"inference_tokens is {inference_tokens}, and it must be a number of at least 0.")
     found = []
     for value in values:
@@ -102,12 +104,12 @@ def allocation_penalty(fit: Fit, points: Points, *, at: Mapping[str, Any] | None
 
     Parameters
     ----------
-    points : ``model_size`` and ``data_size``, a row or a product of values, as `bayeslaw.predict.predict` takes them.
+    points : ``model_size`` and ``data_size`` (or ``compute``), a row or a product of values, as `bayeslaw.predict.predict` takes them.
     at, probs : as in `allocate`; probabilities of the intervals.
 
     Returns
     -------
-    DataFrame, a row a point: ``compute``, ``loss``, ``penalty`` (its loss less the least loss for that compute) and ``compute_ratio`` (its compute over the
+    DataFrame, a row a point: ``compute``, ``p_none`` (how likely there is no optimum to compare with; the rest is of the other draws), ``loss``, ``penalty`` (its loss less the least loss for that compute) and ``compute_ratio`` (its compute over the
     least compute that reaches its loss: 1.2 is 20 % spent for nothing, or for cheap inference), medians with ``lower_90_...`` and the like;
     and ``converged``.
 
@@ -116,6 +118,8 @@ def allocation_penalty(fit: Fit, points: Points, *, at: Mapping[str, Any] | None
     As `allocate`.
     """
     curve, table = _Curve.of(fit, at), grid(points)
+    if "data_size" not in table and {"model_size", "compute"} <= set(table):
+        table = table.assign(data_size=pd.to_numeric(table["compute"]) / (TRAINING * pd.to_numeric(table["model_size"])))
     _check_sizes(table)
     found = []
     for row in table.to_dict("records"):
@@ -124,15 +128,18 @@ def allocation_penalty(fit: Fit, points: Points, *, at: Mapping[str, Any] | None
         loss = curve.loss(size, data)
         penalty = loss - curve.loss(*curve.optimum(compute))
         summaries = {"loss": loss, "penalty": penalty, "compute_ratio": compute / curve.least_compute(loss, compute)}
-        found.append({"compute": compute} | {key: value for name, drawn in summaries.items() for key, value in _interval(name, drawn, probs).items()})
-    return pd.concat([table, pd.DataFrame(found)], axis=1).assign(converged=fit.convergence.passed)
+        none = np.isnan(penalty)
+        kept = {name: x[~none] if not none.all() else x for name, x in summaries.items()}
+        found.append({"compute": compute, "p_none": float(none.mean())} | {key: value for name, drawn in kept.items() for key, value in _interval(name, drawn, probs).items()})
+    numbers = pd.DataFrame(found)
+    return pd.concat([table.drop(columns=[c for c in table if c in numbers]), numbers], axis=1).assign(converged=fit.convergence.passed)
 
 
 def isoflop(
     fit: Fit, compute: float, model_size: Sequence[float], *, at: Mapping[str, Any] | None = None, probs: Sequence[float] = defaults.PROBS
 ) -> pd.DataFrame:  # fmt: skip
     """The loss along a budget of training compute: a row a model size, with ``data_size`` and bands of the law's curve (kind "mean")."""
-    curve, size = _Curve.of(fit, at), np.asarray(model_size, dtype=float)
+    curve, size = _Curve.of(fit, at), np.atleast_1d(np.asarray(model_size, dtype=float))
     data = compute / TRAINING / size
     _check_sizes(pd.DataFrame({"model_size": size, "data_size": data}))
     bands = quantiles_of(curve.evaluate(size[None, :], data[None, :]), probs)
@@ -144,9 +151,9 @@ def isoloss(
 ) -> pd.DataFrame:  # fmt: skip
     """The data that each model size needs for a loss: a row a model size, with medians and intervals of ``data_size`` and of ``compute``.
 
-    Every draw counts: one in which that size never reaches the loss is infinite data, and ``p_none`` says how likely that is.
+    Data are looked for from 1e3 to 1e20 tokens. Every draw counts: one in which that size never reaches the loss is infinite data, and ``p_none`` says how likely that is.
     """
-    curve, size = _Curve.of(fit, at), np.asarray(model_size, dtype=float)
+    curve, size = _Curve.of(fit, at), np.atleast_1d(np.asarray(model_size, dtype=float))
     if not (np.isfinite(target) and target > 0):
         raise SpecError(f"target is {target}, and it must be a positive loss.")
     _check_sizes(pd.DataFrame({"model_size": size, "data_size": 1.0}))
@@ -171,8 +178,9 @@ class _Curve:
             raise SpecError(f"{law.name} is not a law of model_size and data_size: there is no compute to split. Laws that are: chinchilla, skaling, kaplan, data_constrained.")
         if taken := {"model_size", "data_size"} & set(at or {}):
             raise SpecError(f"at has {', '.join(sorted(taken))}, which is what is looked for.")
-        # Every other input must be given: `check_table` names those that are not.
-        table = check_table(fit, pd.DataFrame([{**dict.fromkeys(columns_of(fit.spec)), "model_size": 1.0, "data_size": 1.0, **(at or {})}]), "mean")
+        if moving := [name for name in all_covariates(fit.spec) if name in ("model_size", "data_size")]:
+            raise SpecError(f"A parameter of this model moves with {moving[0]}, so that its optimum is not the law's: the split of compute is not offered.")
+        table = places(fit, at, [{"model_size": 1.0, "data_size": 1.0}], "mean")  # no size that was run: a checkpoint's deviation is not the law's
         params = {name: x[:, 0] for name, x in Posterior.of(fit, table, "mean").law_parameters(table).items()}
         given = {name: float(x[0]) for name, x in law.given(table).items()}
 
@@ -194,7 +202,9 @@ class _Curve:
         """Model size and data of the least loss at a budget; NaN where that lies at an end of what is looked at."""
         if not inference_tokens and (size := self.closed_form(compute / TRAINING)) is not None:
             size = np.broadcast_to(size, self.samples)
-            return size, compute / TRAINING / size
+            data = compute / TRAINING / size
+            inside = (np.minimum(size, data) >= SMALLEST) & (np.maximum(size, data) <= LARGEST)
+            return np.where(inside, size, np.nan), np.where(inside, data, np.nan)
 
         def data_of(size: np.ndarray) -> np.ndarray:
             return (compute / size - INFERENCE * inference_tokens) / TRAINING
@@ -265,7 +275,16 @@ class _Curve:
             at_new = function(new)
             c, d = np.where(left, new, d), np.where(left, c, new)
             at_c, at_d = np.where(left, at_new, at_d), np.where(left, at_c, at_new)
-        return np.where(inside, (a + b) / 2, np.nan)
+        x = (a + b) / 2
+        # Where the valley is flat to rounding, as with data that are repeated for ever, the smallest model of the least loss.
+        enough = function(x)
+        enough = enough + FLAT * abs(enough)
+        a, b = np.full(self.samples, low), x
+        for _ in range(STEPS):
+            middle = (a + b) / 2
+            there = function(middle) <= enough
+            a, b = np.where(there, a, middle), np.where(there, middle, b)
+        return np.where(inside, b, np.nan)
 
 
 def _per(values: np.ndarray, like: np.ndarray) -> np.ndarray:
@@ -285,5 +304,5 @@ def _check_sizes(table: pd.DataFrame) -> None:
         if name not in table:
             raise SpecError(f"The points lack {name}.")
         numbers = pd.to_numeric(table[name], errors="coerce")
-        if not (np.isfinite(numbers) & (numbers > 0)).all():
-            raise SpecError(f"{name} must be positive; it has {table[name][~(numbers > 0)].iloc[0]!r}.")
+        if (bad := ~(np.isfinite(numbers) & (numbers > 0))).any():
+            raise SpecError(f"{name} must be a positive number; it has {table[name][bad].iloc[0]!r}.")

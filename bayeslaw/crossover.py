@@ -12,9 +12,9 @@ import xarray as xr
 
 from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.posterior import DIMS, Kind, Posterior, samples_of
-from bayeslaw.predict import check_table
+from bayeslaw.predict import places
 from bayeslaw.runs import label
-from bayeslaw.spec import all_covariates, columns_of
+from bayeslaw.spec import all_covariates
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -66,19 +66,28 @@ def crossover(
     if kind not in ("mean", "latent"):
         raise SpecError(f"kind is {kind!r}, and it must be 'mean' or 'latent'.")
     by = by or _column_of(fit, between)
+    if by not in fit.runs.table:
+        raise SpecError(f"by is {by!r}, and the runs have no such column.")
+    within = law.inputs[over].within
+    if by == within:
+        raise SpecError(f"{over} is another input for each {by}: there is nothing to tie along.")
+    if over in all_covariates(fit.spec):
+        raise SpecError(f"A parameter of this model moves with {over}: its ties along it are not offered.")
     if by in (at or {}) or over in (at or {}):
         raise SpecError(f"at has {by if by in (at or {}) else over}, which is what is compared.")
     seen = fit.runs.table[over]
+    if within and within in (at or {}):
+        seen = seen[fit.runs.table[within].map(label) == label((at or {})[within])]
     low, high = bounds or (float(seen.min()) / BEYOND, float(seen.max()) * BEYOND)
-    if not 0 < low < high < np.inf:
-        raise SpecError(f"bounds are {low:g} and {high:g}, and they must be positive, the lower one first.")
-    open_groups = dict.fromkeys(c for c in columns_of(fit.spec) if c not in (*all_covariates(fit.spec), *law.choosers))
-    rows = pd.DataFrame([{**open_groups, **(at or {}), over: low, by: group} for group in between])
-    table = check_table(fit, rows, kind)
+    if not all(isinstance(end, int | float) for end in (low, high)) or not 0 < low < high < np.inf:
+        raise SpecError(f"bounds are {low} and {high}, and they must be positive, the lower one first.")
+    table = places(fit, at, [{over: low, by: group} for group in between], kind)
     if unseen := [group for group in between if label(group) not in set(fit.runs.table[by].map(label))]:
         raise SpecError(f"between has {unseen[0]!r}, and no run has that {by}. The runs have: {', '.join(sorted(fit.runs.table[by].map(label).unique()))}.")
     pair = _Pair.of(fit, table, over, kind)
     x, crossings, at_ends = pair.ties(low, high)
+    if not any(end.any() for end in at_ends):
+        raise SpecError(f"The model does not tell {label(between[0])} and {label(between[1])} apart here: give the other columns of their groups in at, as the runs have them.")
     lower_is_better = law.response.scale == "log"
     names = np.array([label(group) for group in between], dtype=object)
     below, above = (names[((end < 0) != lower_is_better).astype(int)] for end in at_ends)
@@ -104,7 +113,7 @@ class _Pair:
 
     @classmethod
     def of(cls, fit: Fit, table: pd.DataFrame, over: str, kind: Kind) -> _Pair:
-        posterior, law, n = Posterior.of(fit, table, kind), fit.spec.law, samples_of(fit)
+        posterior, law, n = Posterior.of(fit, table, kind).without(over), fit.spec.law, samples_of(fit)
         drawn = {name: np.broadcast_to(x, (n, 2)) for name, x in posterior.law_parameters(table).items()}
         given = law.given(table)
         first, second = (({name: x[:, i] for name, x in drawn.items()}, {name: float(x[i]) for name, x in given.items()}) for i in (0, 1))

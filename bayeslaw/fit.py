@@ -86,16 +86,20 @@ class Fit:
 
         Raises
         ------
-        UnknownNameError : the model has no such parameter.
+        UnknownNameError : the model has no such parameter. SpecError : what is sampled of it is relative to this table's centre, and means another
+            thing for another table; or its groups are not pooled (``0 + group``).
         """
-        from bayeslaw.spec import population_name
-
+        posterior, met = self.idata["posterior"].to_dataset(), designs(self.spec, self.runs.table)
         found: dict[str, xr.DataArray] = {}
         for name in params:
             if name not in self.spec.params:
                 raise UnknownNameError("parameter", name, self.spec.params)
-            own = [population_name(name, self.spec.params[name]), *(str(v) for v in self.idata["posterior"] if str(v).startswith((f"{name}_1|", f"{name}_log", f"{name}_sqrt", f"{name}_center")))]
-            posterior = self.idata["posterior"].to_dataset()
+            param, formula = self.spec.params[name], met[name].formula
+            if param.at_centre or formula.by:
+                why = f"is sampled as {param.at_centre}, which is of this table alone" if param.at_centre else f"has the formula {formula}, a value for each group"
+                raise SpecError(f"{name} of {self.spec.law.name} {why}: it cannot be taken as known elsewhere.")
+            terms = [f"{name}_{term}{end}" for term in formula.groups for end in ("", "_sigma")]
+            own = [name, *(f"{name}_{covariate}" for covariate in formula.covariates), *terms]
             found |= {variable: posterior[variable].median(("chain", "draw")) for variable in own}
         return found
 
@@ -137,7 +141,7 @@ def fit(
     cores : processes or threads; None: as many as there are, up to the chains.
     progressbar : show the sampler's progress.
     fixed : variables of the model whose values are known, such as ``other_fit.known("E", "beta")``: the second of two steps. What is uncertain
-        about them is then in no band.
+        about them is then in no band. Group deviations that are known are not in the spec of the fit: fitting that again estimates them.
 
     Returns
     -------
@@ -180,6 +184,8 @@ def _fixed_deviations(resolved: ModelSpec, runs: Runs, fixed: Mapping[str, Any])
     for variable, values in fixed.items():
         if variable not in levels:
             raise SpecError(f"fixed has {variable}, and the model has no such deviations.{suggest(variable, levels)}")
+        if getattr(values, "ndim", 0) != 1 or not getattr(values, "coords", None):
+            raise SpecError(f"fixed has {variable}, and its values must be a DataArray over groups, as Fit.known gives it.")
         known = dict(zip(map(str, values[values.dims[0]].values), map(float, values.values), strict=True))
         if missing := [group for group in levels[variable] if group not in known]:
             raise SpecError(f"fixed has no value of {variable} for {', '.join(missing)}, which the runs have.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,9 +96,7 @@ def solve_for(
 def _on_the_trend(fit: Fit, table: pd.DataFrame, name: str, of: str | None) -> np.ndarray:
     """The law's curve, or a quantity of it, (sample, row): a row whose value happens to be that of a group seen does not deviate as that
     group does."""
-    posterior, law = Posterior.of(fit, table, "mean"), fit.spec.law
-    own = [f"{param}_{term}" for param, design in posterior.designs.items() for term in design.formula.groups if name in term.factor]
-    posterior = replace(posterior, deviations=posterior.deviations | {variable: 0 * posterior.deviations[variable] for variable in own})
+    posterior, law = Posterior.of(fit, table, "mean").without(name), fit.spec.law
     values = law.response.link.inverse(posterior.located(table)) if of is None else law.value(of, **posterior.law_parameters(table))
     return np.broadcast_to(values, (samples_of(fit), len(table)))
 

@@ -64,6 +64,11 @@ class Posterior:
         some = {name: x[kept] for name, x in self.draws.items()}
         return replace(self, draws=some, deviations={name: x[kept] for name, x in self.deviations.items()})
 
+    def without(self, column: str) -> Posterior:
+        """The same without the deviations of groups that a column makes: along it, what single settings deviate by is not the law's."""
+        own = [f"{param}_{term}" for param, design in self.designs.items() for term in design.formula.groups if column in term.factor]
+        return replace(self, deviations=self.deviations | {variable: 0 * self.deviations[variable] for variable in own})
+
     def located(self, table: pd.DataFrame) -> np.ndarray:
         """The law's curve at rows of a table, (sample, row), on the response's scale."""
         law, runs = self.fit.spec.law, self.fit.runs

@@ -25,7 +25,7 @@ import xarray as xr
 
 from bayeslaw import defaults, noise
 from bayeslaw.effects import GroupTerm
-from bayeslaw.errors import Fault, RunsError, SpecError, UnknownNameError
+from bayeslaw.errors import Fault, RunsError, SpecError, UnknownNameError, suggest
 from bayeslaw.posterior import DIMS, Kind, Posterior, samples_of
 from bayeslaw.runs import check_points, label
 from bayeslaw.spec import all_covariates, columns_of, designs, group_columns
@@ -189,6 +189,23 @@ def reach(fit: Fit, table: pd.DataFrame) -> pd.DataFrame:
         for row in np.flatnonzero(rows):
             unseen[row].append(factor)
     return pd.DataFrame({**found, "unseen": [", ".join(factors) for factors in unseen]})
+
+
+def places(fit: Fit, at: Mapping[str, Any] | None, rows: Sequence[Mapping[str, Any]], kind: Kind) -> pd.DataFrame:
+    """Rows that share what ``at`` says, checked as `predict` checks points; grouping columns that neither gives are groups never seen.
+
+    Raises
+    ------
+    SpecError : ``at`` has a column that neither the model nor the runs have, or several values of one. RunsError : as `predict`.
+    """
+    spec, runs, shared = fit.spec, fit.runs.table, dict(at or {})
+    known = dict.fromkeys([*spec.law.inputs, *columns_of(spec), *map(str, runs.columns)])
+    if unknown := [name for name in shared if name not in known]:
+        raise SpecError(f"at has {unknown[0]}, which neither the model nor its runs have.{suggest(unknown[0], known)}")
+    if several := [name for name, value in shared.items() if np.ndim(value) > 0]:
+        raise SpecError(f"at has several values of {several[0]}: give one.")
+    open_groups = [c for c in columns_of(spec) if c not in (*all_covariates(spec), *spec.law.choosers) and not (c in runs and runs[c].nunique() == 1)]
+    return check_table(fit, pd.DataFrame([{**dict.fromkeys(open_groups), **shared, **row} for row in rows]), kind)
 
 
 def check_table(fit: Fit, points: Points, kind: Kind) -> pd.DataFrame:

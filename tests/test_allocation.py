@@ -206,12 +206,39 @@ def test_solving_for_data_is_the_closed_form(chinchilla_fit: bl.Fit) -> None:
         ({"compute": [1e24, np.nan]}, "must be a positive number"),
         ({"target": "low"}, "must be a positive number"),
         ({"compute": 1e24, "inference_tokens": -1}, "inference_tokens is -1"),
+        ({"compute": 1e24, "inference_tokens": "2e12"}, "inference_tokens is 2e12"),
+        ({"compute": [[1e24]]}, "must be a positive number"),
+        ({"compute": 1e24, "at": {"corpus": "c4"}}, "at has corpus, which neither the model nor its runs have"),
         ({"compute": 1e24, "at": {"model_size": 1e9}}, "which is what is looked for"),
     ],
 )
 def test_an_allocation_that_cannot_be_meant(chinchilla_fit: bl.Fit, arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(SpecError, match=says):
         bl.allocate(chinchilla_fit, **arguments)
+
+
+def test_budgets_out_of_reach_are_a_probability_too(chinchilla_fit: bl.Fit) -> None:
+    """The closed form keeps to the same range as the numeric way."""
+    assert bl.allocate(chinchilla_fit, compute=[1.0, 1e60]).attrs["p_none"] == 1
+    table = bl.allocation_penalty(chinchilla_fit, pd.DataFrame({"model_size": [7e9], "compute": [6 * 7e9 * 1.4e11], "loss": [9.0]}))
+    assert table["data_size"].iloc[0] == pytest.approx(1.4e11) and list(table.columns).count("loss") == 1 and table["p_none"].iloc[0] == 0
+    for sizes in ([1e9, np.inf], [-1.0]):
+        with pytest.raises(SpecError, match="model_size must be a positive number"):
+            bl.isoflop(chinchilla_fit, 1e22, sizes)
+    assert len(bl.isoflop(chinchilla_fit, 1e22, 1e9)) == 1  # type: ignore[arg-type]
+
+
+def test_a_flat_valley_gives_its_smallest_model() -> None:
+    """Endless repeats of few data gain nothing: of all models of the least loss the smallest is the answer, by the published coefficients."""
+    from bayeslaw.allocation import _Curve
+
+    law = bl.law("data_constrained")
+    curve = _Curve(lambda size, data: law.evaluate({"model_size": size, "data_size": data, "unique_data": 1e9}, PUBLISHED), lambda product: None, 1)
+    size, data = curve.optimum(1e24)
+    least = min(float(law.evaluate({"model_size": n, "data_size": 1e24 / 6 / n, "unique_data": 1e9}, PUBLISHED)) for n in np.geomspace(1e8, 1e12, 4001))
+    assert float(curve.evaluate(size, data)[0]) == pytest.approx(least, rel=1e-9)
+    smaller = float(law.evaluate({"model_size": 0.9 * size[0], "data_size": 1e24 / 6 / (0.9 * size[0]), "unique_data": 1e9}, PUBLISHED))
+    assert smaller > least * (1 + 1e-13)
 
 
 def test_a_law_of_one_input_has_nothing_to_split(grouped_fit: bl.Fit) -> None:

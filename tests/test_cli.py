@@ -195,6 +195,9 @@ def test_a_law_of_ones_own_is_imported_only_when_allowed(tmp_path: Path) -> None
     assert row["lower_90"] < 12 * 1e10**-0.1 < row["upper_90"]
     missing = bayeslaw("check", "runs.csv", "--law", "own_laws:Other", "--allow-import")
     assert missing.returncode == 2 and "own_laws:Other is missing" in missing.stderr
+    (tmp_path / "half_laws.py").write_text("from bayeslaw.laws import Law\nclass Half(Law):\n    name = 'half'\n")
+    half = bayeslaw("check", "runs.csv", "--law", "half_laws:Half", "--allow-import")
+    assert half.returncode == 2 and "is a law without formula, source, response, params, arguments, expected" in half.stderr
     absent = bayeslaw("check", "runs.csv", "--law", "no_such:Plain", "--allow-import")
     assert absent.returncode == 2 and "cannot be imported: ModuleNotFoundError" in absent.stderr
 

@@ -155,6 +155,30 @@ def test_a_never_seen_size_shares_its_deviation(fit: bl.Fit) -> None:
     assert float(latent["crossover"].median()) == pytest.approx(float(mean["crossover"].median()), rel=0.1)
 
 
+def test_a_bound_at_a_size_that_was_run_changes_nothing(fit: bl.Fit) -> None:
+    """Along model size the curve is the law's: what the checkpoint at a bound deviates by is not carried along it."""
+    at = {"task": "wmt_en_de", "llm": "en_de", "finetuning_data": 1e6}
+    on, off = (bl.crossover(fit, "model_size", ("prompt", "fmt"), at, bounds=(low, 1e11)) for low in (1e9, 1.0001e9))
+    assert on.attrs["p_crossover"] == pytest.approx(off.attrs["p_crossover"], abs=0.01)
+    np.testing.assert_allclose(on["crossover"].median(), off["crossover"].median(), rtol=1e-3)
+
+
+def test_what_pays_is_of_the_law(fit: bl.Fit) -> None:
+    """A step of nothing gains nothing, though one size was run and the other not."""
+    at = {"model_size": 8e9, "finetuning_data": 1e5, "task": "mlsum", "llm": "en_de", "method": "lora"}
+    tiny = bl.which_pays(fit, at, 1.00001)
+    assert (tiny["gain"].abs() < 1e-5).all() and (tiny["gain"] > 0).all()
+    double = bl.which_pays(fit, at, np.int64(2)).set_index("input")
+    assert double.loc["model_size", "p_best"] > 0.9  # alpha .11 against beta .03 in the truth
+    with pytest.raises(SpecError, match="'mean' or 'latent'"):
+        bl.which_pays(fit, at, kind="run")
+
+
+def test_what_is_relative_to_a_table_cannot_be_taken_elsewhere(fit: bl.Fit) -> None:
+    with pytest.raises(SpecError, match="E of finetuning_multiplicative is sampled as irreducible share"):
+        fit.known("E")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
@@ -162,6 +186,11 @@ def test_a_never_seen_size_shares_its_deviation(fit: bl.Fit) -> None:
         ({"between": ("lora", "lora")}, SpecError, "must be two groups"),
         ({"between": ("lora", "full")}, SpecError, "no grouping column has both; say which"),
         ({"between": ("lora", "full"), "by": "method"}, SpecError, "no run has that method"),
+        ({"by": "metod"}, SpecError, "the runs have no such column"),
+        ({"at": {"model_size": 1e9}}, SpecError, "does not tell lora and fmt apart here"),
+        ({"at": {"taks": "mlsum", "model_size": 1e9}}, SpecError, "at has taks, .* Did you mean 'task'"),
+        ({"at": {"task": ["mlsum"], "model_size": 1e9}}, SpecError, "at has several values of task"),
+        ({"bounds": (1e3, None)}, SpecError, "must be positive"),
         ({"bounds": (0, 1)}, SpecError, "must be positive, the lower one first"),
         ({"kind": "run"}, SpecError, "must be 'mean' or 'latent'"),
         ({"at": {"method": "lora"}}, SpecError, "which is what is compared"),

@@ -92,6 +92,8 @@ def test_two_steps_are_the_same_spec(runs: bl.Runs, joint: bl.Fit) -> None:
     assert float(second.quantity("alpha").std(("chain", "draw")).mean()) < float(joint.quantity("alpha").std(("chain", "draw")).mean())
     with pytest.raises(SpecError, match="the model has no such deviations"):
         bl.fit(spec, runs, fixed={"E_1|task": known["E_1|method"]}, progressbar=False)
+    with pytest.raises(SpecError, match="must be a DataArray over groups"):
+        bl.fit(spec, runs, fixed={"E_1|method": np.zeros(2)}, progressbar=False)  # type: ignore[dict-item]
     with pytest.raises(UnknownNameError, match="no parameter named 'gamma'"):
         first.known("gamma")
 
@@ -104,6 +106,8 @@ def test_a_larger_model_pays_more_than_more_pretraining(joint: bl.Fit) -> None:
     for name, exponent in (("model_size", ALPHA["model_size"]), ("pretraining_data", ALPHA["pretraining_data"]), ("finetuning_data", TRUTH["lora"]["beta"])):
         truth = REDUCIBLE * (1 - 2**-exponent)
         assert found.loc[name, "lower_90"] - 0.005 <= truth <= found.loc[name, "upper_90"] + 0.005, name
+    with pytest.raises(SpecError, match="size of each factor to compare by its name: model_size, pet_size, pretraining_data"):
+        bl.which_pays(joint, {"factor": "model_size", "factor_size": 1e9, "finetuning_data": 1e5, "method": "lora"})
     many = bl.which_pays(joint, at, {"model_size": 2, "finetuning_data": 1e4}).set_index("input")
     assert many.loc["finetuning_data", "p_best"] > 0.9 and many.loc["finetuning_data", "times"] == 1e4
     for times, text in (({"model_size": 2}, "two inputs or more"), ({"model_size": 2, "finetuning_data": 1}, "finetuning_data has 1")):

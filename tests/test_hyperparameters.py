@@ -85,7 +85,7 @@ def test_a_grid_of_its_own_finds_the_best(fit: bl.Fit) -> None:
     assert truth < 0.0025  # near-optimal in truth
     medians = {name: [float(x.median())] for name, x in bl.optimum(fit, AT)[["learning_rate", "batch_size"]].items()}
     plug_in = bl.hyperparameters(fit, AT, medians)
-    assert best["excess"] <= plug_in["excess"].iloc[0] * 1.001
+    assert best["excess"] <= plug_in["excess"].iloc[0] * 1.05  # as far as 41 values an axis go
 
 
 def test_an_excess_is_none_at_the_optimum_and_grows_around_it() -> None:
@@ -105,6 +105,9 @@ def test_an_excess_is_none_at_the_optimum_and_grows_around_it() -> None:
         ({"at": {**AT, "learning_rate": 1e-3}}, SpecError, "give choices instead"),
         ({"choices": {"learning_rate": [1e-3]}}, SpecError, "choices need batch_size"),
         ({"choices": {"learning_rate": [0.0], "batch_size": 1e6}}, SpecError, "choices need learning_rate, a positive number"),
+        ({"choices": {"learning_rate": [np.inf], "batch_size": 1e6}}, SpecError, "choices need learning_rate"),
+        ({"choices": {"learning_rate": [], "batch_size": []}}, SpecError, "choices need learning_rate"),
+        ({"at": {"compute": 1e20, "corpus": "c4"}}, SpecError, "at has corpus, which neither the model nor its runs have"),
         ({"within": 0}, SpecError, "within is 0"),
     ],
 )

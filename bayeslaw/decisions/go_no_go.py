@@ -159,11 +159,11 @@ def _costs(table: pd.DataFrame, cost: Mapping[str, float] | Sequence[float] | No
     if cost is None:
         numbers = pd.to_numeric(table["cost"], errors="coerce").to_numpy(float) if "cost" in table else np.zeros(len(table))
     elif isinstance(cost, Mapping):
-        differing = [name for name in table if name not in (at or {}) and name != "cost" and {label(x) for x in table[name]} <= {label(x) for x in cost}]
+        differing = [name for name in table if name not in (at or {}) and name != "cost" and {_key(x) for x in table[name]} <= {_key(x) for x in cost}]
         if len(differing) != 1:
             raise SpecError(f"cost has {', '.join(map(str, cost))}: {'several columns have' if differing else 'no column of the options has'} all of its values among these. Give a list of costs.")
-        known = {label(name): float(x) for name, x in cost.items()}
-        numbers = table[differing[0]].map(label).map(known).to_numpy(float)
+        known = {_key(name): float(x) for name, x in cost.items()}
+        numbers = table[differing[0]].map(_key).map(known).to_numpy(float)
     else:
         numbers = pd.to_numeric(pd.Series(list(cost)), errors="coerce").to_numpy(float)
         if len(numbers) != len(table):
@@ -171,6 +171,14 @@ def _costs(table: pd.DataFrame, cost: Mapping[str, float] | Sequence[float] | No
     if not (np.isfinite(numbers) & (numbers >= 0)).all():
         raise SpecError("A cost must be a number of at least 0 for every option.")
     return numbers
+
+
+def _key(value: Any) -> str:
+    """A value as what it is called by: 7e9, "7e9" and 7000000000 are one."""
+    try:
+        return label(float(value))
+    except (TypeError, ValueError):
+        return label(value)
 
 
 def _doubts(fit: Fit, checks: Sequence[CheckResult] | None, backtest: Backtest | None, distance: pd.Series, far: float) -> list[str]:

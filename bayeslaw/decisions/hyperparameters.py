@@ -14,8 +14,7 @@ from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.laws.hyperparameters import OPTIMA, TUNED, TunedLaw
 from bayeslaw.posterior import DIMS, Posterior, samples_of
-from bayeslaw.predict import Points, check_table, grid, quantiles_of
-from bayeslaw.spec import columns_of
+from bayeslaw.predict import Points, grid, places, quantiles_of
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -83,7 +82,8 @@ def hyperparameters(
     else:
         table = grid(choices)
     for name in TUNED:
-        if name not in table or not (pd.to_numeric(table[name], errors="coerce") > 0).all():
+        numbers = pd.to_numeric(table[name], errors="coerce") if name in table else pd.Series([np.nan])
+        if not len(table) or not (np.isfinite(numbers) & (numbers > 0)).all():
             raise SpecError(f"choices need {name}, a positive number in every row.")
     deep = {name: x[:, None] for name, x in params.items()}
     chosen = {name: table[name].to_numpy(float) for name in TUNED}
@@ -104,6 +104,6 @@ def _at(fit: Fit, at: Mapping[str, Any]) -> tuple[TunedLaw, dict[str, np.ndarray
     if taken := [name for name in TUNED if name in at]:
         raise SpecError(f"at has {', '.join(taken)}, which is what is looked for; give choices instead.")
     anywhere = {name: fit.runs.centre[name] for name in TUNED}
-    table = check_table(fit, pd.DataFrame([{**dict.fromkeys(columns_of(fit.spec)), **anywhere, **at}]), "latent")
+    table = places(fit, at, [anywhere], "latent")
     params = {name: x[:, 0] for name, x in Posterior.of(fit, table, "latent").law_parameters(table).items()}
     return law, params, {name: float(table[name].iloc[0]) for name in law.inputs if name not in TUNED}

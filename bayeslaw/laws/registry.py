@@ -97,12 +97,14 @@ def _imported(path: str, allowed: bool) -> str:
     sys.path.insert(0, here)
     try:
         found = getattr(importlib.import_module(module), attribute, None)
-    except Exception as error:  # whatever the module's code raises
+    except (Exception, SystemExit) as error:  # whatever the module's code raises
         raise SpecError(f"{path} cannot be imported: {type(error).__name__}: {error}.") from error
     finally:
         sys.path.remove(here)
     if not (isinstance(found, type) and issubclass(found, Law)):
         raise SpecError(f"{path} is {'missing' if found is None else f'{found!r}'}: it must be a class made of bayeslaw.laws.Law.")
+    if lacking := [*(name for name in ("name", "formula", "source", "response", "params") if not hasattr(found, name)), *sorted(found.__abstractmethods__)]:
+        raise SpecError(f"{path} is a law without {', '.join(lacking)}.")
     return register(found).name
 
 
