@@ -193,13 +193,22 @@ def test_a_law_of_ones_own_is_imported_only_when_allowed(tmp_path: Path) -> None
     assert bayeslaw(*predict, "--law", "own_laws:Plain", "--allow-import").returncode == 0
     row = pd.read_csv(tmp_path / "bands.csv").iloc[0]
     assert row["lower_90"] < 12 * 1e10**-0.1 < row["upper_90"]
-    missing = bayeslaw("check", "runs.csv", "--law", "own_laws:Other", "--allow-import")
-    assert missing.returncode == 2 and "own_laws:Other is missing" in missing.stderr
-    (tmp_path / "half_laws.py").write_text("from bayeslaw.laws import Law\nclass Half(Law):\n    name = 'half'\n")
-    half = bayeslaw("check", "runs.csv", "--law", "half_laws:Half", "--allow-import")
-    assert half.returncode == 2 and "is a law without formula, source, response, params, arguments, expected" in half.stderr
-    absent = bayeslaw("check", "runs.csv", "--law", "no_such:Plain", "--allow-import")
-    assert absent.returncode == 2 and "cannot be imported: ModuleNotFoundError" in absent.stderr
+
+
+def test_what_is_no_law_is_not_imported_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "half_laws.py").write_text("from bayeslaw.laws import Law\nclass Half(Law):\n    name = 'half'\nnot_a_class = 3\n")
+    (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
+    for path, says in (
+        ("half_laws:Other", "half_laws:Other is missing"),
+        ("half_laws:not_a_class", "must be a class made of bayeslaw.laws.Law"),
+        ("half_laws:Half", "is a law without formula, source, response, params, arguments, expected"),
+        ("no_such_module:Plain", "cannot be imported: ModuleNotFoundError"),
+        ("leaving:Plain", "cannot be imported: SystemExit"),
+    ):
+        with pytest.raises(bl.errors.SpecError, match=says):
+            bl.law(path, allow_import=True)
+    assert "half" not in bl.laws() and str(tmp_path) not in sys.path
 
 
 def test_a_decision_with_its_gate(tmp_path: Path, grouped_fit: bl.Fit, capsys: pytest.CaptureFixture[str]) -> None:

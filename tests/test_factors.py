@@ -41,7 +41,7 @@ def runs() -> bl.Runs:
 
 @pytest.fixture(scope="module")
 def joint(runs: bl.Runs) -> bl.Fit:
-    return bl.fit("finetuning_factors", runs, random_seed=1, progressbar=False)
+    return bl.fit("finetuning_factors", runs, draws=500, tune=500, random_seed=1, progressbar=False)
 
 
 def test_effects_by_default_are_the_papers(joint: bl.Fit) -> None:
@@ -77,9 +77,9 @@ def test_joint_fit_finds_the_truth_of_simulated_sweeps(joint: bl.Fit) -> None:
 
 def test_two_steps_are_the_same_spec(runs: bl.Runs, joint: bl.Fit) -> None:
     spec = bl.ModelSpec("finetuning_factors")
-    first = bl.fit(spec, runs.rows((runs.table["factor"] != "pet_size").to_numpy()), random_seed=1, progressbar=False)
+    first = bl.fit(spec, runs.rows((runs.table["factor"] != "pet_size").to_numpy()), draws=500, tune=500, random_seed=1, progressbar=False)
     known = first.known("E", "beta")
-    second = bl.fit(spec, runs, fixed=known, random_seed=1, progressbar=False)
+    second = bl.fit(spec, runs, fixed=known, draws=500, tune=500, random_seed=1, progressbar=False)
     for name in ("E", "beta"):
         drawn = second.quantity(name)
         assert float(drawn.std(("chain", "draw")).max()) < 1e-12  # known: no uncertainty
@@ -140,6 +140,7 @@ def test_a_saved_joint_fit_predicts_the_same(joint: bl.Fit, tmp_path) -> None:  
     np.testing.assert_array_equal(again.predict(points), joint.predict(points))
 
 
+@pytest.mark.slow
 def test_parts_of_a_table_have_their_own_centre(runs: bl.Runs, joint: bl.Fit) -> None:
     """One compile serves several parts; each is the fit of its own runs."""
     from bayeslaw.fit import fit_each

@@ -89,6 +89,7 @@ def test_group_effects_have_their_closed_form_posterior() -> None:
     np.testing.assert_allclose(draws.std(axis=0), sd, rtol=4.5 / np.sqrt(2 * fit.convergence.ess_tail))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::bayeslaw.errors.ConvergenceWarning")  # few draws: the means are compared within their error
 @pytest.mark.parametrize("sampler", ["pymc", "numpyro"])
 def test_other_samplers_agree(sampler: str, chinchilla_runs: bl.Runs, chinchilla_fit: bl.Fit) -> None:

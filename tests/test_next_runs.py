@@ -35,6 +35,7 @@ def fit(table: pd.DataFrame) -> bl.Fit:
     return bl.fit(SPEC, bl.read_runs(table, "power"), draws=1000, tune=1000, random_seed=1, progressbar=False)
 
 
+@pytest.mark.slow
 def test_expected_reduction_against_refits(table: pd.DataFrame, fit: bl.Fit) -> None:
     """Brute force: the candidate's outcome is drawn from the posterior predictive 24 times, the law refitted to it, and the variance left averaged."""
     candidate = {"data_size": [6e9]}

@@ -161,6 +161,7 @@ def test_n_is_of_best_of_n_only() -> None:
         bl.read_runs(rows(n=[4, "many"], gold_score=[0.4, 0.9]), "overoptimization_bon")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 def test_parts_of_a_table_of_rates_are_fitted_with_one_compile() -> None:
     """No prior of a rate's law is in units of the typical response, so that the compiled model does not have it."""
