@@ -22,16 +22,18 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw import defaults
+from bayeslaw.bisection import bisect
+from bayeslaw.derived import TRAINING, tokens_of
 from bayeslaw.errors import SpecError
-from bayeslaw.posterior import DIMS, Posterior, samples_of
-from bayeslaw.predict import Points, grid, levels, places, quantiles_of
+from bayeslaw.posterior import DIMS, Posterior, by_chain, draw_coords, samples_of
+from bayeslaw.predict import Points, grid, intervals_of, places, quantiles_of
 from bayeslaw.spec import all_covariates
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
 
-#: FLOP per parameter and token, of training and of inference.
-TRAINING, INFERENCE = 6.0, 2.0
+#: FLOP of inference per parameter and token.
+INFERENCE = 2.0
 #: Sizes that are tried before the golden section, evenly in the logarithm, and its steps: each leaves .618 of the interval, .2 decades at first.
 TRIED, STEPS = 129, 45
 #: Model sizes and data sizes looked at, where nothing else bounds them.
@@ -86,17 +88,10 @@ def allocate(
             "total_compute": training + INFERENCE * size * inference_tokens, "tokens_per_parameter": data / size,
         })  # fmt: skip
     none = max(float(np.isnan(one["model_size"]).mean()) for one in found)
-    shape = fit.idata["posterior"].sizes
-    coords: dict[str, Any] = {dim: fit.idata["posterior"][dim].values for dim in DIMS}
-    several = np.ndim(asked) > 0
-    dims = (*DIMS, name) if several else DIMS
-    variables = {
-        key: (dims, np.stack([one[key] for one in found], axis=-1).reshape(shape["chain"], shape["draw"], *([len(values)] if several else [])))
-        for key in found[0]
-    }
-    coords |= {name: values if several else float(values[0])}
+    variables = {key: ((*DIMS, name), by_chain(fit, np.stack([one[key] for one in found], axis=-1))) for key in found[0]}
     attrs = {"p_none": none, "inference_tokens": inference_tokens, "converged": int(fit.convergence.passed)}
-    return xr.Dataset(variables, coords=coords, attrs=attrs)
+    allocated = xr.Dataset(variables, coords=draw_coords(fit) | {name: values}, attrs=attrs)
+    return allocated if np.ndim(asked) else allocated.isel({name: 0})
 
 
 def allocation_penalty(fit: Fit, points: Points, *, at: Mapping[str, Any] | None = None, probs: Sequence[float] = defaults.PROBS) -> pd.DataFrame:
@@ -119,7 +114,7 @@ def allocation_penalty(fit: Fit, points: Points, *, at: Mapping[str, Any] | None
     """
     curve, table = _Curve.of(fit, at), grid(points)
     if "data_size" not in table and {"model_size", "compute"} <= set(table):
-        table = table.assign(data_size=pd.to_numeric(table["compute"]) / (TRAINING * pd.to_numeric(table["model_size"])))
+        table = table.assign(data_size=tokens_of(pd.to_numeric(table["compute"]), pd.to_numeric(table["model_size"])))
     _check_sizes(table)
     found = []
     for row in table.to_dict("records"):
@@ -130,7 +125,7 @@ def allocation_penalty(fit: Fit, points: Points, *, at: Mapping[str, Any] | None
         summaries = {"loss": loss, "penalty": penalty, "compute_ratio": compute / curve.least_compute(loss, compute)}
         none = np.isnan(penalty)
         kept = {name: x[~none] if not none.all() else x for name, x in summaries.items()}
-        found.append({"compute": compute, "p_none": float(none.mean())} | {key: value for name, drawn in kept.items() for key, value in _interval(name, drawn, probs).items()})
+        found.append({"compute": compute, "p_none": float(none.mean())} | {key: value for name, drawn in kept.items() for key, value in intervals_of(name, drawn, probs).items()})
     numbers = pd.DataFrame(found)
     return pd.concat([table.drop(columns=[c for c in table if c in numbers]), numbers], axis=1).assign(converged=fit.convergence.passed)
 
@@ -140,7 +135,7 @@ def isoflop(
 ) -> pd.DataFrame:  # fmt: skip
     """The loss along a budget of training compute: a row a model size, with ``data_size`` and bands of the law's curve (kind "mean")."""
     curve, size = _Curve.of(fit, at), np.atleast_1d(np.asarray(model_size, dtype=float))
-    data = compute / TRAINING / size
+    data = tokens_of(compute, size)
     _check_sizes(pd.DataFrame({"model_size": size, "data_size": data}))
     bands = quantiles_of(curve.evaluate(size[None, :], data[None, :]), probs)
     return pd.DataFrame({"compute": compute, "model_size": size, "data_size": data, **bands}).assign(converged=fit.convergence.passed)
@@ -159,7 +154,7 @@ def isoloss(
     _check_sizes(pd.DataFrame({"model_size": size, "data_size": 1.0}))
     data = curve.data_for(target, np.broadcast_to(size, (len(curve), len(size))))
     columns = {"p_none": np.isinf(data).mean(axis=0)}
-    columns |= {k: v for name, drawn in {"data_size": data, "compute": TRAINING * size * data}.items() for k, v in _interval(name, drawn, probs).items()}
+    columns |= {k: v for name, drawn in {"data_size": data, "compute": TRAINING * size * data}.items() for k, v in intervals_of(name, drawn, probs).items()}
     return pd.DataFrame({"loss": target, "model_size": size, **columns}).assign(converged=fit.convergence.passed)
 
 
@@ -168,7 +163,7 @@ class _Curve:
     """The law's curve of one group, all draws: ``evaluate(size, data)`` takes numbers, (sample,), or (sample or 1, size)."""
 
     evaluate: Callable[[Any, Any], Any]
-    closed_form: Callable[[float], Any]
+    closed_form: Callable[[Any], Any]
     samples: int
 
     @classmethod
@@ -198,23 +193,24 @@ class _Curve:
         """The loss, (sample,), of numbers or of one value a draw."""
         return np.broadcast_to(self.evaluate(size, data), self.samples)
 
-    def optimum(self, compute: float, inference_tokens: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Model size and data of the least loss at a budget; NaN where that lies at an end of what is looked at."""
+    def optimum(self, compute: Any, inference_tokens: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Model size and data of the least loss at a budget, or at one a draw; NaN where that lies at an end of what is looked at."""
         if not inference_tokens and (size := self.closed_form(compute / TRAINING)) is not None:
             size = np.broadcast_to(size, self.samples)
-            data = compute / TRAINING / size
+            data = tokens_of(compute, size)
             inside = (np.minimum(size, data) >= SMALLEST) & (np.maximum(size, data) <= LARGEST)
             return np.where(inside, size, np.nan), np.where(inside, data, np.nan)
 
         def data_of(size: np.ndarray) -> np.ndarray:
-            return (compute / size - INFERENCE * inference_tokens) / TRAINING
+            budget = compute[:, None] if np.ndim(compute) and size.ndim == 2 else compute
+            return tokens_of(budget, size) - INFERENCE / TRAINING * inference_tokens
 
         def loss(log_size: np.ndarray) -> np.ndarray:
             size = np.exp(log_size)
             data = data_of(size)
             return np.where(data > 0, self.evaluate(size, np.where(data > 0, data, 1.0)), np.inf)
 
-        largest = min(compute / (TRAINING * SMALLEST + INFERENCE * inference_tokens), LARGEST)
+        largest = min(float(np.max(compute)) / (TRAINING * SMALLEST + INFERENCE * inference_tokens), LARGEST)
         if largest <= SMALLEST:
             return np.full(self.samples, np.nan), np.full(self.samples, np.nan)
         size = np.exp(self._least(loss, np.log(SMALLEST), np.log(largest)))
@@ -232,29 +228,15 @@ class _Curve:
 
     def data_for(self, target: float | np.ndarray, size: np.ndarray) -> np.ndarray:
         """The data at which each size reaches a loss, by bisection in the logarithm; infinite where it never does."""
-        low, high = np.full(size.shape, np.log(SMALLEST)), np.full(size.shape, np.log(LARGEST))
-        never = ~(self.evaluate(size, np.exp(high)) <= target)
-        for _ in range(52):
-            middle = (low + high) / 2
-            reached = self.evaluate(size, np.exp(middle)) <= target
-            low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-        return np.where(np.isnan(size), np.nan, np.where(never, np.inf, np.exp(high)))
+        never = ~(self.evaluate(size, LARGEST) <= target)
+        ends = np.full(size.shape, np.log(SMALLEST)), np.full(size.shape, np.log(LARGEST))
+        _, log_data = bisect(*ends, lambda log_data: self.evaluate(size, np.exp(log_data)) <= target, 52)
+        return np.where(np.isnan(size), np.nan, np.where(never, np.inf, np.exp(log_data)))
 
     def least_compute(self, loss: np.ndarray, compute: float) -> np.ndarray:
         """The least training compute that reaches a loss, one a draw, which ``compute`` reaches or exceeds."""
-        low, high = np.full(self.samples, np.log(compute) - 40.0), np.full(self.samples, np.log(compute))
-        for _ in range(36):
-            middle = (low + high) / 2
-            reached = self.loss(*self._each_optimum(np.exp(middle))) <= loss
-            low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-        return np.exp(high)
-
-    def _each_optimum(self, compute: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`optimum` for a budget a draw."""
-        size = self.closed_form(compute / TRAINING)  # type: ignore[arg-type]
-        if size is None:
-            size = np.exp(self._least(lambda log_size: self.evaluate(np.exp(log_size), _per(compute, log_size) / TRAINING / np.exp(log_size)), np.log(SMALLEST), np.log(LARGEST)))
-        return size, compute / TRAINING / size
+        ends = np.full(self.samples, np.log(compute) - 40.0), np.full(self.samples, np.log(compute))
+        return np.exp(bisect(*ends, lambda log_compute: self.loss(*self.optimum(np.exp(log_compute))) <= loss, 36)[1])
 
     def _least(self, function: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> np.ndarray:
         """Where a function with one valley is least, (sample,); NaN where that is an end of the interval.
@@ -279,23 +261,8 @@ class _Curve:
         # Where the valley is flat to rounding, as with data that are repeated for ever, the smallest model of the least loss.
         enough = function(x)
         enough = enough + FLAT * abs(enough)
-        a, b = np.full(self.samples, low), x
-        for _ in range(STEPS):
-            middle = (a + b) / 2
-            there = function(middle) <= enough
-            a, b = np.where(there, a, middle), np.where(there, middle, b)
-        return np.where(inside, b, np.nan)
-
-
-def _per(values: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """One value a draw, against points in as many dimensions as ``like`` has."""
-    return values if like.ndim < 2 else values[:, None]
-
-
-def _interval(name: str, drawn: np.ndarray, probs: Sequence[float]) -> dict[str, Any]:
-    """Median and equal-tailed intervals over the draws, which may be infinite: ``name``, ``lower_90_name``, ..."""
-    quantiles = {name: 0.5} | {f"{column}_{name}": q for column, q in levels(probs).items()}
-    return dict(zip(quantiles, np.quantile(drawn, list(quantiles.values()), axis=0, method="inverted_cdf"), strict=True))
+        _, smallest = bisect(np.full(self.samples, low), x, lambda log_size: function(log_size) <= enough, STEPS)
+        return np.where(inside, smallest, np.nan)
 
 
 def _check_sizes(table: pd.DataFrame) -> None:

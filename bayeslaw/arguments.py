@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bayeslaw.errors import SpecError
+from bayeslaw.fit import Fit
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.priors import Prior
 from bayeslaw.runs import Runs, read_runs
 from bayeslaw.spec import ModelSpec
+from bayeslaw.storage import load
 
 
 def pairs(items: Sequence[str], option: str) -> dict[str, str]:
@@ -53,6 +55,13 @@ def law(text: str, allow_import: bool = False) -> Law:
     else:
         options = rest
     return find_law(name, allow_import=allow_import, **pairs([part for part in options.split(",") if part], "--law"))
+
+
+def saved(path: Path, own_law: str | None, allow_import: bool) -> Fit:
+    """A saved fit; a law of one's own is imported first, and then found by the fit's name of it."""
+    if own_law is not None:
+        law(own_law, allow_import)
+    return load(path)
 
 
 def prior(text: str) -> Prior:

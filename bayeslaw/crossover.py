@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.bisection import bisect
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.posterior import DIMS, Kind, Posterior, samples_of
+from bayeslaw.posterior import DIMS, Kind, Posterior, by_chain, draw_coords, samples_of
 from bayeslaw.predict import places
 from bayeslaw.runs import label
 from bayeslaw.spec import all_covariates
@@ -88,18 +89,15 @@ def crossover(
     x, crossings, at_ends = pair.ties(low, high)
     if not any(end.any() for end in at_ends):
         raise SpecError(f"The model does not tell {label(between[0])} and {label(between[1])} apart here: give the other columns of their groups in at, as the runs have them.")
-    lower_is_better = law.response.scale == "log"
     names = np.array([label(group) for group in between], dtype=object)
-    below, above = (names[((end < 0) != lower_is_better).astype(int)] for end in at_ends)
-    shape, dims = fit.idata["posterior"].sizes, DIMS
-    coords: dict[str, Any] = {dim: fit.idata["posterior"][dim].values for dim in DIMS}
+    below, above = (names[((end < 0) != law.response.lower_is_better).astype(int)] for end in at_ends)
     none = np.isnan(x)
     attrs: dict[str, Any] = {"over": over, "by": by, "lower_bound": low, "upper_bound": high, "kind": kind, "p_crossover": float(1 - none.mean()), "converged": int(fit.convergence.passed)}
     for name in names:
         attrs[f"p_{name}_throughout"] = float((none & (below == name)).mean())
         attrs[f"p_{name}_below"] = float((below[~none] == name).mean()) if not none.all() else float("nan")
     variables = {"crossover": x, "crossings": crossings, "below": below, "above": above}
-    return xr.Dataset({key: (dims, np.asarray(value).reshape(shape["chain"], shape["draw"])) for key, value in variables.items()}, coords=coords, attrs=attrs)
+    return xr.Dataset({key: (DIMS, by_chain(fit, value)) for key, value in variables.items()}, coords=draw_coords(fit), attrs=attrs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +134,7 @@ class _Pair:
         crossings, first = changes.sum(axis=1), changes.argmax(axis=1)
         a, b = np.log(grid[first]), np.log(grid[first + 1])
         negative = values[np.arange(len(values)), first] < 0
-        for _ in range(BISECTIONS):
-            middle = (a + b) / 2
-            before = (self.difference(np.exp(middle)) < 0) == negative
-            a, b = np.where(before, middle, a), np.where(before, b, middle)
+        a, b = bisect(a, b, lambda log_x: (self.difference(np.exp(log_x)) < 0) != negative, BISECTIONS)
         x = np.where(crossings > 0, np.exp((a + b) / 2), np.nan)
         closed = self._closed_form()
         if closed is not None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import Fault
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.kl import BestOfN, kl_of_n
+
+#: FLOP of training per parameter and token: Kaplan et al. 2020 (arXiv 2001.08361), section 2.1.
+TRAINING = 6.0
+
+
+def tokens_of(compute: Any, model_size: Any) -> Any:
+    """The tokens that a training compute pays for: C = 6 N D."""
+    return compute / (TRAINING * model_size)
 
 
 def derive(frame: pd.DataFrame, law: Law, number: dict[str, pd.Series]) -> tuple[pd.DataFrame, list[str], list[Fault]]:
@@ -26,7 +36,7 @@ def _data_size(frame: pd.DataFrame, law: Law, number: dict[str, pd.Series]) -> t
     """``data_size`` from ``compute`` and ``model_size`` (C = 6 N D), where the law needs it and the table lacks it."""
     if "data_size" in law.inputs and "data_size" not in frame and {"compute", "model_size"} <= set(frame.columns):
         with np.errstate(divide="ignore"):  # a model_size of zero is reported as such later
-            derived = number["compute"] / (6 * number["model_size"])
+            derived = tokens_of(number["compute"], number["model_size"])
         return frame.assign(data_size=derived.where(derived.notna(), frame["compute"])), ["data_size = compute / (6 model_size)"]
     return frame, []
 

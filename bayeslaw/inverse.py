@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.posterior import DIMS, Kind, Posterior, samples_of
+from bayeslaw.posterior import DIMS, Kind, Posterior, by_chain, draw_coords, samples_of
 from bayeslaw.predict import check_table, predict
 from bayeslaw.runs import label
 from bayeslaw.spec import all_covariates, columns_of, group_columns
@@ -84,13 +84,11 @@ def solve_for(
     values = predict(fit, table, kind).values.reshape(-1, TRIED) if kind == "latent" else _on_the_trend(fit, table, name, of)
     solution = _first_crossing(np.log(x), values, target)
     none = np.isnan(solution)
-    sizes = fit.idata["posterior"].sizes
     attrs = {
         "target": target, "p_none": float(none.mean()), "p_above": float((none & (values[:, 0] > target)).mean()), "lower_bound": low, "upper_bound": high, "kind": kind,
         "converged": int(fit.convergence.passed),
     }  # fmt: skip
-    coords: dict[str, Any] = {dim: fit.idata["posterior"][dim].values for dim in DIMS}
-    return xr.DataArray(solution.reshape(sizes["chain"], sizes["draw"]), dims=DIMS, coords=coords, name=name, attrs=attrs)
+    return xr.DataArray(by_chain(fit, solution), dims=DIMS, coords=draw_coords(fit), name=name, attrs=attrs)
 
 
 def _on_the_trend(fit: Fit, table: pd.DataFrame, name: str, of: str | None) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.posterior import samples_of
-from bayeslaw.predict import Points, levels, predict
+from bayeslaw.predict import Points, intervals_of, predict
 from bayeslaw.quantities import group_table, quantity
 from bayeslaw.runs import label, numbers_where_they_are
 from bayeslaw.spec import law_group_columns
@@ -77,19 +77,13 @@ def _table(fit: Fit, suffix: str, probs: Sequence[float], reach: float | None, c
     names = [name for name in ("kl_peak", "d_peak", "score_peak", "n_peak") if f"{name}{suffix}" in fit.spec.law.quantities]
     drawn = {name: _draws(fit, name + suffix) for name in names}
     for name, values in drawn.items():
-        found = found.assign(**_summary(name, values, probs))
+        found = found.assign(**intervals_of(name, values, probs))
     found = found.assign(no_peak_below=limit, p_no_peak=(drawn["kl_peak"] > limit).mean(axis=0))
     if current_kl is not None:
         gap = _draws(fit, f"kl_gap{suffix}", kl=current_kl)
         lost = _draws(fit, f"overoptimization_loss{suffix}", kl=current_kl)
-        found = found.assign(current_kl=current_kl, p_past_peak=(gap < 0).mean(axis=0), **_summary("kl_gap", gap, probs), overoptimization_loss=lost.mean(axis=0))
+        found = found.assign(current_kl=current_kl, p_past_peak=(gap < 0).mean(axis=0), **intervals_of("kl_gap", gap, probs), overoptimization_loss=lost.mean(axis=0))
     return found
-
-
-def _summary(name: str, values: np.ndarray, probs: Sequence[float]) -> dict[str, np.ndarray]:
-    of = {name: 0.5} | {f"{column}_{name}": q for column, q in levels(probs).items()}
-    # Between a finite and an infinite draw there is nothing to interpolate.
-    return dict(zip(of, np.quantile(values, list(of.values()), axis=0, method="inverted_cdf"), strict=True))
 
 
 def _draws(fit: Fit, name: str, **at: float) -> np.ndarray:

@@ -120,6 +120,17 @@ def samples_of(fit: Fit) -> int:
     return int(sizes["chain"] * sizes["draw"])
 
 
+def draw_coords(fit: Fit) -> dict[str, Any]:
+    """The coordinates ``chain`` and ``draw`` of a fit's draws."""
+    return {dim: fit.idata["posterior"][dim].values for dim in DIMS}
+
+
+def by_chain(fit: Fit, values: np.ndarray) -> np.ndarray:
+    """(sample, ...) as (chain, draw, ...)."""
+    sizes = fit.idata["posterior"].sizes
+    return np.reshape(values, (sizes["chain"], sizes["draw"], *np.shape(values)[1:]))
+
+
 def strangers_of(design: Design, term: GroupTerm | None, table: pd.DataFrame) -> list[str]:
     """The groups of the table that the runs did not have; "" stands for a missing one."""
     assert term is not None

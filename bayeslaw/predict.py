@@ -26,7 +26,7 @@ import xarray as xr
 from bayeslaw import defaults, noise
 from bayeslaw.effects import GroupTerm
 from bayeslaw.errors import Fault, RunsError, SpecError, UnknownNameError, suggest
-from bayeslaw.posterior import DIMS, Kind, Posterior, samples_of
+from bayeslaw.posterior import DIMS, Kind, Posterior, by_chain, draw_coords, samples_of
 from bayeslaw.runs import check_points, label
 from bayeslaw.spec import all_covariates, columns_of, designs, group_columns
 
@@ -81,12 +81,11 @@ def predict(fit: Fit, points: Points, kind: Kind = "run", *, random_seed: int | 
         values[:, rows] = drawn
 
     _each_block(fit, table, kind, random_seed, keep)
-    shape = fit.idata["posterior"].sizes
-    coords: dict[str, Any] = {dim: fit.idata["posterior"][dim].values for dim in DIMS}
+    coords = draw_coords(fit)
     coords |= {str(name): ("point", table[name].to_numpy()) for name in names}
     coords |= {str(name): ("point", x.to_numpy()) for name, x in reach(fit, table).items()}
     return xr.DataArray(
-        values.reshape(shape["chain"], shape["draw"], len(table)), dims=(*DIMS, "point"), coords=coords,
+        by_chain(fit, values), dims=(*DIMS, "point"), coords=coords,
         name=fit.spec.law.response.name, attrs={"kind": kind, "unit": fit.spec.law.response.unit, "converged": int(fit.convergence.passed)},
     )  # fmt: skip
 
@@ -138,6 +137,13 @@ def quantiles_of(drawn: np.ndarray, probs: Sequence[float]) -> dict[str, np.ndar
     of = levels(probs)
     quantiles = np.quantile(drawn, [0.5, *of.values()], axis=0)
     return {"mean": drawn.mean(axis=0)} | dict(zip(["median", *of], quantiles, strict=True))
+
+
+def intervals_of(name: str, drawn: np.ndarray, probs: Sequence[float]) -> dict[str, Any]:
+    """Median ``name`` and bands ``lower_90_name`` ... of draws, (sample, ...), some of which may be infinite: between a finite and an infinite
+    one there is nothing to interpolate."""
+    of = {name: 0.5} | {f"{column}_{name}": q for column, q in levels(probs).items()}
+    return dict(zip(of, np.quantile(drawn, list(of.values()), axis=0, method="inverted_cdf"), strict=True))
 
 
 def summary(fit: Fit, var_names: Sequence[str] | None = None, *, ci_prob: float = 0.9) -> pd.DataFrame:

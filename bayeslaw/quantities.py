@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.posterior import DIMS, Posterior, samples_of
+from bayeslaw.posterior import DIMS, Posterior, by_chain, draw_coords, samples_of
 from bayeslaw.runs import label
 from bayeslaw.spec import all_covariates, group_columns, law_group_columns
 
@@ -52,16 +52,15 @@ def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
     posterior = Posterior.of(fit, groups, "mean")
     params = posterior.law_parameters(groups)
     values = params[name] if name in params else law.value(name, **params, **{needed[key]: x for key, x in at.items()})
-    sizes = fit.idata["posterior"].sizes
     values = np.broadcast_to(values, (samples_of(fit), len(groups)))
     columns = list(law_group_columns(fit.spec))
-    coords: dict[str, Any] = {dim: fit.idata["posterior"][dim].values for dim in DIMS}
+    coords = draw_coords(fit)
     attrs = {"meaning": known[name], "converged": int(fit.convergence.passed)}
     if not columns:
-        return xr.DataArray(values[:, 0].reshape(sizes["chain"], sizes["draw"]), dims=DIMS, coords=coords, name=name, attrs=attrs)
+        return xr.DataArray(by_chain(fit, values[:, 0]), dims=DIMS, coords=coords, name=name, attrs=attrs)
     labels = groups[columns[0]].str.cat([groups[c] for c in columns[1:]], sep=":") if columns[1:] else groups[columns[0]]
     coords |= {"group": labels.to_numpy(object)} | {c: ("group", groups[c].to_numpy(object)) for c in columns}
-    return xr.DataArray(values.reshape(sizes["chain"], sizes["draw"], -1), dims=(*DIMS, "group"), coords=coords, name=name, attrs=attrs)
+    return xr.DataArray(by_chain(fit, values), dims=(*DIMS, "group"), coords=coords, name=name, attrs=attrs)
 
 
 def group_table(fit: Fit) -> pd.DataFrame:

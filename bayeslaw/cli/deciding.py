@@ -12,7 +12,7 @@ import typer
 import bayeslaw as bl
 from bayeslaw import arguments, defaults
 from bayeslaw.cli.app import app
-from bayeslaw.cli.options import AllowImport, AsJson, Quiet
+from bayeslaw.cli.options import AllowImport, AsJson, OwnLaw, Quiet
 from bayeslaw.cli.terminal import out, print_table
 from bayeslaw.errors import SpecError
 from bayeslaw.tables import load_table
@@ -35,7 +35,7 @@ def decide(
     go_at: Annotated[float, typer.Option(help="Probability from which on it is go.")] = defaults.GO_AT,
     no_go_at: Annotated[float, typer.Option(help="Probability up to which it is no-go.")] = defaults.NO_GO_AT,
     gate: Annotated[bool, typer.Option("--gate", help="Exit code 0 for go, 10 for no-go, 11 for inconclusive.")] = False,
-    law: Annotated[str | None, typer.Option(help="A law of your own that the fit is of: my_module:MyLaw, with --allow-import.", show_default=False)] = None,
+    law: OwnLaw = None,
     allow_import: AllowImport = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -46,9 +46,7 @@ def decide(
     """
     if (options is None) == (not option):
         raise SpecError("Say what the options are: either --option method=lora,fmt, or --options FILE.")
-    if law is not None:
-        arguments.law(law, allow_import)
-    fit = bl.load(fitted)
+    fit = arguments.saved(fitted, law, allow_import)
     shared = arguments.points(at)
     if several := [name for name, values in shared.items() if len(values) > 1]:
         raise SpecError(f"--at {several[0]} has several values; what differs between options is given by --option.")

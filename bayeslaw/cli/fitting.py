@@ -25,6 +25,7 @@ from bayeslaw.cli.options import (
     LawName,
     Melt,
     NoiseName,
+    OwnLaw,
     Priors,
     Quiet,
     RunsFile,
@@ -92,7 +93,7 @@ def predict(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to write the bands (CSV).", show_default=False)] = None,
     plot: Annotated[Path | None, typer.Option(help="Where to draw the bands (PNG, SVG, PDF).", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="Default: the fit's.", show_default=False)] = None,
-    law: Annotated[str | None, typer.Option(help="A law of your own that the fit is of: my_module:MyLaw, with --allow-import.", show_default=False)] = None,
+    law: OwnLaw = None,
     allow_import: AllowImport = False,
     quiet: Quiet = False,
 ) -> None:
@@ -103,9 +104,7 @@ def predict(
     for path in (output, plot):
         if path is not None:
             parent_exists(path)
-    if law is not None:
-        arguments.law(law, allow_import)  # registered, it is found by the fit's name of it
-    fit_ = bl.load(fitted)
+    fit_ = arguments.saved(fitted, law, allow_import)
     if (points is None) == (not at):
         raise SpecError("Say where to predict: either --at model_size=70e9 for each input, or --points FILE.")
     where = arguments.points(at) if points is None else load_table(points)[0]

@@ -20,6 +20,9 @@ LawName = Annotated[
 AllowImport = Annotated[
     bool, typer.Option("--allow-import", help="Import the module of --law my_module:MyLaw, which runs its code.", show_default=False)
 ]
+OwnLaw = Annotated[
+    str | None, typer.Option("--law", help="A law of your own that the fit is of: my_module:MyLaw, with --allow-import.", show_default=False)
+]
 Columns = Annotated[
     list[str], typer.Option("--column", "-c", help='Which column is what: model_size="Model Size". Repeatable.', show_default=False)
 ]

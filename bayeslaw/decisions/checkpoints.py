@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayeslaw.decisions.values import expected_regret, p_best, spread
 from bayeslaw.errors import SpecError
 from bayeslaw.measurement import se_column
 from bayeslaw.predict import Points, grid, predict
@@ -60,7 +61,7 @@ def best_checkpoint(
     SpecError : a law of a loss, fewer than two checkpoints, a budget or an error that cannot be meant. As `bayeslaw.predict.predict`.
     """
     table = grid(checkpoints)
-    if fit.spec.law.response.scale == "log":
+    if fit.spec.law.response.lower_is_better:
         raise SpecError(f"{fit.spec.law.name} is of a {fit.spec.law.response.name}, of which the lowest is best: best_checkpoint is for scores and rates.")
     if len(table) < 2:
         raise SpecError(f"{len(table)} checkpoint was given: there is nothing to choose from.")
@@ -70,10 +71,9 @@ def best_checkpoint(
         raise SpecError(f"evaluation_sd is {evaluation_sd}, and it must be positive.")
     true = predict(fit, table, "latent", random_seed=random_seed)
     score = true.values.reshape(-1, len(table))
-    highest = score.max(axis=1)
-    regret = (highest[:, None] - score).mean(axis=0)
+    regret = expected_regret(score)
     found = table.assign(
-        mean=score.mean(axis=0), p_best=np.bincount(score.argmax(axis=1), minlength=len(table)) / len(score), expected_regret=regret, evaluations=0
+        mean=score.mean(axis=0), p_best=p_best(score), expected_regret=regret, evaluations=0
     )
     best = int(regret.argmin())
     found.attrs |= {"best": best, "regret": float(regret[best]), "regret_after": float(regret[best])}
@@ -89,8 +89,7 @@ def _noise(fit: Fit, table: pd.DataFrame, score: np.ndarray, random_seed: int | 
     if errors in fit.runs.table and errors not in table:
         table = table.assign(**{response: np.median(score, axis=0), errors: float(fit.runs.table[errors].median())})
     logged = predict(fit, table, "run", random_seed=random_seed).values.reshape(-1, len(table))
-    low, high = np.quantile(logged - score, [0.16, 0.84], axis=0)
-    return np.maximum((high - low) / 2, 1e-12)
+    return spread(logged - score)
 
 
 def allot(mean: np.ndarray, covariance: np.ndarray, sd: np.ndarray, evaluations: int) -> tuple[np.ndarray, float]:
@@ -104,7 +103,7 @@ def allot(mean: np.ndarray, covariance: np.ndarray, sd: np.ndarray, evaluations:
     """
     z = standard_normal(len(mean))
     true = mean + z @ root(covariance)
-    wins = np.bincount(true.argmax(axis=1), minlength=len(mean)) / len(true)
+    wins = p_best(true)
     chosen = np.sort(np.argsort(-wins)[:CONTENDERS])
     chosen = chosen[(wins[chosen] >= CONTENDS) | (chosen == mean.argmax())]
     mu, sigma, error, z = mean[chosen], covariance[np.ix_(chosen, chosen)], sd[chosen] ** 2, z[:, : len(chosen)]

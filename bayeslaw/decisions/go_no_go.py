@@ -21,9 +21,10 @@ import pandas as pd
 from bayeslaw import defaults
 from bayeslaw.checks import Backtest, CheckResult
 from bayeslaw.checks.convergence import check_convergence
+from bayeslaw.decisions.values import expected_regret, p_best
 from bayeslaw.errors import SpecError
 from bayeslaw.posterior import samples_of
-from bayeslaw.predict import Points, grid, predict, quantiles_of, reach
+from bayeslaw.predict import Points, grid, predict, quantiles_of
 from bayeslaw.runs import label
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def decide(
     points = table.drop(columns="cost", errors="ignore")
     predicted = predict(fit, points, "run", random_seed=random_seed)
     response = predicted.values.reshape(samples_of(fit), len(table))
-    lower_is_better = fit.spec.law.response.scale == "log"
+    lower_is_better = fit.spec.law.response.lower_is_better
     met = response <= target if lower_is_better else response >= target
     worth = None if value is None else np.asarray(value(response) if callable(value) else value * met, dtype=float)
     if worth is not None and (worth.shape != response.shape or not np.isfinite(worth).all()):
@@ -127,10 +128,9 @@ def decide(
         found = found.assign(expected_value=expected, value_tail=tail, highest_cost=worth.mean(axis=0))
         evpi = float(np.maximum(utility.max(axis=1), 0).mean() - max(expected.max(), 0))
         chosen = int(expected.argmax())
-    best = utility.argmax(axis=1)
-    found = found.assign(p_best=np.bincount(best, minlength=len(found)) / len(utility), expected_regret=(utility.max(axis=1)[:, None] - utility).mean(axis=0))
-    distance = reach(fit, fit_points(predicted)).filter(like="distance_")
-    reasons = _doubts(fit, checks, backtest, distance.iloc[chosen], far)
+    found = found.assign(p_best=p_best(utility), expected_regret=expected_regret(utility))
+    distance = {name: float(predicted[f"distance_{name}"][chosen]) for name in fit.spec.law.inputs}
+    reasons = _doubts(fit, checks, backtest, distance, far)
     verdict: Verdict = "inconclusive"
     says = f"{_named(points, chosen)} {'meets' if p_target[chosen] >= 0.5 else 'may meet'} the target of {target:g} with probability {p_target[chosen]:.2f}"
     if not reasons:
@@ -140,18 +140,11 @@ def decide(
         reasons = [f"{says} ({bound})." if paid else f"{says}, and is worth {found['expected_value'].iloc[chosen]:.3g} on average: less than nothing."]
     else:
         reasons.append(f"{says}, if it is to be believed.")
-    low, high = np.quantile(response[:, chosen], [1 - go_at, 1 - no_go_at])
-    flips = {"go": float(low), "no-go": float(high)}
-    if lower_is_better:
-        flips = {"go": float(np.quantile(response[:, chosen], go_at)), "no-go": float(np.quantile(response[:, chosen], no_go_at))}
-    side = ("up to", "from") if not lower_is_better else ("from", "up to")
+    probs = (go_at, no_go_at) if lower_is_better else (1 - go_at, 1 - no_go_at)
+    flips = dict(zip(("go", "no-go"), map(float, np.quantile(response[:, chosen], probs)), strict=True))
+    side = ("from", "up to") if lower_is_better else ("up to", "from")
     reasons.append(f"For that option the verdict would be go at a target {side[0]} {flips['go']:.4g}, and no-go at one {side[1]} {flips['no-go']:.4g}.")
     return Decision(verdict, tuple(reasons), found.assign(converged=fit.convergence.passed), chosen, float(target), go_at, no_go_at, flips, evpi, response)
-
-
-def fit_points(predicted: Any) -> pd.DataFrame:
-    """The points of a prediction, from its coordinates."""
-    return pd.DataFrame({name: predicted[name].values for name in predicted.coords if predicted[name].dims == ("point",)})
 
 
 def _costs(table: pd.DataFrame, cost: Mapping[str, float] | Sequence[float] | None, at: Mapping[str, Any] | None) -> np.ndarray:
@@ -181,7 +174,7 @@ def _key(value: Any) -> str:
         return label(value)
 
 
-def _doubts(fit: Fit, checks: Sequence[CheckResult] | None, backtest: Backtest | None, distance: pd.Series, far: float) -> list[str]:
+def _doubts(fit: Fit, checks: Sequence[CheckResult] | None, backtest: Backtest | None, distance: Mapping[str, float], far: float) -> list[str]:
     """Why nothing can be decided, the reasons in words; none where it can."""
     found = [f"A check failed: {result.name}, {result.message}" for result in (checks if checks is not None else check_convergence(fit)) if result.passed is False]
     if backtest is not None:
@@ -192,7 +185,7 @@ def _doubts(fit: Fit, checks: Sequence[CheckResult] | None, backtest: Backtest |
             found.append(f"Had this been used before: 90 % bands held {covered:.0%} of the hidden runs, less than {defaults.COVERAGE_MIN:.0%}.")
     for name, x in distance.items():
         if abs(x) > far:
-            found.append(f"The option lies {abs(x):.1f} decades beyond the runs in {str(name).removeprefix('distance_')}, more than {far:g}: the law is not known to hold so far out.")
+            found.append(f"The option lies {abs(x):.1f} decades beyond the runs in {name}, more than {far:g}: the law is not known to hold so far out.")
     return found
 
 

@@ -13,8 +13,8 @@ import xarray as xr
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.laws.hyperparameters import OPTIMA, TUNED, TunedLaw
-from bayeslaw.posterior import DIMS, Posterior, samples_of
-from bayeslaw.predict import Points, grid, places, quantiles_of
+from bayeslaw.posterior import DIMS, Posterior, by_chain, draw_coords, samples_of
+from bayeslaw.predict import Points, grid, levels, places, quantiles_of
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -41,12 +41,9 @@ def optimum(fit: Fit, at: Mapping[str, Any]) -> xr.Dataset:
     SpecError : another law, or an input to be tuned among those given. RunsError : inputs that are missing or out of domain.
     """
     law, params, scale = _at(fit, at)
-    sizes = fit.idata["posterior"].sizes
-    shape = (sizes["chain"], sizes["draw"])
     names = dict(zip(OPTIMA, (*TUNED, "loss"), strict=True))
-    drawn = {names[key]: np.broadcast_to(law.value(key, **scale, **params), samples_of(fit)).reshape(shape) for key in OPTIMA}
-    coords: dict[str, Any] = {dim: fit.idata["posterior"][dim].values for dim in DIMS}
-    return xr.Dataset({key: (DIMS, x) for key, x in drawn.items()}, coords=coords, attrs={**scale, "converged": int(fit.convergence.passed)})
+    drawn = {names[key]: np.broadcast_to(law.value(key, **scale, **params), samples_of(fit)) for key in OPTIMA}
+    return xr.Dataset({key: (DIMS, by_chain(fit, x)) for key, x in drawn.items()}, coords=draw_coords(fit), attrs={**scale, "converged": int(fit.convergence.passed)})
 
 
 def hyperparameters(
@@ -76,8 +73,8 @@ def hyperparameters(
     if not (np.isfinite(within) and within > 0):
         raise SpecError(f"within is {within}, and it must be a positive share of the loss.")
     if choices is None:
-        drawn = {name: np.broadcast_to(law.value(f"{name}_opt", **scale, **params), samples_of(fit)) for name in TUNED}
-        axes = {name: np.geomspace(np.quantile(x, 0.01), np.quantile(x, 0.99), TRIED) for name, x in drawn.items()}
+        optima = {name: law.value(f"{name}_opt", **scale, **params) for name in TUNED}
+        axes = {name: np.geomspace(np.quantile(x, 0.01), np.quantile(x, 0.99), TRIED) for name, x in optima.items()}
         table = pd.DataFrame(list(product(*axes.values())), columns=list(axes))
     else:
         table = grid(choices)
@@ -89,8 +86,10 @@ def hyperparameters(
     chosen = {name: table[name].to_numpy(float) for name in TUNED}
     excess = law.value("excess", **scale, **chosen, **deep)
     loss = law.expected(**scale, **chosen, **deep)
-    columns = {"loss": quantiles_of(loss, probs), "excess": quantiles_of(excess, probs)}
-    bands = {f"{key}_{name}" if key not in ("mean", "median") else name: x for name, of in columns.items() for key, x in of.items() if key != ("mean" if name == "loss" else "median")}
+    bands: dict[str, np.ndarray] = {}
+    for name, drawn, middle in (("loss", loss, "median"), ("excess", excess, "mean")):
+        of = quantiles_of(drawn, probs)
+        bands |= {name: of[middle]} | {f"{end}_{name}": of[end] for end in levels(probs)}
     found = table.assign(**bands, p_near_optimal=(excess <= within).mean(axis=0), converged=fit.convergence.passed)
     found.attrs |= {"best": int(np.argmin(found["excess"])), "within": within, **scale}
     return found

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw import defaults
+from bayeslaw.decisions.values import p_best
 from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.laws.hyperparameters import TUNED
 from bayeslaw.posterior import Kind, Posterior, samples_of
@@ -68,9 +69,8 @@ def which_pays(
         moved = str(within) if name in levels else name
         gains[name] = np.mean([_gain(fit, shared, sweep, moved, factor, kind) for sweep in sweeps], axis=0)
     drawn = np.column_stack(list(gains.values()))
-    best = np.bincount(drawn.argmax(axis=1), minlength=len(gains)) / len(drawn)
     bands = quantiles_of(drawn, probs)
-    found = pd.DataFrame({"input": list(gains), "times": list(by.values()), "gain": bands.pop("mean"), **bands, "p_best": best})
+    found = pd.DataFrame({"input": list(gains), "times": list(by.values()), "gain": bands.pop("mean"), **bands, "p_best": p_best(drawn)})
     return found.assign(converged=fit.convergence.passed)
 
 
@@ -81,4 +81,4 @@ def _gain(fit: Fit, shared: Mapping[str, Any], sweep: Mapping[str, Any], moved: 
     table = places(fit, None, [*here.to_dict("records"), *there.to_dict("records")], kind)
     values = fit.spec.law.response.link.inverse(Posterior.of(fit, table, kind).without(moved).located(table))
     better = np.broadcast_to(values, (samples_of(fit), 2))[:, 0] - values[:, 1]
-    return better if fit.spec.law.response.scale == "log" else -better
+    return better if fit.spec.law.response.lower_is_better else -better

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.decisions.checkpoints import standard_normal
+from bayeslaw.decisions.values import spread
 from bayeslaw.errors import SpecError
 from bayeslaw.posterior import samples_of
 from bayeslaw.predict import Points, grid, predict
@@ -67,11 +68,9 @@ def next_runs(
     both = pd.concat([points, wanted], ignore_index=True)
     latent = np.asarray(link.forward(predict(fit, both, "latent", random_seed=random_seed).values.reshape(samples_of(fit), -1)))
     logged = np.asarray(link.forward(predict(fit, points, "run", random_seed=random_seed).values.reshape(samples_of(fit), n)))
-    low, high = np.quantile(logged - latent[:, :n], [0.16, 0.84], axis=0)
-    noise = np.maximum((high - low) / 2, 1e-12) ** 2  # by quantiles: a Student-t may have no variance
+    noise = spread(logged - latent[:, :n]) ** 2
     mean, covariance = latent.mean(axis=0), np.cov(latent.T)
-    lower_is_better = fit.spec.law.response.scale == "log"
-    value = -mean[n:] if lower_is_better else mean[n:]
+    value = -mean[n:] if fit.spec.law.response.lower_is_better else mean[n:]
     at_first = np.diag(covariance)[n:].copy()
     found = table.assign(cost=costs, variance_reduction=_reductions(covariance, noise, n, at_first), regret_reduction=0.0)
     if len(wanted) > 1:

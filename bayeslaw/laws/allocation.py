@@ -10,14 +10,13 @@ for n layers of width d, a vocabulary V and sequences of length l (DeepSeek-AI 2
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from bayeslaw.errors import SpecError
 from bayeslaw.laws import ops
 from bayeslaw.laws.base import INPUTS, At, Input, Law, Param, Response, scale_of_groups
-from bayeslaw.laws.curves import Power
-from bayeslaw.laws.hyperparameters import LEVEL, SHARE, SLOPE
+from bayeslaw.laws.hyperparameters import LEAST_OF_COMPUTE, least_at_centre, least_of_compute
 from bayeslaw.laws.pretraining import LOSS
 from bayeslaw.priors import lognormal
 
@@ -126,9 +125,7 @@ class IsoFLOP(Law):
     source = "Hoffmann et al. 2022, arXiv 2203.15556, section 3.2"
     response = LOSS
     params = {
-        "A": replace(LEVEL, meaning="reducible loss, at one FLOP", deviates_by=("compute",)),
-        "gamma": Param("γ", "exponent of compute in the least loss", SLOPE, at_centre="-d log loss_opt / d log compute at the table's centre", varies=False),
-        "E": SHARE,
+        **LEAST_OF_COMPUTE,
         "kappa": Param("κ", "curvature of the loss in log model size", lognormal(0.05, 0.8, relative=True), deviates_by=("compute",), varies=False),
         "G": Param("G", "the optimal model size, at one FLOP", lognormal(1.0, 1.0), at_centre="model_size_opt over model_size at the table's centre", deviates_by=("compute",), group_scale=scale_of_groups(0.1), varies=False),
         "a": Param("a", "exponent of compute in the optimal model size", lognormal(0.5, 0.25), varies=False),
@@ -143,9 +140,7 @@ class IsoFLOP(Law):
     def arguments(self) -> Mapping[str, Input]:
         return {name: INPUTS[name] for name in ("compute", "model_size")}
 
-    @staticmethod
-    def loss_opt(*, compute: Any, A: Any, gamma: Any, E: Any, **_: Any) -> Any:
-        return Power.expected(x=compute, A=A, alpha=gamma, E=E)
+    loss_opt = staticmethod(least_of_compute)
 
     @staticmethod
     def model_size_opt(*, compute: Any, G: Any, a: Any, **_: Any) -> Any:
@@ -157,5 +152,4 @@ class IsoFLOP(Law):
 
     @staticmethod
     def at_centre(*, compute: Any, model_size: Any, A: Any, gamma: Any, E: Any, G: Any, a: Any, **_: Any) -> dict[str, Any]:
-        least = Power.at_centre(x=compute, A=A, alpha=gamma, E=E)
-        return {"A": least["A"], "gamma": least["alpha"], "E": least["E"], "G": G * model_size / compute**a}
+        return {**least_at_centre(compute=compute, A=A, gamma=gamma, E=E), "G": G * model_size / compute**a}

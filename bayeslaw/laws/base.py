@@ -53,6 +53,11 @@ class Response:
     def link(self) -> Link:
         return LINKS[self.scale]
 
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether it is a loss: scores and rates are the better the higher."""
+        return self.scale == "log"
+
 
 @dataclass(frozen=True, slots=True)
 class Link:

@@ -52,6 +52,25 @@ BEST_BATCH = Param(
 LEVEL = Param("A", "reducible loss", lognormal(1.0, 0.3, relative=True), at_centre="loss_opt at the table's centre", group_scale=scale_of_groups(0.005))
 SHARE = Param("E", "irreducible loss", Prior("Beta", alpha=4.0, beta=3.0), support="unit", at_centre="irreducible share of loss_opt at the table's centre", varies=False)
 SLOPE = lognormal(0.06, 0.7)
+#: The least loss as a power law of compute, E + A / C^gamma: its parameters, itself, and the way back from the table's centre.
+LEAST_OF_COMPUTE: Mapping[str, Param] = {
+    "A": replace(LEVEL, meaning="reducible loss, at one FLOP", deviates_by=("compute",)),
+    "gamma": Param("γ", "exponent of compute in the least loss", SLOPE, at_centre="-d log loss_opt / d log compute at the table's centre", varies=False),
+    "E": SHARE,
+}
+
+
+def least_of_compute(*, compute: Any, A: Any, gamma: Any, E: Any, **_: Any) -> Any:
+    """The least loss at a compute."""
+    return Power.expected(x=compute, A=A, alpha=gamma, E=E)
+
+
+def least_at_centre(*, compute: Any, A: Any, gamma: Any, E: Any) -> dict[str, Any]:
+    """A, gamma and E from what is sampled at the table's centre."""
+    least = Power.at_centre(x=compute, A=A, alpha=gamma, E=E)
+    return {"A": least["A"], "gamma": least["alpha"], "E": least["E"]}
+
+
 OPTIMA = {
     "learning_rate_opt": "learning rate with the least loss",
     "batch_size_opt": "batch size with the least loss, tokens",
@@ -120,9 +139,7 @@ class LearningRateBatchSize(TunedLaw):
     source = "DeepSeek-AI 2024, arXiv 2401.02954, eq. 1"
     response = LOSS
     params = {
-        "A": replace(LEVEL, meaning="reducible loss, at one FLOP", deviates_by=("compute",)),
-        "gamma": Param("γ", "exponent of compute", SLOPE, at_centre="-d log loss_opt / d log compute at the table's centre", varies=False),
-        "E": SHARE,
+        **LEAST_OF_COMPUTE,
         "eta": replace(BEST_RATE, deviates_by=("compute",)),
         "eta_C": Param("a", "exponent of compute in the optimal learning rate", Prior("Normal", mu=-0.1, sigma=0.2), support="real", varies=False),
         "batch": BEST_BATCH,
@@ -138,9 +155,7 @@ class LearningRateBatchSize(TunedLaw):
     def arguments(self) -> Mapping[str, Input]:
         return {name: INPUTS[name] for name in ("compute", *TUNED)}
 
-    @staticmethod
-    def loss_opt(*, compute: Any, E: Any, A: Any, gamma: Any, **_: Any) -> Any:
-        return Power.expected(x=compute, A=A, alpha=gamma, E=E)
+    loss_opt = staticmethod(least_of_compute)  # type: ignore[assignment]  # it names the arguments that it takes
 
     @staticmethod
     def learning_rate_opt(*, compute: Any, eta: Any, eta_C: Any, **_: Any) -> Any:
@@ -154,9 +169,8 @@ class LearningRateBatchSize(TunedLaw):
     def at_centre(
         *, compute: Any, learning_rate: Any, batch_size: Any, A: Any, gamma: Any, E: Any, eta: Any, eta_C: Any, batch: Any, batch_C: Any, **_: Any
     ) -> dict[str, Any]:  # fmt: skip
-        least = Power.at_centre(x=compute, A=A, alpha=gamma, E=E)
         best = {"eta": eta * learning_rate / compute**eta_C, "batch": batch * batch_size / compute**batch_C}
-        return {"A": least["A"], "gamma": least["alpha"], "E": least["E"], **best}
+        return {**least_at_centre(compute=compute, A=A, gamma=gamma, E=E), **best}
 
 
 @dataclass(frozen=True)

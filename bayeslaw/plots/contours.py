@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,8 +12,15 @@ from matplotlib.axes import Axes
 from bayeslaw.plots.bands import fill_bands, require
 from bayeslaw.plots.style import BAND, HIDDEN, RUN, log_x, log_y, magnitude, style
 
-#: Shades of several budgets or losses, light to dark.
-SHADES = plt.get_cmap("viridis_r")
+
+def _shade(i: int, of: int) -> Any:
+    """The i-th shade of several budgets or losses, light to dark."""
+    return plt.get_cmap("viridis_r")(0.15 + 0.75 * i / max(of - 1, 1))
+
+
+def _axes(axes: Axes | None) -> Axes:
+    """The Axes that were given, or those of a new figure."""
+    return axes if axes is not None else plt.subplots(figsize=(6.0, 4.2), layout="constrained")[1]
 
 
 def isoflop(table: pd.DataFrame, *, optima: pd.DataFrame | None = None, axes: Axes | None = None, response_unit: str = "nats per token", title: str = "") -> Axes:
@@ -25,11 +34,11 @@ def isoflop(table: pd.DataFrame, *, optima: pd.DataFrame | None = None, axes: Ax
     """
     require(table, ("compute", "model_size", "median"))
     with style():
-        axis = axes if axes is not None else plt.subplots(figsize=(6.0, 4.0), layout="constrained")[1]
+        axis = _axes(axes)
         budgets = sorted(table["compute"].unique())
         for i, budget in enumerate(budgets):
             part = table[table["compute"] == budget].sort_values("model_size")
-            color = SHADES(0.15 + 0.75 * i / max(len(budgets) - 1, 1))
+            color = _shade(i, len(budgets))
             fill_bands(axis, part["model_size"].to_numpy(float), part, color, "")
             axis.plot(part["model_size"], part["median"], color=color, linewidth=1.4, label=f"{budget:.3g} FLOP")
         if optima is not None:
@@ -55,14 +64,15 @@ def isoloss(table: pd.DataFrame, *, frontier: pd.DataFrame | None = None, axes: 
     """
     require(table, ("loss", "model_size", "data_size"))
     with style():
-        axis = axes if axes is not None else plt.subplots(figsize=(6.0, 4.0), layout="constrained")[1]
+        axis = _axes(axes)
         losses = sorted(table["loss"].unique(), reverse=True)
         for i, loss in enumerate(losses):
-            part = table[(table["loss"] == loss)].sort_values("model_size").replace(np.inf, np.nan)
-            color = SHADES(0.15 + 0.75 * i / max(len(losses) - 1, 1))
-            if "lower_90_data_size" in part:
-                axis.fill_between(part["model_size"], part["lower_90_data_size"], part["upper_90_data_size"].fillna(1e30), color=color, alpha=0.25, linewidth=0)
-            axis.plot(part["model_size"], part["data_size"], color=color, linewidth=1.4, label=f"loss {loss:.4g}")
+            part = table[table["loss"] == loss].sort_values("model_size")
+            color = _shade(i, len(losses))
+            ends = [c for c in part.columns if c.startswith("upper_") and c.endswith("_data_size")]
+            within = part.assign(**{c: part[c].clip(upper=1e30) for c in ends})  # an infinite end cannot be drawn; the axis ends before
+            fill_bands(axis, part["model_size"].to_numpy(float), within, color, "", "data_size")
+            axis.plot(part["model_size"], part["data_size"].replace(np.inf, np.nan), color=color, linewidth=1.4, label=f"loss {loss:.4g}")
         finite = table["data_size"].replace(np.inf, np.nan).dropna()
         if frontier is not None:
             require(frontier, ("model_size", "data_size"))
@@ -87,7 +97,7 @@ def hyperparameters(table: pd.DataFrame, *, runs: pd.DataFrame | None = None, ax
     """
     require(table, ("learning_rate", "batch_size", "excess", "p_near_optimal"))
     with style():
-        axis = axes if axes is not None else plt.subplots(figsize=(6.0, 4.4), layout="constrained")[1]
+        axis = _axes(axes)
         filled = axis.tricontourf(table["learning_rate"], table["batch_size"], table["p_near_optimal"], levels=np.linspace(0, 1, 11), cmap="Blues")
         lines = axis.tricontour(table["learning_rate"], table["batch_size"], 100 * table["excess"], levels=[0.1, 0.25, 0.5, 1, 2, 4], colors=BAND, linewidths=0.8)
         axis.clabel(lines, fmt="%g %%", fontsize=7)
