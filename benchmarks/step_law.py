@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -35,20 +36,16 @@ def nearest(own: pd.DataFrame, rate: float, batch: float) -> int:
     return int((np.log(own["learning_rate"] / rate) ** 2 + np.log(own["batch_size"] / batch) ** 2).to_numpy().argmin())
 
 
-def main() -> None:
-    parser = arguments(__doc__, ["hyperparameters/step_law_grid.csv"])
-    parser.add_argument("--within", type=float, default=0.02, help="share above the best of its pair up to which a run is used")
-    options = parser.parse_args()
-    table = pd.read_csv(options.data[0])[["N", "D", "lr", "bs", "smooth loss"]]
+def hidden_grids(path: Path, within: float, *, draws: int, attempts: int, seed: int) -> tuple[pd.DataFrame, bl.Fit]:
+    """A row a hidden grid: what choices lose there, and what the bands hold; and the fit to the others."""
+    table = pd.read_csv(path)[["N", "D", "lr", "bs", "smooth loss"]]
     table = table[table["D"] < 1e13]
     compute = 6.0 * table["N"] * table["D"]
-    near = table["smooth loss"] < (1 + options.within) * table.groupby(["N", "D"])["smooth loss"].transform("min")
+    near = table["smooth loss"] < (1 + within) * table.groupby(["N", "D"])["smooth loss"].transform("min")
     runs = bl.read_runs(table[(compute < HIDDEN) & near], "step_law", columns=COLUMNS, scale={"batch_size": SEQUENCE})
-    start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayeslawWarning)
-        fit = bl.fit("step_law", runs, draws=options.draws, tune=options.draws, attempts=options.attempts, random_seed=options.seed, progressbar=False)
-    seconds = time.perf_counter() - start
+        fit = bl.fit("step_law", runs, draws=draws, tune=draws, attempts=attempts, random_seed=seed, progressbar=False)
     hidden = table.rename(columns={theirs: ours for ours, theirs in COLUMNS.items()})[compute >= HIDDEN].assign(near=near)
     hidden["batch_size"] *= SEQUENCE
     bests = runs.table.loc[runs.table.groupby(["model_size", "data_size"])["loss"].idxmin()]
@@ -68,15 +65,29 @@ def main() -> None:
             "nearest_pair_loses": excess[nearest(own, seen["learning_rate"], seen["batch_size"])],
             "near_optimal": (excess <= 0.0025).mean(), "p_near_optimal": chosen["p_near_optimal"].mean(),
         })  # fmt: skip
-    found = pd.DataFrame(rows)
-    print(f"{len(runs)} runs seen, {int(found['runs'].sum())} hidden; {fit.convergence}; {seconds:.0f} s, compile included")
-    print(found.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+    return pd.DataFrame(rows), fit
+
+
+def overall(found: pd.DataFrame) -> dict[str, float]:
+    """Coverage over all hidden runs, and what a choice loses over hidden grids."""
     weight = found["runs"] / found["runs"].sum()
-    overall = {name: float((found[name] * weight).sum()) for name in ("coverage_50", "coverage_90", "coverage_90_near")}
-    overall |= {name: float(found[name].mean()) for name in ("loses", "published_law_loses", "nearest_pair_loses")}
-    print("  ".join(f"{name} {value:.4f}" for name, value in overall.items()))
+    weighted = {name: float((found[name] * weight).sum()) for name in ("coverage_50", "coverage_90", "coverage_90_near")}
+    return weighted | {name: float(found[name].mean()) for name in ("loses", "published_law_loses", "nearest_pair_loses")}
+
+
+def main() -> None:
+    parser = arguments(__doc__, ["hyperparameters/step_law_grid.csv"])
+    parser.add_argument("--within", type=float, default=0.02, help="share above the best of its pair up to which a run is used")
+    options = parser.parse_args()
+    start = time.perf_counter()
+    found, fit = hidden_grids(options.data[0], options.within, draws=options.draws, attempts=options.attempts, seed=options.seed)
+    seconds = time.perf_counter() - start
+    print(f"{len(fit.runs)} runs seen, {int(found['runs'].sum())} hidden; {fit.convergence}; {seconds:.0f} s, compile included")
+    print(found.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+    print("  ".join(f"{name} {value:.4f}" for name, value in overall(found).items()))
     if options.json:
-        options.json.write_text(json.dumps({"rows": rows, "overall": overall, "seconds": seconds, "converged": bool(fit.convergence.passed), "seed": options.seed}, indent=1))
+        rows = found.to_dict("records")
+        options.json.write_text(json.dumps({"rows": rows, "overall": overall(found), "seconds": seconds, "converged": bool(fit.convergence.passed), "seed": options.seed}, indent=1))
 
 
 if __name__ == "__main__":

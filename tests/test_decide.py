@@ -80,6 +80,13 @@ def test_nothing_is_decided_on_doubt(grouped_fit: bl.Fit) -> None:
     assert bl.decide(grouped_fit, TASKS, easy, at={"data_size": 1e11}, checks=[], far=3.0).verdict == "go"
 
 
+def test_a_group_of_no_run_is_named(grouped_fit: bl.Fit) -> None:
+    easy = float(response(grouped_fit).max() * 100)
+    slip = bl.decide(grouped_fit, {"task": ["taks0"]}, easy, at=AT, checks=[])
+    assert "No run has task taks0" in slip.reasons[-1] and "Did you mean 'task0'" in slip.reasons[-1]
+    assert not any("No run has" in reason for reason in bl.decide(grouped_fit, TASKS, easy, at=AT, checks=[]).reasons)
+
+
 def test_a_backtest_that_missed_stops_a_decision(grouped_fit: bl.Fit) -> None:
     runs = bl.read_runs(grouped_table(), "power")
     tested = bl.backtest(POWER, runs, "data_size > 3e8", baselines=False, draws=300, tune=500, random_seed=1, progressbar=False)

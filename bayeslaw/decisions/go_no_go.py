@@ -22,10 +22,11 @@ from bayeslaw import defaults
 from bayeslaw.checks import Backtest, CheckResult
 from bayeslaw.checks.convergence import check_convergence
 from bayeslaw.decisions.values import expected_regret, p_best
-from bayeslaw.errors import SpecError
+from bayeslaw.errors import SpecError, suggest
 from bayeslaw.posterior import samples_of
 from bayeslaw.predict import Points, grid, predict, quantiles_of
 from bayeslaw.runs import label
+from bayeslaw.spec import columns_of
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -144,6 +145,7 @@ def decide(
     flips = dict(zip(("go", "no-go"), map(float, np.quantile(response[:, chosen], probs)), strict=True))
     side = ("from", "up to") if lower_is_better else ("up to", "from")
     reasons.append(f"For that option the verdict would be go at a target {side[0]} {flips['go']:.4g}, and no-go at one {side[1]} {flips['no-go']:.4g}.")
+    reasons += _strangers(fit, points.iloc[chosen])
     return Decision(verdict, tuple(reasons), found.assign(converged=fit.convergence.passed), chosen, float(target), go_at, no_go_at, flips, evpi, response)
 
 
@@ -186,6 +188,16 @@ def _doubts(fit: Fit, checks: Sequence[CheckResult] | None, backtest: Backtest |
     for name, x in distance.items():
         if abs(x) > far:
             found.append(f"The option lies {abs(x):.1f} decades beyond the runs in {name}, more than {far:g}: the law is not known to hold so far out.")
+    return found
+
+
+def _strangers(fit: Fit, option: pd.Series) -> list[str]:
+    """What of an option was in no run, in words: it may be meant, and it may be a slip of the pen."""
+    found = []
+    for name in (c for c in columns_of(fit.spec) if c in option and c in fit.runs.table and not pd.isna(option[c])):
+        known = set(fit.runs.table[name].map(label))
+        if (value := label(option[name])) not in known:
+            found.append(f"No run has {name} {value}: what it deviates by is drawn from the population of those that were run.{suggest(value, known)}")
     return found
 
 
