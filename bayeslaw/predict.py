@@ -290,7 +290,9 @@ def _each_block(fit: Fit, table: pd.DataFrame, kind: Kind, random_seed: int | No
     def draw(rows: np.ndarray, located: np.ndarray, params: Mapping[str, np.ndarray], rng: np.random.Generator) -> None:
         if kind == "run":
             located = located + noise.draw(fit.spec.noise_family, params, located.shape, rng)
-        use(rows, link.inverse(located))
+        with np.errstate(over="ignore"):  # a Student-t of less than one degree of freedom leaves the numbers now and then: infinite is right
+            inverse = link.inverse(located)
+        use(rows, inverse)
 
     _each_location(fit, table, kind, random_seed, draw)
 

@@ -11,6 +11,7 @@ from conftest import POWER, grouped_table
 
 import bayeslaw as bl
 from bayeslaw import defaults
+from bayeslaw.decisions.values import expected_regret
 from bayeslaw.errors import SpecError
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
@@ -34,6 +35,12 @@ def test_probabilities_are_those_of_the_predicted_runs(grouped_fit: bl.Fit) -> N
     np.testing.assert_allclose(found.table["p_best"], best)
     np.testing.assert_allclose(found.table["expected_regret"], (y - y.min(axis=1, keepdims=True)).mean(axis=0))
     assert found.table["p_best"].sum() == pytest.approx(1) and np.isnan(found.evpi)
+
+
+def test_regret_of_losses_that_are_all_infinite_is_none() -> None:
+    """A draw of noise may leave the numbers: of two options that do there is nothing to choose."""
+    np.testing.assert_allclose(expected_regret(-np.array([[np.inf, np.inf], [1.0, 3.0]])), [0.0, 1.0])
+    assert expected_regret(-np.array([[np.inf]])) == 0
 
 
 def test_verdicts_follow_the_thresholds(grouped_fit: bl.Fit) -> None:

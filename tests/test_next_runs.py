@@ -75,6 +75,19 @@ def test_a_batch_respects_what_runs_have_in_common(fit: bl.Fit) -> None:
     assert list(broke["bought"]) == [0] and broke.attrs["variance_left"] == 1
 
 
+def test_a_batch_is_not_spent_on_small_runs_where_a_dear_one_says_more(fit: bl.Fit) -> None:
+    """A cheap run says most per unit of cost, and having bought it one cannot afford the run that says nearly all; the other way round, many runs that are cheap."""
+    small, dear = ({"data_size": [x]} for x in (3e9, 3e10))
+    said = {x: bl.next_runs(fit, point, OPTION)["variance_reduction"].iloc[0] for x, point in (("small", small), ("dear", dear))}
+    assert said["dear"] > 1.2 * said["small"]
+    found = bl.next_runs(fit, pd.DataFrame({"data_size": [3e9, 3e10], "flop": [1.0, 10.0]}), OPTION, cost="flop", budget=10.0)
+    assert found["data_size"].iloc[0] == 3e9 and found.set_index("data_size")["bought"].to_dict() == {3e9: 0, 3e10: 1}
+    assert found.attrs["bought_by"] == "variance_reduction" and found.attrs["variance_left"] == pytest.approx(1 - found["variance_reduction"].max())
+    many = pd.DataFrame({"data_size": [2.9e10, *[1.5e10] * 9], "flop": [10.0, *[1.0] * 9]})
+    found = bl.next_runs(fit, many, OPTION, cost="flop", budget=10.0)
+    assert found.attrs["bought_by"] == "per_cost" and (found["bought"] > 0).sum() == 9 and not found.loc[found["flop"] == 10, "bought"].any()
+
+
 def test_regret_of_two_options_is_the_closed_form() -> None:
     """Two options of equal mean, one of which a run moves by s: the expected best grows by s / sqrt(2 pi)."""
     z = standard_normal(2)

@@ -11,8 +11,9 @@ def p_best(values: np.ndarray) -> np.ndarray:
 
 
 def expected_regret(values: np.ndarray) -> np.ndarray:
-    """How much lower each is than the highest of them all, on average, (value,)."""
-    return (values.max(axis=1)[:, None] - values).mean(axis=0)
+    """How much lower each is than the highest of them all, on average, (value,). The highest is 0 below itself where all are infinite, too."""
+    highest = np.broadcast_to(values.max(axis=1)[:, None], values.shape)
+    return np.subtract(highest, values, out=np.zeros(values.shape), where=values != highest).mean(axis=0)
 
 
 def spread(values: np.ndarray) -> np.ndarray:
