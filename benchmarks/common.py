@@ -1,4 +1,4 @@
-"""What the benchmarks over held-out runs share: arguments, one table of scores, its JSON."""
+"""What benchmarks share: arguments, one table of scores, its JSON; and for simulated studies, truths that are drawn from a prior."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
+import pymc as pm
+import xarray as xr
 
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
+from bayeslaw.model import build
+from bayeslaw.sampling import Convergence
 
 #: Public runs, beside the checkout.
 PUBLIC = Path(__file__).parents[2] / "shared" / "data"
@@ -37,6 +42,41 @@ def arguments(doc: str | None, data: Sequence[str], draws: int = 1000, attempts:
     parser.add_argument("--attempts", type=int, default=attempts, help="tries until the chains converge")
     parser.add_argument("--no-baselines", action="store_true")
     return parser
+
+
+def simulated_arguments(doc: str | None, studies: int, draws: int) -> argparse.ArgumentParser:
+    """``--studies --seed --json`` and the draws of a study."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=studies)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--draws", type=int, default=draws, help="draws and tuning steps of each of 4 chains")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    return parser
+
+
+def truths(spec: bl.ModelSpec, runs: bl.Runs, n: int, seed: int, within: float = 0.05, pool: int = 60) -> bl.Fit:
+    """A Fit whose n draws are simulated truths from the prior of ``spec``, given the typical response of ``runs``.
+
+    Priors of losses are in units of each table's own typical response. The draws are therefore those whose curve has a typical response within 5 % of
+    the unit that they were drawn with: the population that the prior describes when it takes its unit from the table.
+
+    Parameters
+    ----------
+    spec : resolved, without a discrepancy.
+    runs : the design; of their responses only the typical one is used.
+    pool : draws that are made for each one wanted.
+    """
+    model = build(spec, runs)
+    names = [v.name for v in (*model.free_RVs, *model.deterministics) if v.name != "response"]
+    with model:
+        prior = pm.sample_prior_predictive(pool * n, random_seed=seed, var_names=names)["prior"].to_dataset()
+    as_if = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
+    drawn = bl.Fit(spec, runs, xr.DataTree.from_dict({"posterior": prior}), as_if, seed, (), {})
+    typical = np.log(drawn.predict(runs.table, "mean").values[0]).mean(axis=1)
+    kept = np.flatnonzero(abs(typical - np.log(runs.typical_response)) < within)[:n]
+    if len(kept) < n:
+        raise ValueError(f"Only {len(kept)} of {pool * n} draws of the prior have a typical response within {within:.0%}; {n} are wanted.")
+    return bl.Fit(spec, runs, xr.DataTree.from_dict({"posterior": prior.isel(draw=kept)}), as_if, seed, (), {})
 
 
 def run(spec: bl.ModelSpec, runs: bl.Runs, holdout: str, options: argparse.Namespace, **more: object) -> bl.Backtest:
