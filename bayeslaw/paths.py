@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.discrepancy import extended, middle, sequence, shared_basis, state_space
+from bayeslaw.posterior import samples_of
 from bayeslaw.spec import ModelSpec, curve_labels, shared_labels
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ class Departures:
             seen[: len(old)] = 1.0
         rng = np.random.default_rng([self.seed, crc32(f"curve {label}".encode())])
         return one_curve(self.spec, t, noise, residual, variance, seen, rng)[:, len(old) :]
+
+
+def expected(posterior: Posterior, table: pd.DataFrame, seed: int) -> np.ndarray:
+    """Where the draws put runs, (sample, row), on the response's scale: the law, the errors of baselines, and what runs have in common.
+    Around it are noise and a curve's own process, which are not sampled."""
+    located = posterior.located(table) + posterior.baseline_error(table) + _InCommon(posterior, table, seed).at(table)
+    return np.broadcast_to(located, (samples_of(posterior.fit), len(table)))
 
 
 class _InCommon:

@@ -16,6 +16,8 @@ from bayeslaw.measurement import BASELINE, BASELINE_ERROR, BASELINE_SE, baseline
 from bayeslaw.spec import covariate_columns, designs, group_columns, population_name
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from bayeslaw.fit import Fit
 
 Kind = Literal["mean", "latent", "run"]
@@ -57,12 +59,6 @@ class Posterior:
                 deviations[variable] = np.column_stack([draws[variable], *new])
             met[name] = replace(design, levels=levels)
         return cls(fit, met, draws, deviations)
-
-    def thinned(self, draws: int) -> Posterior:
-        """So many of the draws, evenly spread; for groups that the runs have."""
-        kept = np.linspace(0, samples_of(self.fit) - 1, draws).astype(int)
-        some = {name: x[kept] for name, x in self.draws.items()}
-        return replace(self, draws=some, deviations={name: x[kept] for name, x in self.deviations.items()})
 
     def without(self, column: str) -> Posterior:
         """The same without the deviations of groups that a column makes: along it, what single settings deviate by is not the law's."""
@@ -118,6 +114,26 @@ def samples_of(fit: Fit) -> int:
     """Draws of all chains."""
     sizes = fit.idata["posterior"].sizes
     return int(sizes["chain"] * sizes["draw"])
+
+
+def thinned(fit: Fit, draws: int) -> Fit:
+    """The fit with so many of its draws, evenly spread, as one chain; all of them where it has no more."""
+    import xarray as xr
+
+    kept = np.linspace(0, samples_of(fit) - 1, min(draws, samples_of(fit))).astype(int)
+    posterior = fit.idata["posterior"].to_dataset()
+    some = {
+        str(name): (("chain", "draw", *x.dims[2:]), x.values.reshape(-1, *x.shape[2:])[kept][None]) for name, x in posterior.transpose(*DIMS, ...).items()
+    }
+    coords = {name: x for name, x in posterior.coords.items() if name not in DIMS}
+    return with_draws(fit, xr.Dataset(some, coords=coords | {"chain": [0], "draw": np.arange(len(kept))}))
+
+
+def with_draws(fit: Fit, draws: xr.Dataset) -> Fit:
+    """The fit with other draws of its variables, such as those of the prior, so that all that is computed of a posterior is computed of them."""
+    import xarray as xr
+
+    return replace(fit, idata=xr.DataTree.from_dict({"posterior": draws}))
 
 
 def draw_coords(fit: Fit) -> dict[str, Any]:

@@ -95,6 +95,28 @@ class Prior:
                 parameters[name] = parameters[name] * unit
         return parameters
 
+    def in_scipy(self, unit: float) -> Any:
+        """The frozen SciPy distribution, where ``unit`` is the typical response. A Constant has none."""
+        from scipy import stats
+
+        p = self.in_units(unit)
+        match self.distribution:
+            case "Normal":
+                return stats.norm(p["mu"], p["sigma"])
+            case "StudentT":
+                return stats.t(p["nu"], p["mu"], p["sigma"])
+            case "LogNormal":
+                return stats.lognorm(p["sigma"], scale=np.exp(p["mu"]))
+            case "HalfNormal":
+                return stats.halfnorm(scale=p["sigma"])
+            case "Gamma":
+                return stats.gamma((p["mu"] / p["sigma"]) ** 2, scale=p["sigma"] ** 2 / p["mu"])
+            case "Beta":
+                return stats.beta(p["alpha"], p["beta"])
+            case "Uniform":
+                return stats.uniform(p["lower"], p["upper"] - p["lower"])
+        raise SpecError(f"{self} is no distribution.")
+
     @classmethod
     def of(cls, value: Prior | Mapping[str, Any] | float) -> Prior:
         """A prior from a prior, from its JSON form, or from a number, which pins the parameter to it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -183,6 +183,21 @@ class Compiled:
                 )  # fmt: skip
             except (RuntimeError, pm.exceptions.SamplingError) as error:
                 raise SamplingError(_no_start(error)) from error
+
+
+def draw_prior(model: pm.Model, names: Sequence[str], draws: int, random_seed: int) -> xr.Dataset:
+    """Draws of a model's variables from its prior, as one chain of a posterior.
+
+    Without the compiler's optimisations, which take 6 to 22 s of a model with groups for 500 draws that take one.
+    """
+    variables = [model[name] for name in names]
+    drawn = pm.draw(variables, draws=draws, random_seed=random_seed, mode="FAST_COMPILE")
+    dims = {name: model.named_vars_to_dims.get(name, ()) for name in names}
+    coords = {dim: list(model.coords[dim]) for of in dims.values() for dim in of}
+    return xr.Dataset(
+        {name: (("chain", "draw", *dims[name]), np.asarray(x)[None]) for name, x in zip(names, drawn, strict=True)},
+        coords=coords | {"chain": [0], "draw": np.arange(draws)},
+    )
 
 
 def converge(compiled: Compiled, effort: Effort, attempts: int, data: Data | None = None) -> tuple[Convergence, xr.DataTree]:

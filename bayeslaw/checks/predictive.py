@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bayeslaw import noise
 from bayeslaw.checks.base import CheckResult
-from bayeslaw.discrepancy import sequence, starts
+from bayeslaw.checks.replicates import residuals
+from bayeslaw.discrepancy import sequence
 from bayeslaw.fit import Fit
-from bayeslaw.paths import one_curve
-from bayeslaw.posterior import Posterior
+from bayeslaw.posterior import thinned
 from bayeslaw.spec import curve_labels, label_by
 
 #: Draws of the posterior that are used, and fewest points of a curve that have neighbours.
@@ -48,18 +47,7 @@ def check_residuals(fit: Fit) -> list[CheckResult]:
     table, labels = table[kept], labels[kept]
     t = spec.axis.forward(table[spec.along].to_numpy(float))
     order, _, first = sequence(t, labels)
-    posterior = Posterior.of(fit, table, "latent").thinned(DRAWS)
-    located = np.broadcast_to(posterior.located(table) + posterior.baseline_error(table), (DRAWS, len(table)))
-    observed = spec.law.response.link.forward(table[spec.law.response.name].to_numpy(float)) - located
-    params = posterior.noise_parameters(table)
-    rng = np.random.default_rng([fit.random_seed, 1])
-    replicated = noise.draw(spec.noise_family, params, observed.shape, rng)
-    if spec.departs.kind == "curve":
-        for row in starts(labels):  # had nothing been seen of the curve; parameters that differ by curve are its own
-            rows = np.flatnonzero(labels == labels[row])
-            own = {name: x[:, [row if x.shape[1] > 1 else 0]] for name, x in params.items()}
-            nothing = np.zeros((DRAWS, len(rows)))
-            replicated[:, rows] += one_curve(spec, t[rows], own, nothing, nothing + 1.0, np.zeros(len(rows)), rng)
+    observed, replicated = residuals(thinned(fit, DRAWS), table, np.random.default_rng([fit.random_seed, 1]))
 
     def together(residual: np.ndarray) -> np.ndarray:
         r = residual[:, order]
