@@ -20,7 +20,7 @@ STOREYS = [
     ["errors", "defaults", "priors", "files"],
     ["laws"],
     ["expressions", "tables", "measurement", "derived", "bisection", "runs", "datasets", "noise", "effects", "discrepancy", "spec", "binning"],
-    ["identifiability", "kalman", "model", "sampling", "posterior", "paths", "predict", "quantities", "peaks", "inverse", "crossover", "allocation", "fit", "storage", "average"],
+    ["identifiability", "kalman", "model", "sampling", "posterior", "paths", "likelihood", "power_scaling", "predict", "quantities", "peaks", "inverse", "crossover", "allocation", "fit", "storage", "average"],
     ["checks"],
     ["decisions"],
     ["plots"],
