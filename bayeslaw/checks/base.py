@@ -1,8 +1,16 @@
-"""The result of a check."""
+"""The result of a check, and how many draws one takes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+#: Values of an array (draw, run), 16 MB: with them a check of 10,000 runs takes some seconds.
+VALUES = 2_000_000
+
+
+def draws_for(runs: int, most: int) -> int:
+    """So many draws that a check of a large table stays quick: few draws say enough of many runs."""
+    return min(most, max(200, VALUES // runs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from bayeslaw.checks.base import CheckResult
+from bayeslaw.checks.base import CheckResult, draws_for
 from bayeslaw.checks.replicates import residuals
 from bayeslaw.defaults import GROUPS_ALPHA
 from bayeslaw.fit import Fit
@@ -18,8 +18,8 @@ from bayeslaw.runs import label
 GROUPS = 40
 #: Fewest runs of a group, and fewest replicates beyond the threshold that are expected where the model is right.
 RUNS, BEYOND = 2, 5
-#: Draws that are used, and of large tables so many that an array of them is some 16 MB.
-DRAWS, VALUES = 2000, 2_000_000
+#: Draws that are used, at most.
+DRAWS = 2000
 
 
 def check_groups(fit: Fit) -> list[CheckResult]:
@@ -68,7 +68,7 @@ def _members(column: pd.Series) -> dict[str, np.ndarray]:
 
 def _probabilities(fit: Fit, groups: list[np.ndarray], replicates: int) -> np.ndarray:
     """Two-sided posterior predictive p of both quantities, (quantity, group), from at least so many replicates."""
-    some = thinned(fit, min(DRAWS, max(100, VALUES // len(fit.runs))))
+    some = thinned(fit, draws_for(len(fit.runs), DRAWS))
     above, below, drawn = np.zeros((2, len(groups))), np.zeros((2, len(groups))), 0
     while drawn < replicates:
         observed, replicated = residuals(some, fit.runs.table, np.random.default_rng([fit.random_seed, 3, drawn]))

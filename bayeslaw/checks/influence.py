@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayeslaw.checks.base import CheckResult
+from bayeslaw.checks.base import CheckResult, draws_for
 from bayeslaw.defaults import KHAT_MAX, MOVED_MAX, SMOOTHED_FROM
 from bayeslaw.fit import Fit
 from bayeslaw.likelihood import log_likelihood
 from bayeslaw.posterior import samples_of, thinned
 from bayeslaw.spec import population_name
 
-#: Draws that are used.
+#: Draws that are used, at most.
 DRAWS = 1000
 
 
@@ -31,7 +31,7 @@ def check_influence(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
     """
     from arviz_stats.base import array_stats
 
-    some = thinned(fit, draws)
+    some = thinned(fit, draws_for(len(fit.runs), draws))
     if samples_of(some) < SMOOTHED_FROM:
         return []  # too few draws for weights, and for convergence
     _, each = log_likelihood(some)

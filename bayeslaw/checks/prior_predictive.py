@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayeslaw.checks.base import CheckResult
+from bayeslaw.checks.base import CheckResult, draws_for
 from bayeslaw.checks.replicates import replicated
 from bayeslaw.defaults import PRIOR_OUTSIDE_MAX
 from bayeslaw.effects import Formula
@@ -28,7 +28,7 @@ def check_prior_predictive(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
     Gabry, Simpson, Vehtari, Betancourt, Gelman 2019, JRSS A 182(2), section 3, arXiv 1709.01449.
     """
     table, response = fit.runs.table, fit.spec.law.response
-    believed = from_prior(fit, draws)
+    believed = from_prior(fit, draws_for(len(fit.runs), draws))
     posterior = Posterior.of(believed, table, "latent")
     with np.errstate(all="ignore"):  # a prior's tails may leave the range of numbers: such a draw lies beyond any band
         drawn = expected(posterior, table, fit.random_seed) + replicated(posterior, table, np.random.default_rng([fit.random_seed, 2]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-from bayeslaw.checks.base import CheckResult
+from bayeslaw.checks.base import CheckResult, draws_for
 from bayeslaw.defaults import SENSITIVE_ABOVE, SMOOTHED_FROM
 from bayeslaw.fit import Fit
 from bayeslaw.likelihood import log_likelihood
@@ -28,7 +28,7 @@ def check_sensitivity(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
     """
     from arviz_stats import psense
 
-    some = thinned(fit, draws)
+    some = thinned(fit, draws_for(len(fit.runs), draws))
     posterior, priors = some.idata["posterior"].to_dataset(), log_prior(some)
     if not priors.data_vars or samples_of(some) < SMOOTHED_FROM:
         return []
