@@ -11,7 +11,7 @@ from conftest import POWER, grouped_table
 
 import bayeslaw as bl
 from bayeslaw import defaults
-from bayeslaw.decisions.values import expected_regret
+from bayeslaw.decisions.values import evpi_along, expected_regret, flips, met
 from bayeslaw.errors import SpecError
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
@@ -73,8 +73,29 @@ def test_values_and_perfect_information(grouped_fit: bl.Fit) -> None:
     # As a function of the response it is the same.
     same = bl.decide(grouped_fit, TASKS, target, at=AT, cost=costs, value=lambda response: worth * (response <= target), checks=[])
     np.testing.assert_allclose(same.table["expected_value"], found.table["expected_value"])
+    along, perfect = evpi_along(y <= target, costs, np.array([0.0, worth]))
+    np.testing.assert_allclose(along, [-costs, found.table["expected_value"]])
+    assert perfect == pytest.approx([0, found.evpi])  # nothing to gain: nothing is done, whatever is known
     dear = bl.decide(grouped_fit, TASKS, float(y.max()) + 1, at=AT, cost=[20, 20, 20], value=worth, checks=[])
     assert dear.verdict == "no-go" and "less than nothing" in dear.reasons[0]  # it would be met for certain, and is not worth it
+
+
+def test_perfect_information_by_hand_as_values_and_costs_vary() -> None:
+    # Two options, of which just one meets the target, with probability 1/2 each.
+    either = np.array([[True, False], [False, True]])
+    expected, perfect = evpi_along(either, np.array([1.0, 1.0]), np.array([1.0, 10.0]))
+    np.testing.assert_allclose(expected, [[-0.5, -0.5], [4, 4]])
+    np.testing.assert_allclose(perfect, [0, 5])
+    expected, perfect = evpi_along(either, np.array([[1.0, 1.0], [7.0, 7.0]]), 10.0)
+    np.testing.assert_allclose(expected, [[4, 4], [-2, -2]])
+    np.testing.assert_allclose(perfect, [5, 3])
+
+
+def test_targets_flip_where_they_are_met_with_the_thresholds_probabilities() -> None:
+    draws = np.linspace(0, 1, 1001)[:, None] + [0, 10]
+    for lower_is_better in (True, False):
+        for name, at in flips(draws, 0.8, 0.2, lower_is_better).items():
+            np.testing.assert_allclose(met(draws, at, lower_is_better).mean(axis=0), {"go": 0.8, "no-go": 0.2}[name], atol=1e-3)
 
 
 def test_nothing_is_decided_on_doubt(grouped_fit: bl.Fit) -> None:

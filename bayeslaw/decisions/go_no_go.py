@@ -21,7 +21,7 @@ import pandas as pd
 from bayeslaw import defaults
 from bayeslaw.checks import Backtest, CheckResult
 from bayeslaw.checks.convergence import check_convergence
-from bayeslaw.decisions.values import expected_regret, p_best
+from bayeslaw.decisions import values
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.posterior import samples_of
 from bayeslaw.predict import Points, grid, predict, quantiles_of
@@ -111,7 +111,7 @@ def decide(
     predicted = predict(fit, points, "run", random_seed=random_seed)
     response = predicted.values.reshape(samples_of(fit), len(table))
     lower_is_better = fit.spec.law.response.lower_is_better
-    met = response <= target if lower_is_better else response >= target
+    met = values.met(response, target, lower_is_better)
     worth = None if value is None else np.asarray(value(response) if callable(value) else value * met, dtype=float)
     if worth is not None and (worth.shape != response.shape or not np.isfinite(worth).all()):
         raise SpecError(f"value must give a finite number for each draw and option, of the shape {response.shape}; it gave {worth.shape}.")
@@ -127,9 +127,9 @@ def decide(
         expected = utility.mean(axis=0)
         tail = np.sort(utility, axis=0)[: max(1, len(utility) // 20)].mean(axis=0)
         found = found.assign(expected_value=expected, value_tail=tail, highest_cost=worth.mean(axis=0))
-        evpi = float(np.maximum(utility.max(axis=1), 0).mean() - max(expected.max(), 0))
+        evpi = values.evpi(utility)
         chosen = int(expected.argmax())
-    found = found.assign(p_best=p_best(utility), expected_regret=expected_regret(utility))
+    found = found.assign(p_best=values.p_best(utility), expected_regret=values.expected_regret(utility))
     distance = {name: float(predicted[f"distance_{name}"][chosen]) for name in fit.spec.law.inputs}
     reasons = _doubts(fit, checks, backtest, distance, far)
     verdict: Verdict = "inconclusive"
@@ -141,8 +141,7 @@ def decide(
         reasons = [f"{says} ({bound})." if paid else f"{says}, and is worth {found['expected_value'].iloc[chosen]:.3g} on average: less than nothing."]
     else:
         reasons.append(f"{says}, if it is to be believed.")
-    probs = (go_at, no_go_at) if lower_is_better else (1 - go_at, 1 - no_go_at)
-    flips = dict(zip(("go", "no-go"), map(float, np.quantile(response[:, chosen], probs)), strict=True))
+    flips = {name: float(at) for name, at in values.flips(response[:, chosen], go_at, no_go_at, lower_is_better).items()}
     side = ("from", "up to") if lower_is_better else ("up to", "from")
     reasons.append(f"For that option the verdict would be go at a target {side[0]} {flips['go']:.4g}, and no-go at one {side[1]} {flips['no-go']:.4g}.")
     reasons += _strangers(fit, points.iloc[chosen])
