@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from xml.etree import ElementTree
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -9,8 +13,9 @@ import pytest
 
 import bayeslaw as bl
 from bayeslaw import plots
+from bayeslaw.decisions.values import evpi_along, flips
 from bayeslaw.errors import SpecError
-from bayeslaw.plots.style import magnitude
+from bayeslaw.plots.style import BAND, BEYOND, magnitude
 
 mpl.use("Agg")
 
@@ -221,3 +226,192 @@ def test_choices_of_hyperparameters() -> None:
     axis = plots.hyperparameters(table, runs=table.iloc[:5])
     star = next(line for line in axis.get_lines() if line.get_marker() == "*")
     assert star.get_xdata()[0] == pytest.approx(1e-3) and axis.get_xscale() == "log"
+
+
+# ---- Decisions
+
+
+@pytest.fixture
+def decided() -> tuple[pd.DataFrame, np.ndarray]:
+    """Three options and what they would log; the target of 2 is met by half of the draws of the second."""
+    spread = np.linspace(-0.3, 0.3, 601)
+    draws = np.column_stack([spread + 3.0, spread + 2.0, spread + 1.0])
+    rows = [{"method": m, "model_size": 7e9, "cost": c, "p_target": p, "median": x} for m, c, p, x in (("lora", 1e3, 0.0, 3.0), ("fmt", 2e4, 0.5, 2.0), ("a_$b$", 3e5, 1.0, 1.0))]
+    table = pd.DataFrame(rows)
+    for p, half in ((50, 0.15), (90, 0.27)):
+        table = table.assign(**{f"lower_{p}": table["median"] - half, f"upper_{p}": table["median"] + half})
+    return table.assign(p_best=[0.0, 0.0, 1.0], expected_regret=0.0, converged=True), draws
+
+
+def words(axis: mpl.axes.Axes) -> list[str]:
+    """All texts of the Axes, as they are shown."""
+    return [text.get_text().replace(r"\$", "$") for text in axis.texts if text.get_text()]
+
+
+@pytest.mark.parametrize("lower_is_better", [True, False])
+def test_options_show_what_meets_the_target_and_what_it_costs(decided: tuple[pd.DataFrame, np.ndarray], lower_is_better: bool) -> None:
+    table, draws = decided
+    axis = plots.options(table, draws, target=2.0, lower_is_better=lower_is_better, chosen=2, response_unit="nats per token", cost_unit="$", title="simulated")
+    assert words(axis) == ["lora", "<0.01", "1K", "fmt", "0.50", "20K", "a_$b$", ">0.99", "300K", "option", "P(target)", "cost ($)", "target 2"]
+    assert next(text.get_text() for text in axis.texts if text.get_fontweight() == "bold") == r"a_\$b\$"
+    assert axis.get_xlabel() == "loss (nats per token)" and axis.figure.get_suptitle() == "simulated"
+    boxes = {"met": [], "not": []}
+    for fill in axis.collections:
+        colour = tuple(fill.get_facecolor()[0][:3]) if len(fill.get_facecolor()) else None
+        which = {mpl.colors.to_rgb(BAND): "met", mpl.colors.to_rgb(BEYOND): "not"}.get(colour)  # type: ignore[call-overload]
+        if which and len(fill.get_paths()) and len(fill.get_paths()[0].vertices) > 10:
+            boxes[which].append(fill.get_paths()[0].vertices[:, 0])
+    for x in boxes["met"]:
+        assert (x <= 2.0).all() if lower_is_better else (x >= 2.0).all()
+    for x in boxes["not"]:
+        assert (x >= 2.0).all() if lower_is_better else (x <= 2.0).all()
+    assert len(boxes["met"]) >= 2 and len(boxes["not"]) >= 2
+    says = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert says == ["chosen", f"meets the target (at or {'below' if lower_is_better else 'above'} 2)", "does not", "median, 50 % and 90 % of runs"]
+
+
+def test_options_that_cannot_be_drawn(decided: tuple[pd.DataFrame, np.ndarray]) -> None:
+    table, draws = decided
+    with pytest.raises(SpecError, match="table of options has no column p_target"):
+        plots.options(table.drop(columns="p_target"), draws, target=2.0)
+    with pytest.raises(SpecError, match="2 labels for 3 rows"):
+        plots.options(table, draws, target=2.0, labels=["a", "b"])
+    with pytest.raises(SpecError, match="13 rows cannot be drawn"):
+        plots.options(pd.concat([table] * 5).iloc[:13], draws, target=2.0)
+    for wrong in (draws[:, :2], draws * np.nan):
+        with pytest.raises(SpecError, match="finite number for each sample and each of 3 options"):
+            plots.options(table, wrong, target=2.0)
+    free = plots.options(table.assign(cost=0.0), draws, target=2.0)
+    assert "cost" not in words(free) and len(words(free)) == 9
+    sizes = plots.options(table.assign(method="lora", model_size=[7e9, 13e9, 70e9]), draws, target=2.0)
+    assert words(sizes)[::3][:3] == ["model size 7B", "model size 13B", "model size 70B"]
+
+
+@pytest.mark.parametrize("width", [4.5, 9.0])
+@pytest.mark.parametrize("number", [1, 12])
+def test_long_names_stay_inside_and_above_what_is_drawn(width: float, number: int) -> None:
+    draws = np.linspace(0, 1, 200)[:, None] + np.linspace(0, 1, number)
+    table = pd.DataFrame({"cost": 1e3, "p_target": 0.5, "median": np.median(draws, axis=0)})
+    names = [f"{i}: a_name_of_{i} that, with its rank 64 and learning_rate 3e-4, goes on for longer than a line holds" for i in range(number)]
+    axis = plots.options(table, draws, target=0.5, labels=names, width=width, title="simulated runs, " * 6)
+    curve = plots.target_curve(draws, target=0.5, go_at=0.8, no_go_at=0.2, labels=names, width=width)
+    for drawn in (axis, curve):
+        figure = drawn.figure
+        figure.canvas.draw()
+        renderer = figure.canvas.get_renderer()
+        for text in [*drawn.texts, *drawn.get_legend().get_texts(), drawn.xaxis.label]:
+            box = text.get_window_extent(renderer)
+            assert figure.bbox.x0 - 2 <= box.x0 and box.x1 <= figure.bbox.x1 + 2 and box.y0 >= -2, text.get_text()
+    boxes = sorted((text.get_window_extent() for text in axis.texts if text.get_ha() == "left" and text.get_fontsize() == 8.5), key=lambda box: -box.y0)
+    assert all(below.y1 <= above.y0 + 2 for above, below in itertools.pairwise(boxes))  # lines of text do not run into each other
+    assert " ".join(text.get_text() for text in axis.texts if text.get_ha() == "left" and text.get_fontsize() == 8.5) == " ".join(names)
+
+
+def test_the_target_curve_is_the_share_of_draws_and_flips_where_it_crosses_the_thresholds(decided: tuple[pd.DataFrame, np.ndarray]) -> None:
+    _, draws = decided
+    for lower_is_better, says in ((True, "b (chosen): go from 2.18, no-go up to 1.82"), (False, "b (chosen): go up to 1.82, no-go from 2.18")):
+        axis = plots.target_curve(draws, target=2.0, lower_is_better=lower_is_better, go_at=0.8, no_go_at=0.2, labels=["a", "b", "c"], chosen=1, response="gold_score")
+        lines = {line.get_label(): line for line in axis.get_lines()}
+        x, share = lines[says].get_data()
+        np.testing.assert_allclose(share, [(draws[:, 1] <= t if lower_is_better else draws[:, 1] >= t).mean() for t in x])
+        turns = flips(draws, 0.8, 0.2, lower_is_better)
+        dots = [line.get_xydata() for line in axis.get_lines() if line.get_marker() == "o"]
+        np.testing.assert_allclose(dots[1], [[turns["go"][1], 0.8], [turns["no-go"][1], 0.2]])
+        assert axis.get_xlabel() == "target: gold score" and words(axis) == ["target 2"]
+        bands = {patch.get_label(): patch.get_bbox().intervaly.tolist() for patch in axis.patches}
+        assert bands == {"go (at least 0.8)": [0.8, 1.0], "no-go (at most 0.2)": [0.0, 0.2]}
+    with pytest.raises(SpecError, match="each of 2 options"):
+        plots.target_curve(draws, target=2.0, go_at=0.8, no_go_at=0.2, labels=["a", "b"])
+
+
+def test_the_value_of_information_says_which_option_is_best_from_where() -> None:
+    # Met with probability 1/2 at cost 1, and always at cost 6: worth it from 2, and better from 10 on.
+    met = np.array([[True, True], [False, True]] * 50)
+    at = np.linspace(0, 20, 41)
+    expected, perfect = evpi_along(met, np.array([1.0, 6.0]), at)
+    axis = plots.value_of_information(at, expected, perfect, unit="$", labels=["cheap", "sure"], now=15.0, title="simulated")
+    lines = {line.get_label(): line for line in axis.get_lines()}
+    np.testing.assert_allclose(lines["sure"].get_ydata(), at - 6)
+    strip = [patch.get_bbox().intervalx.tolist() for patch in axis.patches]
+    np.testing.assert_allclose(strip, [[0, 2], [2, 10], [10, 20]])
+    assert words(axis) == ["nothing", "best: cheap", "best: sure", "2", "10", "now 15"]
+    assert axis.get_xlabel() == r"value of meeting the target (\$)" and axis.get_ylabel() == r"expected value (\$)"
+    (shade,) = (c for c in axis.collections if c.get_label() == "value of perfect information")
+    assert shade.get_datalim(axis.transData).y1 == pytest.approx((expected.max(axis=1) + perfect).max())
+    logged = plots.value_of_information(at[1:], expected[1:], perfect[1:], log=True)
+    assert logged.get_xscale() == "log" and [text.get_text() for text in logged.get_legend().get_texts()][-2:] == ["option 1", "option 2"]
+    with pytest.raises(SpecError, match="at must rise"):
+        plots.value_of_information(at[::-1], expected, perfect)
+    with pytest.raises(SpecError, match="the shapes are"):
+        plots.value_of_information(at, expected[1:], perfect)
+
+
+def test_next_runs_show_what_is_bought_first() -> None:
+    table = pd.DataFrame({"data_size": [1e9 * (i + 1) for i in range(14)], "cost": 10.0, "variance_reduction": np.linspace(0.5, 0.1, 14), "regret_reduction": 1e-15, "per_cost": 0.1})
+    (axis,) = plots.next_runs(table, cost_unit="GPU hours")
+    assert words(axis)[:2] == ["data size 1B", "10"] and "candidate (12 of 14)" in words(axis) and "cost (GPU hours)" in words(axis)
+    np.testing.assert_allclose([bar.get_width() for bar in axis.patches], 100 * table["variance_reduction"].iloc[:12])
+    table = table.assign(bought=[2, 0, 0, 1, *[0] * 9, 3], regret_reduction=np.linspace(0, 0.02, 14))
+    table.attrs["variance_left"] = 0.25
+    axes = plots.next_runs(table, title="simulated", width=4.5)
+    assert words(axes[0])[:4] == ["1. data size 4B", "2. data size 1B", "3. data size 14B", "data size 2B"]
+    assert [bar.get_width() for bar in axes[1].patches[:3]] == pytest.approx(table["regret_reduction"].iloc[[3, 0, 13]].tolist())
+    legend = axes[0].get_legend()
+    assert legend.get_title().get_text() == "all that are bought leave 25% of the variance"
+    assert [text.get_text() for text in legend.get_texts()] == ["bought, in this order", "not bought"]
+    figure, given = mpl.pyplot.subplots()
+    with pytest.raises(SpecError, match="2 panels and 1 Axes"):
+        plots.next_runs(table, axes=given)
+    assert plots.next_runs(table.assign(regret_reduction=0.0), axes=given)[0] is given
+    with pytest.raises(SpecError, match="table of candidates has no column variance_reduction"):
+        plots.next_runs(table.drop(columns="variance_reduction"))
+    assert figure.axes == [given]
+
+
+def test_decisions_of_a_fit_are_drawn(grouped_fit: bl.Fit) -> None:
+    tasks = {"task": ["task0", "task1", "task2"]}
+    found = bl.decide(grouped_fit, tasks, 0.75, at={"data_size": 5e9}, cost=[1, 3, 2], value=10.0, checks=[])
+    _, (left, right) = mpl.pyplot.subplots(1, 2, figsize=(12, 4))
+    assert plots.options(found.table, found.draws, target=found.target, chosen=found.chosen, ax=left) is left
+    assert plots.target_curve(found.draws, target=found.target, go_at=found.go_at, no_go_at=found.no_go_at, chosen=found.chosen, ax=right) is right
+    assert words(left)[::3][:3] == tasks["task"]
+    says = right.get_legend().get_texts()[2 + found.chosen].get_text()
+    assert f"go from {found.flips['go']:.4g}" in says.replace("\n", " ")
+    runs = bl.next_runs(grouped_fit, {"task": ["task0", "task1"], "data_size": [5e8, 1e9]}, tasks, at={"data_size": 5e9}, budget=2.0)
+    assert len(plots.next_runs(runs)[0].patches) == 4
+
+
+# ---- In a page
+
+
+def drawn_svg(salt: str, label: str = "a") -> str:
+    axis = plots.target_curve(np.linspace(0, 1, 50)[:, None], target=0.5, go_at=0.8, no_go_at=0.2, labels=[label], response="loss", title="simulated")
+    return plots.svg(axis, title='P("met") & <more>', salt=salt)
+
+
+def test_a_figure_in_a_page_has_its_own_ids_and_the_colours_of_the_page() -> None:
+    before, open_before = dict(mpl.rcParams), mpl.pyplot.get_fignums()
+    first, second = drawn_svg("one"), drawn_svg("two")
+    assert drawn_svg("one") == first and dict(mpl.rcParams) == before and mpl.pyplot.get_fignums() == open_before
+    roots = [ElementTree.fromstring(page) for page in (first, second)]
+    ids = [[element.get("id") for element in root.iter() if element.get("id")] for root in roots]
+    assert len(set(ids[0] + ids[1])) == len(ids[0]) + len(ids[1])
+    for page, own in zip((first, second), ids, strict=True):
+        used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', page))
+        assert used and {a or b for a, b in used} <= set(own)
+        assert page.startswith("<svg ") and not re.search(r"<style|<metadata|<\?xml|DOCTYPE|#000000|#222222|#ffffff|#e5e5e5", page)
+    root = roots[0]
+    assert root.get("role") == "img" and root.get("aria-label") == 'P("met") & <more>' == root[0].text and root[0].tag.endswith("}title")
+    assert root.get("width") is None and root.get("height") is None and root.get("viewBox")
+    assert "fill: currentColor" in root.get("style", "")
+    with pytest.raises(SpecError, match="salt is '1 a'"):
+        drawn_svg("1 a")
+
+
+def test_labels_from_data_are_text_in_a_page_whatever_they_say() -> None:
+    label = '<script>alert(1)</script> & "x" id="y" $a_b$'
+    page = drawn_svg("one", label)
+    assert "<script" not in page and "&lt;script&gt;" in page
+    root = ElementTree.fromstring(page)
+    shown = " ".join(element.text or "" for element in root.iter() if element.tag.endswith("}text"))
+    assert label in shown and not root.findall(".//{*}script")

@@ -104,10 +104,10 @@ def _mark_beyond(axis: Axes, at: np.ndarray, distance: np.ndarray) -> None:
             axis.axvspan(min(start, edge), max(start, edge), facecolor=BEYOND, alpha=0.13, linewidth=0, label="beyond the runs")
 
 
-def require(table: pd.DataFrame, needed: Sequence[str]) -> None:
+def require(table: pd.DataFrame, needed: Sequence[str], what: str = "table of bands") -> None:
     """Raise SpecError unless the table has these columns."""
     if missing := [c for c in needed if c not in table.columns]:
-        raise SpecError(f"The table of bands has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}.")
+        raise SpecError(f"The {what} has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}.")
 
 
 def panels_of(table: pd.DataFrame, needed: Sequence[str], by: Sequence[str]) -> list[tuple[dict[str, object], pd.DataFrame]]:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from bayeslaw.errors import SpecError
 
 #: Okabe and Ito's palette, told apart by colour-blind readers.
 BAND, RUN, HIDDEN, BEYOND = "#0072B2", "#222222", "#D55E00", "#999999"
+#: One colour a series, where there may be many: of the same palette, the package's own first. Past their number lines are dashed.
+SERIES = (BAND, HIDDEN, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+#: Text that explains, and grid lines.
+NOTE, GRID = "#666666", "#e5e5e5"
 
 PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
 
@@ -23,7 +35,7 @@ def style() -> Iterator[None]:
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,
-        "grid.color": "#e5e5e5",
+        "grid.color": GRID,
         "grid.linewidth": 0.6,
         "axes.axisbelow": True,
         "font.size": 9,
@@ -51,6 +63,11 @@ def named(column: str, value: Any) -> str:
     return f"{column.replace('_', ' ')} {magnitude(float(value))}" if isinstance(value, int | float) else str(value)
 
 
+def plain(text: Any) -> str:
+    """Text from data as it stands: matplotlib would set what is between two dollar signs as a formula."""
+    return str(text).replace("$", r"\$")
+
+
 def log_x(axes: Axes) -> None:
     """A logarithmic x axis with few, readable ticks."""
     axes.set_xscale("log")
@@ -71,3 +88,76 @@ def log_y(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.4g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_minor_locator(NullLocator())
+
+
+#: What ink becomes in a page, where paper may be dark: the colour of the page's text, and how much of it.
+INKS = {"#000000": "", RUN: "", NOTE: "0.7", GRID: "0.18"}
+
+
+def svg(axes: Axes | np.ndarray, *, title: str, salt: str = "bayeslaw") -> str:
+    """The figure of these Axes as an SVG element to stand in a page, and the figure closed.
+
+    Text stays text, in the page's colour, as are axes and grid; there is no background, so that a light and a dark page both do. It is as wide as what it stands
+    in. The same figure gives the same string.
+
+    Parameters
+    ----------
+    axes : of one figure.
+    title : what the figure shows, for those who do not see it.
+    salt : begins every id. Figures of one page need one each.
+
+    Returns
+    -------
+    the element, without XML declaration or doctype.
+
+    Raises
+    ------
+    SpecError : a salt that cannot begin an id.
+    """
+    if not re.fullmatch(r"[A-Za-z][\w.-]*", salt):
+        raise SpecError(f"salt is {salt!r}, and must be a letter, then letters, digits, '.', '-' or '_': ids begin with it.")
+    figure = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()[0].get_figure(root=True)
+    root = _drawn(figure, salt)
+    for element in root.iter():
+        for name, value in list(element.attrib.items()):
+            if name == "id":
+                element.set(name, f"{salt}-{value}")
+            elif name == "xlink:href" and value.startswith("#"):
+                element.set(name, f"#{salt}-{value[1:]}")
+            else:
+                element.set(name, (_inked(value) if name == "style" else value).replace("url(#", f"url(#{salt}-"))
+    for name in ("width", "height"):
+        root.attrib.pop(name, None)
+    # Black is what matplotlib leaves unsaid, and joins what it says for the whole page.
+    root.attrib |= {"role": "img", "aria-label": title, "style": "fill: currentColor; stroke-linejoin: round; stroke-linecap: butt"}
+    named = ElementTree.Element("title")
+    named.text = title
+    root.insert(0, named)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _drawn(figure: Figure, salt: str) -> ElementTree.Element:
+    """The figure as matplotlib writes it, read again: names without their namespaces, no metadata and no rules for the whole page."""
+    page = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
+        figure.savefig(page, format="svg", transparent=True, metadata={"Date": None})
+    plt.close(figure)
+    root = ElementTree.fromstring(page.getvalue())
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag.rpartition("}")[2] in ("metadata", "style"):
+                parent.remove(child)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        element.attrib = {name.replace("{http://www.w3.org/1999/xlink}", "xlink:"): value for name, value in element.attrib.items()}
+    root.attrib |= {"xmlns": "http://www.w3.org/2000/svg", "xmlns:xlink": "http://www.w3.org/1999/xlink"}
+    return root
+
+
+def _inked(declarations: str) -> str:
+    """Declarations of a style with the page's own colour for ink."""
+    for ink, share in INKS.items():
+        for what in ("fill", "stroke"):
+            paler = f"; {what}-opacity: {share}" if share else ""
+            declarations = re.sub(rf"\b{what}: {ink}\b", f"{what}: currentColor{paler}", declarations)
+    return declarations
