@@ -307,6 +307,17 @@ def test_long_names_stay_inside_and_above_what_is_drawn(width: float, number: in
     assert " ".join(text.get_text() for text in axis.texts if text.get_ha() == "left" and text.get_fontsize() == 8.5) == " ".join(names)
 
 
+def test_draws_of_one_number_and_draws_far_apart_are_drawn(decided: tuple[pd.DataFrame, np.ndarray]) -> None:
+    table, _ = decided
+    far = np.random.default_rng(0).standard_t(1.2, (500, 1))
+    draws = np.column_stack([np.full(500, 0.5), far, 1e6 + far])
+    axis = plots.options(table, draws, target=0.5)
+    axis.figure.canvas.draw()
+    assert np.isfinite(axis.get_xlim()).all()
+    tallest = [np.ptp(fill.get_paths()[0].vertices[:, 1]) for fill in axis.collections if isinstance(fill, mpl.collections.PolyCollection) and len(fill.get_paths())]
+    assert max(tallest) == pytest.approx(0.34) and np.isfinite(tallest).all()
+
+
 def test_the_target_curve_is_the_share_of_draws_and_flips_where_it_crosses_the_thresholds(decided: tuple[pd.DataFrame, np.ndarray]) -> None:
     _, draws = decided
     for lower_is_better, says in ((True, "b (chosen): go from 2.18, no-go up to 1.82"), (False, "b (chosen): go up to 1.82, no-go from 2.18")):

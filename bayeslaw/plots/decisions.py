@@ -72,7 +72,7 @@ def options(
             axis.plot(row["median"], line, "o", color=RUN, markersize=3.6)
             rows.write(i, [_chance(row["p_target"]), *([magnitude(row["cost"])] if priced else [])], bold=i == chosen)
             if i == chosen:
-                axis.axhspan(rows.top[i] - 0.05, rows.top[i] + rows.height - 0.11, facecolor=BAND, alpha=0.1, linewidth=0, label="chosen", zorder=0)
+                axis.axhspan(rows.top[i] - 0.05, rows.top[i] + rows.height - 0.11, facecolor=BAND, alpha=0.16, linewidth=0, label="chosen", zorder=0)
         rows.head("option", ["P(target)", *([f"cost{_unit(cost_unit)}"] if priced else [])])
         axis.axvline(target, color=HIDDEN, linewidth=0.8, alpha=0.35)  # pale where it crosses words
         axis.vlines(np.full(len(names), target), rows.top + rows.text - 0.03, rows.top + rows.text + DENSITY + 0.1, color=HIDDEN, linewidth=1.5)
@@ -234,8 +234,8 @@ def next_runs(
             rows.write(i, [magnitude(cost)], before=f"{bought[i]}. " if bought[i] else "", bold=bool(bought[i]))
         rows.head(f"candidate{f' ({len(shown)} of {len(table)})' if len(shown) < len(table) else ''}", [f"cost{_unit(cost_unit)}"])
         left = table.attrs.get("variance_left")
-        for axis, says, share in zip(drawn, ("variance taken away (%)", f"regret taken away{_unit(regret_unit)}"), (0.6, 0.3) if regrets else (1.0,), strict=False):
-            axis.set_xlabel(wrapped(says, share * inches(axis), 0.075))
+        for axis, says in zip(drawn, ("variance taken away (%)", f"regret taken away{_unit(regret_unit)}"), strict=False):
+            axis.set_xlabel(wrapped(says, 0.9 * inches(axis), 0.075))
         if bought.any():
             _legend(drawn[0], axes is None, f"all that are bought leave {left:.0%} of the variance" if left is not None else "")
     return drawn
@@ -273,10 +273,11 @@ def _density(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where draws lie, and how densely, relative to where they are densest: a histogram smoothed by a normal kernel (Silverman 1986, equation 3.31)."""
     low, high = np.quantile(draws, [0.003, 0.997])
     wide = values.spread(draws[:, None])[0]
-    bandwidth = 0.9 * wide * len(draws) ** -0.2
+    # No finer than the bins, nor than digits: draws may all be one number, or lie very far apart.
+    bandwidth = max(0.9 * wide * len(draws) ** -0.2, (high - low) / 200, 1e-6 * abs(low), 1e-9)
     count, edges = np.histogram(draws, bins=np.linspace(low - 3 * bandwidth, high + 3 * bandwidth, 401))
     step = edges[1] - edges[0]
-    reach = int(np.clip(np.ceil(4 * bandwidth / step), 1, 200))
+    reach = int(np.clip(np.ceil(4 * bandwidth / step), 1, 199))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * step / bandwidth) ** 2)
     smooth = np.convolve(count, kernel, mode="same")
     return (edges[:-1] + edges[1:]) / 2, smooth / smooth.max()

@@ -17,9 +17,13 @@ LINE, GAP, LETTER, NUMBERS = 0.16, 0.16, 0.065, 0.8
 
 
 def inches(axis: Axes) -> float:
-    """How wide the figure of these Axes is."""
-    figure = axis.get_figure(root=True)
-    return figure.get_figwidth() if figure is not None else 9.0
+    """How wide the part of its figure is that belongs to these Axes."""
+    figure, place = axis.get_figure(root=True), axis.get_subplotspec()
+    whole = figure.get_figwidth() if figure is not None else 9.0
+    if place is None:
+        return whole * min(1.0, axis.get_position().width + 0.1)
+    ratios = np.asarray(place.get_gridspec().get_width_ratios(), dtype=float)
+    return whole * float(ratios[place.colspan.start : place.colspan.stop].sum() / ratios.sum())
 
 
 def wrapped(text: str, wide: float, letter: float = LETTER) -> str:
@@ -31,7 +35,7 @@ class Rows:
     """Axes whose rows have a line of text above what is drawn: vertical positions are inches from the top, so that text and drawing do not meet."""
 
     def __init__(self, names: Sequence[str], ax: Axes | None, width: float, drawing: float, numbers: int, title: str, panels: int = 1) -> None:
-        wide = width if ax is None else inches(ax) * ax.get_position().width
+        wide = width if ax is None else inches(ax)
         letters = max(14, int((wide - 0.4 - NUMBERS * numbers) / LETTER))
         self.names = [textwrap.wrap(str(name), letters) or [""] for name in names]
         self.text = LINE * max(map(len, self.names)) + 0.02
