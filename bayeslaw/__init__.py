@@ -19,6 +19,7 @@ from bayeslaw.priors import Prior
 from bayeslaw.runs import Runs, read_runs
 from bayeslaw.spec import ModelSpec
 from bayeslaw.storage import load
+from bayeslaw.study import run_study
 
 __version__ = "0.1.0"
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "read_runs",
     "register",
     "relative_scores",
+    "run_study",
     "solve_for",
     "stopping",
     "which_pays",

@@ -27,7 +27,7 @@ from bayeslaw.derived import TRAINING, tokens_of
 from bayeslaw.errors import SpecError
 from bayeslaw.posterior import DIMS, Posterior, by_chain, draw_coords, samples_of
 from bayeslaw.predict import Points, grid, intervals_of, places, quantiles_of
-from bayeslaw.spec import all_covariates
+from bayeslaw.spec import ModelSpec, all_covariates
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -158,6 +158,26 @@ def isoloss(
     return pd.DataFrame({"loss": target, "model_size": size, **columns}).assign(converged=fit.convergence.passed)
 
 
+def require_split(spec: ModelSpec) -> None:
+    """Raise SpecError unless the law splits compute between model size and data, and nothing else of the model moves with them."""
+    if not {"model_size", "data_size"} <= set(spec.law.inputs):
+        raise SpecError(f"{spec.law.name} is not a law of model_size and data_size: there is no compute to split. Laws that are: chinchilla, skaling, kaplan, data_constrained.")
+    if moving := [name for name in all_covariates(spec) if name in ("model_size", "data_size")]:
+        raise SpecError(f"A parameter of this model moves with {moving[0]}, so that its optimum is not the law's: the split of compute is not offered.")
+
+
+def summarised(allocated: xr.Dataset, probs: Sequence[float] = defaults.PROBS) -> pd.DataFrame:
+    """What `allocate` found for several budgets or targets, a row each: the median of each variable, with ``lower_90_...`` and the like, of the draws that
+    have an optimum."""
+    (over,) = [dim for dim in allocated.dims if dim not in DIMS]
+    found = {str(over): allocated[over].values}
+    for name, x in allocated.transpose(*DIMS, over).data_vars.items():
+        drawn = x.values.reshape(-1, x.sizes[over])
+        columns = [intervals_of(str(name), each[~np.isnan(each)], probs) if (~np.isnan(each)).any() else {} for each in drawn.T]
+        found |= {column: np.array([one.get(column, np.nan) for one in columns]) for column in dict.fromkeys(c for one in columns for c in one)}
+    return pd.DataFrame(found).assign(p_none=allocated.attrs["p_none"])
+
+
 @dataclass(frozen=True, slots=True)
 class _Curve:
     """The law's curve of one group, all draws: ``evaluate(size, data)`` takes numbers, (sample,), or (sample or 1, size)."""
@@ -169,12 +189,9 @@ class _Curve:
     @classmethod
     def of(cls, fit: Fit, at: Mapping[str, Any] | None) -> _Curve:
         law = fit.spec.law
-        if not {"model_size", "data_size"} <= set(law.inputs):
-            raise SpecError(f"{law.name} is not a law of model_size and data_size: there is no compute to split. Laws that are: chinchilla, skaling, kaplan, data_constrained.")
+        require_split(fit.spec)
         if taken := {"model_size", "data_size"} & set(at or {}):
             raise SpecError(f"at has {', '.join(sorted(taken))}, which is what is looked for.")
-        if moving := [name for name in all_covariates(fit.spec) if name in ("model_size", "data_size")]:
-            raise SpecError(f"A parameter of this model moves with {moving[0]}, so that its optimum is not the law's: the split of compute is not offered.")
         table = places(fit, at, [{"model_size": 1.0, "data_size": 1.0}], "mean")  # no size that was run: a checkpoint's deviation is not the law's
         params = {name: x[:, 0] for name, x in Posterior.of(fit, table, "mean").law_parameters(table).items()}
         given = {name: float(x[0]) for name, x in law.given(table).items()}

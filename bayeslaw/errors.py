@@ -2,6 +2,7 @@
 
 BayeslawError
 ├── RunsError            a table of runs, or of points to predict, has faults (all of them listed)
+├── StudyError           a study file has faults (all of them listed)
 ├── SpecError            a model specification that cannot be meant
 │   ├── FormulaError     an effects formula that cannot be read
 │   └── ExpressionError  a filter such as ``model_size >= 8e9`` that cannot be read
@@ -58,6 +59,20 @@ class RunsError(BayeslawError):
         lines += [f"  - {fault}" for fault in self.faults[: self.SHOWN]]
         if len(self.faults) > self.SHOWN:
             lines.append(f"  ... and {len(self.faults) - self.SHOWN} more (all in the error's .faults)")
+        super().__init__("\n".join(lines))
+
+
+class StudyError(BayeslawError):
+    """A study file has faults; ``faults`` holds all of them: ``row`` is its line, ``column`` the key."""
+
+    def __init__(self, source: str, faults: Sequence[Fault]):
+        self.source = source
+        self.faults = tuple(faults)
+        lines = [f"{source} has {len(self.faults)} fault{'s' * (len(self.faults) != 1)}:"]
+        for fault in self.faults:
+            place = ", ".join(part for part in (fault.row, fault.column) if part)
+            said = f"{fault.problem} {fault.remedy}".rstrip().replace("\n", "\n    ")
+            lines.append(f"  - {place}: {said}" if place else f"  - {said}")
         super().__init__("\n".join(lines))
 
 

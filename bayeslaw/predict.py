@@ -27,8 +27,8 @@ from bayeslaw import defaults, noise
 from bayeslaw.effects import GroupTerm
 from bayeslaw.errors import Fault, RunsError, SpecError, UnknownNameError, suggest
 from bayeslaw.posterior import DIMS, Kind, Posterior, by_chain, draw_coords, samples_of
-from bayeslaw.runs import check_points, label
-from bayeslaw.spec import all_covariates, columns_of, designs, group_columns
+from bayeslaw.runs import Runs, check_points, label
+from bayeslaw.spec import ModelSpec, all_covariates, columns_of, designs, group_columns
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -224,23 +224,33 @@ def _table(fit: Fit, points: Points, kind: Kind) -> tuple[pd.DataFrame, list[str
     if kind not in get_args(Kind):
         raise SpecError(f"kind is {kind!r}, and it must be 'mean', 'latent' or 'run'.")
     given = grid(points)
-    runs = fit.runs.table
-    constant = {name: runs[name].iloc[0] for name in columns_of(fit.spec) if name not in given and name in runs and runs[name].nunique() == 1}
-    table = check_points(given.assign(**constant), fit.spec.law, columns_of(fit.spec))
+    return meant_points(fit.spec, fit.runs, given), [str(c) for c in given.columns]
+
+
+def meant_points(spec: ModelSpec, runs: Runs, points: Points) -> pd.DataFrame:
+    """Points, checked as `predict` checks them, for a resolved spec that need not have been fitted yet.
+
+    Raises
+    ------
+    RunsError : points outside the law's domain, or columns missing: all faults at once.
+    """
+    given, known = grid(points), runs.table
+    constant = {name: known[name].iloc[0] for name in columns_of(spec) if name not in given and name in known and known[name].nunique() == 1}
+    table = check_points(given.assign(**constant), spec.law, columns_of(spec))
     faults = []
-    for name, column in ((name, spec.within) for name, spec in fit.spec.law.inputs.items() if spec.within):
-        known = runs[column].map(label)
-        remedy = f"Use one of {', '.join(sorted(known.unique()))}."
-        strangers = table.index[~table[column].map(label).isin(known)]
+    for name, column in ((name, x.within) for name, x in spec.law.inputs.items() if x.within):
+        labels = known[column].map(label)
+        remedy = f"Use one of {', '.join(sorted(labels.unique()))}."
+        strangers = table.index[~table[column].map(label).isin(labels)]
         faults += [Fault(f"{table[column][row]!r} was in no run: {name} has no unit there", remedy, column, str(row), table[column][row]) for row in strangers]
-    for name in all_covariates(fit.spec):
+    for name in all_covariates(spec):
         numbers = pd.to_numeric(table[name], errors="coerce")
         faults += [
             Fault("a covariate of the model must be a number", "Give its value.", name, str(row)) for row in table.index[numbers.isna()]
         ]
     if faults:
         raise RunsError("The points to predict", faults)
-    return table.reset_index(drop=True), [str(c) for c in given.columns]
+    return table.reset_index(drop=True)
 
 
 def log_density(fit: Fit, table: pd.DataFrame, *, random_seed: int | None = None) -> np.ndarray:

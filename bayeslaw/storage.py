@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -15,6 +16,9 @@ from bayeslaw.fit import Fit
 from bayeslaw.runs import Runs
 from bayeslaw.spec import ModelSpec
 from bayeslaw.tables import ROW
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 #: Raised when the file's meaning changes; a file of an older format is read, of a newer one refused.
 FORMAT = 1
@@ -31,18 +35,17 @@ def save(fit: Fit, path: str | Path) -> Path:
     ------
     StorageError : the folder does not exist or cannot be written.
     """
+    path = Path(path)
+    with whole(path) as part:
+        tree_of(fit).to_netcdf(part, engine="h5netcdf")
+    return path
+
+
+def tree_of(fit: Fit) -> xr.DataTree:
+    """A fit as the DataTree that `save` writes."""
     import xarray as xr
 
-    path = Path(path)
-    text, numbers = fit.runs.table.select_dtypes(exclude="number"), fit.runs.table.select_dtypes(include="number")
-    columns: dict[str, Any] = {str(name): (ROW, x.astype(str).to_numpy(object)) for name, x in text.items()}
-    columns |= {str(name): (ROW, x.to_numpy()) for name, x in numbers.items()}
-    tree = xr.DataTree.from_dict(
-        {
-            **{name: node.to_dataset() for name, node in fit.idata.children.items()},
-            "runs": xr.Dataset(columns, coords={ROW: fit.runs.table.index.to_numpy(object)}),
-        }
-    )
+    tree = xr.DataTree.from_dict({**{name: node.to_dataset() for name, node in fit.idata.children.items()}, "runs": dataset_of(fit.runs.table)})
     tree.attrs[ATTRIBUTE] = json.dumps(
         {
             "format": FORMAT,
@@ -60,9 +63,22 @@ def save(fit: Fit, path: str | Path) -> Path:
             },
         }
     )
-    with whole(path) as part:
-        tree.to_netcdf(part, engine="h5netcdf")
-    return path
+    return tree
+
+
+def dataset_of(table: pd.DataFrame) -> xr.Dataset:
+    """A table as a Dataset over its rows: numbers as they are, everything else as text."""
+    import xarray as xr
+
+    text, numbers = table.select_dtypes(exclude="number"), table.select_dtypes(include="number")
+    columns: dict[str, Any] = {str(name): (ROW, x.astype(str).to_numpy(object)) for name, x in text.items()}
+    columns |= {str(name): (ROW, x.to_numpy()) for name, x in numbers.items()}
+    return xr.Dataset(columns, coords={ROW: table.index.to_numpy(object)})
+
+
+def table_of(stored: xr.Dataset, columns: Sequence[str]) -> pd.DataFrame:
+    """The table that `dataset_of` stored, its columns in order."""
+    return pd.DataFrame({name: stored[name].values for name in columns}, index=pd.Index(stored[ROW].values, name=ROW, dtype=object))
 
 
 def load(path: str | Path) -> Fit:
@@ -73,16 +89,24 @@ def load(path: str | Path) -> Fit:
     StorageError : no such file, not a saved fit, cut short, or written by a newer format.
     UnknownNameError : its law is not registered: import the module that registers it first.
     """
-    import xarray as xr
+    return fit_of(opened(path), path)
 
-    from bayeslaw.sampling import Convergence
+
+def opened(path: str | Path) -> xr.DataTree:
+    """A NetCDF file of bayeslaw's own, read whole.
+
+    Raises
+    ------
+    StorageError : no such file, not one of bayeslaw's, or cut short.
+    """
+    import xarray as xr
 
     path = Path(path)
     if not path.is_file():
         raise StorageError(f"There is no file {path}.")
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as opened:
-            tree = opened.load()
+        with xr.open_datatree(path, engine="h5netcdf") as on_disk:
+            tree = on_disk.load()
     except Exception as error:  # h5py and xarray raise OSError, KeyError, ValueError, RuntimeError on wrong or cut files
         raise StorageError(
             f"{path} cannot be read: it is not a NetCDF file, or it was cut short ({type(error).__name__}). Save the fit again."
@@ -91,6 +115,15 @@ def load(path: str | Path) -> Fit:
         raise StorageError(
             f"{path} is a NetCDF file, but not a fit saved by bayeslaw. It has the groups {', '.join(tree.children) or 'none'}."
         )
+    return tree
+
+
+def fit_of(tree: xr.DataTree, path: str | Path) -> Fit:
+    """The fit that `tree_of` made a tree of; ``path`` for what is said of a damaged one."""
+    import xarray as xr
+
+    from bayeslaw.sampling import Convergence
+
     try:
         meta = json.loads(tree.attrs[ATTRIBUTE])
         if meta["format"] > FORMAT:
@@ -98,10 +131,7 @@ def load(path: str | Path) -> Fit:
                 f"{path} was saved by bayeslaw {meta['versions'].get('bayeslaw')}, in format {meta['format']}; this version reads up to {FORMAT}. Upgrade bayeslaw."
             )
         spec = ModelSpec.from_json(meta["spec"])
-        stored = tree["runs"].to_dataset()
-        table = pd.DataFrame(
-            {name: stored[name].values for name in meta["runs"].pop("columns")}, index=pd.Index(stored[ROW].values, name=ROW, dtype=object)
-        )
+        table = table_of(tree["runs"].to_dataset(), meta["runs"].pop("columns"))
         about: dict[str, Any] = {key: value if key == "source" else tuple(value) for key, value in meta["runs"].items()}
         attempts = tuple(meta["convergence"].pop("attempts"))
         convergence = Convergence(**meta["convergence"], attempts=attempts)

@@ -20,10 +20,11 @@ STOREYS = [
     ["errors", "defaults", "priors", "files"],
     ["laws"],
     ["expressions", "tables", "measurement", "derived", "bisection", "runs", "datasets", "noise", "effects", "discrepancy", "spec", "binning"],
-    ["identifiability", "kalman", "model", "sampling", "posterior", "paths", "likelihood", "power_scaling", "predict", "quantities", "peaks", "inverse", "crossover", "allocation", "fit", "storage", "average"],
+    ["identifiability", "kalman", "model", "sampling", "posterior", "paths", "likelihood", "power_scaling", "predict", "quantities", "peaks", "inverse", "crossover", "allocation", "fit", "storage", "average", "sweep"],
     ["checks"],
     ["decisions"],
     ["plots"],
+    ["study", "report"],
     ["demos", "__init__", "arguments", "cli"],
 ]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import simulate_overoptimization
+import simulate_pretraining
 
 import bayeslaw as bl
 from bayeslaw.datasets import datasets, folder
@@ -32,6 +33,8 @@ def test_a_set_is_what_its_script_writes_and_its_manifest_says(name: str, script
     assert set(table.columns) == set(manifest["columns"]) and len(table) == manifest["rows"]
     if name.startswith("finetuning"):
         again = script.simulate(manifest["seed"], inferior_16b="inferior" in name)
+    elif name.startswith("pretraining"):
+        again = simulate_pretraining.simulate(manifest["seed"])
     else:
         again, deviation = simulate_overoptimization.simulate(manifest["seed"])
         assert deviation == manifest["truth"]["deviation_of_log_beta_gold"]

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
 import bayeslaw as bl
@@ -56,19 +55,9 @@ def decide(
         fit, wanted, target, at={name: values[0] for name, values in shared.items()}, cost=costs or None, value=value, go_at=go_at, no_go_at=no_go_at,
     )  # fmt: skip
     if as_json:
-        out.print_json(json.dumps(as_plain(decision)))
+        out.print_json(json.dumps(decision.to_json()))
     elif not quiet:
         out.print(str(decision), markup=False, highlight=False)
         print_table(decision.table.drop(columns="converged"))
     if gate:
         raise typer.Exit(GATE[decision.verdict])
-
-
-def as_plain(decision: bl.Decision) -> dict[str, object]:
-    """A decision as plain data, draws left out."""
-    table = decision.table.astype(object).where(decision.table.notna(), None)
-    return {
-        "verdict": decision.verdict, "reasons": list(decision.reasons), "chosen": decision.chosen, "target": decision.target, "go_at": decision.go_at,
-        "no_go_at": decision.no_go_at, "flips": dict(decision.flips), "evpi": None if pd.isna(decision.evpi) else decision.evpi,
-        "options": json.loads(table.to_json(orient="records")),
-    }  # fmt: skip

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 import typer
 
@@ -36,7 +35,7 @@ from bayeslaw.cli.options import (
 )
 from bayeslaw.cli.terminal import err, out, parent_exists, print_fit, print_table, save_figure, say_working, write_csv
 from bayeslaw.errors import SpecError
-from bayeslaw.runs import label
+from bayeslaw.sweep import sweep
 from bayeslaw.tables import load_table
 
 
@@ -126,20 +125,12 @@ def _plot(fit_: bl.Fit, bands: pd.DataFrame, path: Path, kind: str, prob: Sequen
     """Bands along the first input, from the runs to the farthest point asked for, at the points' other inputs and groups."""
     from bayeslaw.plots.style import named
 
-    law, runs = fit_.spec.law, fit_.runs.table
-    x = next(iter(law.inputs))
-    others = bands[[c for c in bands.columns if c != x and (c in law.inputs or c in runs.columns)]].drop_duplicates()
-    ends = [*runs[x], *bands[x]]
-    # A hair above the smallest size: at a size that was trained, the checkpoint's own deviation would make a kink.
-    along = pd.DataFrame({x: np.geomspace(1.0001 * min(ends), max(ends), 80)})
-    curves = fit_.bands(others.merge(along, how="cross") if len(others.columns) else along, kind, prob, random_seed=seed)  # type: ignore[arg-type]
-    same = [c for c in others.columns if others[c].nunique(dropna=False) == 1]
-    for column in same:
-        runs = runs[runs[column].map(label) == label(others[column].iloc[0])]
-    title = ["simulated runs"] * ("simulated" in fit_.runs.source) + [named(c, others[c].iloc[0]) for c in same]
+    law = fit_.spec.law
+    swept = sweep(fit_, bands, x=next(iter(law.inputs)), kind=kind, probs=prob, random_seed=seed)  # type: ignore[arg-type]
+    title = ["simulated runs"] * ("simulated" in fit_.runs.source) + [named(c, value) for c, value in swept.shared.items()]
     save_figure(
         lambda plots: plots.bands(
-            curves, x=x, response=law.response.name, by=[c for c in others.columns if c not in same], runs=runs, x_unit=law.inputs[x].unit,
+            swept.curves, x=swept.x, response=law.response.name, by=swept.by, runs=swept.runs, x_unit=law.inputs[swept.x].unit,
             response_unit=law.response.unit, log=law.response.scale == "log", title=", ".join(title),
         ),
         path,

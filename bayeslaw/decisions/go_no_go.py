@@ -11,6 +11,7 @@ Raiffa and Schlaifer 1961, Applied Statistical Decision Theory.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -44,7 +45,10 @@ class Decision:
     reasons : why, in words, the weightiest first.
     table : a row an option: its columns, ``cost``, ``p_target``, ``median`` of the response and its bands, ``p_best``, ``expected_regret``; with a value also
         ``expected_value``, ``value_tail`` (mean of its worst 5 %) and ``highest_cost`` (the cost at which its expected value is 0).
+    labels : what each option is called: the values of the columns in which options differ.
     chosen : the row that the verdict is of.
+    distance : how far the chosen option lies beyond the runs, in decades, by input.
+    doubts : why nothing is decided, in words; none where something is.
     target, go_at, no_go_at : what was asked.
     flips : the targets at which the chosen option would be "go" and "no-go".
     evpi : expected value of perfect information, in the unit of value; NaN without one.
@@ -54,13 +58,24 @@ class Decision:
     verdict: Verdict
     reasons: tuple[str, ...]
     table: pd.DataFrame
+    labels: tuple[str, ...]
     chosen: int
+    distance: Mapping[str, float]
+    doubts: tuple[str, ...]
     target: float
     go_at: float
     no_go_at: float
     flips: Mapping[str, float]
     evpi: float
     draws: np.ndarray
+
+    def to_json(self) -> dict[str, Any]:
+        """The decision as plain data, its draws left out."""
+        table = self.table.astype(object).where(self.table.notna(), None)
+        return {
+            "verdict": self.verdict, "reasons": list(self.reasons), "chosen": self.chosen, "target": self.target, "go_at": self.go_at, "no_go_at": self.no_go_at,
+            "flips": dict(self.flips), "evpi": None if np.isnan(self.evpi) else self.evpi, "options": json.loads(table.to_json(orient="records", double_precision=15)),
+        }  # fmt: skip
 
     def __str__(self) -> str:
         return "\n".join([f"{self.verdict.upper()}: {self.reasons[0]}", *(f"  {reason}" for reason in self.reasons[1:])])
@@ -99,17 +114,9 @@ def decide(
     ------
     SpecError : a target, costs, a value or thresholds that cannot be meant. As `bayeslaw.predict.predict`.
     """
-    table = grid(options).assign(**dict(at or {}))
-    if not np.isfinite(target):
-        raise SpecError(f"target is {target}, and it must be a number.")
-    if not 0 < no_go_at < go_at < 1:
-        raise SpecError(f"no_go_at is {no_go_at} and go_at is {go_at}: they must lie between 0 and 1, no_go_at below go_at.")
-    if not len(table):
-        raise SpecError("There are no options to decide between.")
-    costs = _costs(table, cost, at)
-    points = table.drop(columns="cost", errors="ignore")
+    points, costs = asked(options, target, at=at, cost=cost, go_at=go_at, no_go_at=no_go_at)
     predicted = predict(fit, points, "run", random_seed=random_seed)
-    response = predicted.values.reshape(samples_of(fit), len(table))
+    response = predicted.values.reshape(samples_of(fit), len(points))
     lower_is_better = fit.spec.law.response.lower_is_better
     met = values.met(response, target, lower_is_better)
     worth = None if value is None else np.asarray(value(response) if callable(value) else value * met, dtype=float)
@@ -131,21 +138,42 @@ def decide(
         chosen = int(expected.argmax())
     found = found.assign(p_best=values.p_best(utility), expected_regret=values.expected_regret(utility))
     distance = {name: float(predicted[f"distance_{name}"][chosen]) for name in fit.spec.law.inputs}
-    reasons = _doubts(fit, checks, backtest, distance, far)
+    doubts = _doubts(fit, checks, backtest, distance, far)
     verdict: Verdict = "inconclusive"
-    says = f"{_named(points, chosen)} {'meets' if p_target[chosen] >= 0.5 else 'may meet'} the target of {target:g} with probability {p_target[chosen]:.2f}"
-    if not reasons:
+    labels = _labels(points)
+    says = f"{labels[chosen]} {'meets' if p_target[chosen] >= 0.5 else 'may meet'} the target of {target:g} with probability {p_target[chosen]:.2f}"
+    if not doubts:
         paid = worth is None or found["expected_value"].iloc[chosen] > 0
         verdict = "go" if p_target[chosen] >= go_at and paid else "no-go" if p_target.max() <= no_go_at or not paid else "inconclusive"
         bound = {"go": f"at least {go_at:g}", "no-go": f"no option has more than {no_go_at:g}", "inconclusive": f"between {no_go_at:g} and {go_at:g}: the runs do not say"}[verdict]
         reasons = [f"{says} ({bound})." if paid else f"{says}, and is worth {found['expected_value'].iloc[chosen]:.3g} on average: less than nothing."]
     else:
-        reasons.append(f"{says}, if it is to be believed.")
+        reasons = [*doubts, f"{says}, if it is to be believed."]
     flips = {name: float(at) for name, at in values.flips(response[:, chosen], go_at, no_go_at, lower_is_better).items()}
     side = ("from", "up to") if lower_is_better else ("up to", "from")
     reasons.append(f"For that option the verdict would be go at a target {side[0]} {flips['go']:.4g}, and no-go at one {side[1]} {flips['no-go']:.4g}.")
     reasons += _strangers(fit, points.iloc[chosen])
-    return Decision(verdict, tuple(reasons), found.assign(converged=fit.convergence.passed), chosen, float(target), go_at, no_go_at, flips, evpi, response)
+    return Decision(verdict, tuple(reasons), found.assign(converged=fit.convergence.passed), labels, chosen, distance, tuple(doubts), float(target), go_at, no_go_at, flips, evpi, response)
+
+
+def asked(
+    options: Points, target: float, *, at: Mapping[str, Any] | None = None, cost: Mapping[str, float] | Sequence[float] | None = None,
+    go_at: float = defaults.GO_AT, no_go_at: float = defaults.NO_GO_AT,
+) -> tuple[pd.DataFrame, np.ndarray]:  # fmt: skip
+    """The points of the options, and the cost of each, (option,): what is asked of `decide`, checked.
+
+    Raises
+    ------
+    SpecError : a target, costs or thresholds that cannot be meant, or no options.
+    """
+    table = grid(options).assign(**dict(at or {}))
+    if not np.isfinite(target):
+        raise SpecError(f"target is {target}, and it must be a number.")
+    if not 0 < no_go_at < go_at < 1:
+        raise SpecError(f"no_go_at is {no_go_at} and go_at is {go_at}: they must lie between 0 and 1, no_go_at below go_at.")
+    if not len(table):
+        raise SpecError("There are no options to decide between.")
+    return table.drop(columns="cost", errors="ignore"), _costs(table, cost, at)
 
 
 def _costs(table: pd.DataFrame, cost: Mapping[str, float] | Sequence[float] | None, at: Mapping[str, Any] | None) -> np.ndarray:
@@ -153,11 +181,11 @@ def _costs(table: pd.DataFrame, cost: Mapping[str, float] | Sequence[float] | No
     if cost is None:
         numbers = pd.to_numeric(table["cost"], errors="coerce").to_numpy(float) if "cost" in table else np.zeros(len(table))
     elif isinstance(cost, Mapping):
-        differing = [name for name in table if name not in (at or {}) and name != "cost" and {_key(x) for x in table[name]} <= {_key(x) for x in cost}]
+        differing = [name for name in table if name not in (at or {}) and name != "cost" and {called(x) for x in table[name]} <= {called(x) for x in cost}]
         if len(differing) != 1:
             raise SpecError(f"cost has {', '.join(map(str, cost))}: {'several columns have' if differing else 'no column of the options has'} all of its values among these. Give a list of costs.")
-        known = {_key(name): float(x) for name, x in cost.items()}
-        numbers = table[differing[0]].map(_key).map(known).to_numpy(float)
+        known = {called(name): float(x) for name, x in cost.items()}
+        numbers = table[differing[0]].map(called).map(known).to_numpy(float)
     else:
         numbers = pd.to_numeric(pd.Series(list(cost)), errors="coerce").to_numpy(float)
         if len(numbers) != len(table):
@@ -167,8 +195,8 @@ def _costs(table: pd.DataFrame, cost: Mapping[str, float] | Sequence[float] | No
     return numbers
 
 
-def _key(value: Any) -> str:
-    """A value as what it is called by: 7e9, "7e9" and 7000000000 are one."""
+def called(value: Any) -> str:
+    """A value by its name: 7e9, "7e9" and 7000000000 are one."""
     try:
         return label(float(value))
     except (TypeError, ValueError):
@@ -200,7 +228,7 @@ def _strangers(fit: Fit, option: pd.Series) -> list[str]:
     return found
 
 
-def _named(points: pd.DataFrame, row: int) -> str:
-    """An option in words: the columns in which options differ."""
+def _labels(points: pd.DataFrame) -> tuple[str, ...]:
+    """Options in words: the columns in which they differ."""
     differing = [name for name in points if points[name].map(label).nunique() > 1] or list(points)
-    return ", ".join(f"{name} {label(points[name].iloc[row])}" for name in differing)
+    return tuple(", ".join(f"{name} {label(row[name])}" for name in differing) for _, row in points.iterrows())

@@ -1,0 +1,33 @@
+"""What the page needs to answer other targets and prices by itself: the draws of each option, and the terms of the verdict."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from bayeslaw.study.outcome import Outcome
+
+#: Numbers that a page carries at most, eight bytes each: 2 MB, so that the page stays below 3. More are thinned, evenly, and the page says so.
+MOST_NUMBERS = 190_000
+
+
+def panel(outcome: Outcome) -> dict[str, Any] | None:
+    """The panel's data as JSON has it; None for a study without a decision. ``draws`` are doubles, (sample, option), row by row, in base64."""
+    decision, section = outcome.decision, outcome.prepared.study.decision
+    if decision is None or section is None:
+        return None
+    samples, options = decision.draws.shape
+    kept = np.linspace(0, samples - 1, min(samples, MOST_NUMBERS // options)).round().astype(int)
+    draws = np.ascontiguousarray(decision.draws[kept], dtype="<f8")
+    low, high = np.quantile(draws, [0.002, 0.998])
+    low, high = min(low, decision.target), max(high, decision.target)
+    response = outcome.prepared.law.response
+    return {
+        "draws": base64.b64encode(draws.tobytes()).decode(), "samples": len(kept), "thinned": len(kept) < samples, "labels": list(decision.labels),
+        "costs": decision.table["cost"].tolist(), "target": decision.target, "value": section.value, "goAt": decision.go_at, "noGoAt": decision.no_go_at,
+        "lowerIsBetter": response.lower_is_better, "doubts": list(decision.doubts), "low": float(low), "high": float(high), "unit": section.unit,
+        "response": response.name.replace("_", " "), "responseUnit": response.unit,
+    }  # fmt: skip

@@ -1,0 +1,119 @@
+"""What a study found: the results of its stages, and its decision as a file that other programs read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from bayeslaw.checks import Backtest, CheckResult
+from bayeslaw.decisions import Decision
+from bayeslaw.fit import Fit
+from bayeslaw.study.prepare import Prepared
+from bayeslaw.sweep import Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What `bayeslaw.run_study` found, never changed; a part that the file does not ask for is None.
+
+    Attributes
+    ----------
+    prepared : the study file and its runs. key : of all that the numbers follow from.
+    fit, checks, bands, backtest, decision : as `bayeslaw.fit`, `check`, `Fit.bands`, `backtest`, `decide` give them.
+    next_runs, allocation, peaks : as `bayeslaw.next_runs`, `allocate` (medians and intervals) and `peaks` give them.
+    sweep : bands along an input through the options, for the picture.
+    reused : the stages that were read from earlier runs.
+    provenance : data, spec, seed and versions, and the command that makes it again.
+    """
+
+    prepared: Prepared
+    key: str
+    fit: Fit
+    checks: tuple[CheckResult, ...]
+    bands: pd.DataFrame | None
+    backtest: Backtest | None
+    decision: Decision | None
+    next_runs: pd.DataFrame | None
+    allocation: pd.DataFrame | None
+    sweep: Sweep | None
+    peaks: pd.DataFrame | None
+    reused: tuple[str, ...]
+    provenance: dict[str, str]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CheckRow(_Strict):
+    """A check: its verdict (null: it informs), number, threshold, and words."""
+
+    name: str
+    passed: bool | None
+    value: float | None
+    threshold: float | None
+    message: str
+    advice: str
+
+
+class DecisionFile(_Strict):
+    """``decision.json``: what was decided, and what it rests on."""
+
+    schema_version: Literal[1] = 1
+    study: str = Field(description="name of the study")
+    verdict: Literal["go", "no-go", "inconclusive"]
+    reasons: list[str] = Field(description="why, in words, the weightiest first")
+    response: str = Field(description="what the target is of: loss, gold_score, ...")
+    unit: str = Field(description="unit of the response")
+    target: float
+    met: Literal["at or below", "at or above"] = Field(description="on which side of the target it is met")
+    go_at: float = Field(description="P(target met) from which on the verdict is go")
+    no_go_at: float = Field(description="P(target met) up to which the verdict is no-go")
+    chosen: int = Field(description="index into options of the one that the verdict is of")
+    flips: dict[str, float] = Field(description="targets at which the chosen option would be go and no-go")
+    evpi: float | None = Field(description="expected value of perfect information, in the unit of cost; null without a value")
+    cost_unit: str
+    options: list[dict[str, Any]] = Field(description="a row an option: its columns, cost, p_target, median, lower_P and upper_P, p_best, expected_regret; with a value expected_value, value_tail, highest_cost")
+    next_runs: list[dict[str, Any]] | None = Field(description="candidates, the best first, as bayeslaw.next_runs gives them")
+    backtest: dict[str, float | None] | None = Field(description="scores of hidden runs, as bayeslaw.backtest gives them")
+    checks: list[CheckRow] = Field(description="the failed ones first")
+    provenance: dict[str, str]
+
+
+def decision_file(outcome: Outcome) -> DecisionFile:
+    """The decision of a study as plain data."""
+    decision, section = outcome.decision, outcome.prepared.study.decision
+    assert decision is not None and section is not None
+    response = outcome.prepared.law.response
+    return DecisionFile(
+        study=outcome.prepared.study.study.name, response=response.name, unit=response.unit, met="at or below" if response.lower_is_better else "at or above",
+        cost_unit=section.unit, next_runs=None if outcome.next_runs is None else rows_of(outcome.next_runs),
+        backtest=None if outcome.backtest is None else rows_of(outcome.backtest.scores().loc[["bayeslaw"]])[0],
+        checks=[CheckRow(name=c.name, passed=c.passed, value=_finite(c.value), threshold=_finite(c.threshold), message=c.message, advice=c.advice) for c in outcome.checks],
+        provenance=outcome.provenance, **decision.to_json(),
+    )  # fmt: skip
+
+
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table as plain data, a row each; what is not a finite number is null."""
+    return [{str(name): _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return _finite(float(value))
+    return None if value is None or (np.ndim(value) == 0 and pd.isna(value)) else str(value)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+

@@ -1,0 +1,190 @@
+"""A study from its file to its folder: fit, checks, backtest, bands, decision, report; what is there from an earlier run is not computed again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bayeslaw.allocation import allocate, summarised
+from bayeslaw.checks import Backtest, CheckResult, backtest, check
+from bayeslaw.checks.stored import load_backtest, save_backtest
+from bayeslaw.decisions import Decision, decide, next_runs
+from bayeslaw.errors import Fault, StorageError, StudyError
+from bayeslaw.files import whole
+from bayeslaw.fit import Fit, fit
+from bayeslaw.peaks import peaks
+from bayeslaw.storage import load
+from bayeslaw.study.outcome import Outcome, decision_file
+from bayeslaw.study.prepare import Prepared, prepare
+from bayeslaw.study.store import Store, key_of, read_json, runs_digest, swept_clean, versions, write_json
+from bayeslaw.sweep import Sweep
+from bayeslaw.sweep import sweep as bands_along
+
+#: What a study writes; a file that a study does not make is one that an earlier study left.
+FILES = ("fit.nc", "bands.csv", "backtest.csv", "next_runs.csv", "allocation.csv", "peaks.csv", "decision.json", "report.html")
+#: Results of earlier runs, inside the folder of a study.
+STORE = ".bayeslaw"
+
+
+def run_study(
+    study: str | Path, output: str | Path | None = None, *, template: str | Path | None = None, allow_import: bool = False, progressbar: bool = True,
+    say: Callable[[str], None] | None = None, stored: bool = False,
+) -> Outcome:  # fmt: skip
+    """Run a study file from end to end.
+
+    Parameters
+    ----------
+    study : path of the TOML file (``bayeslaw init`` writes one to start from; `bayeslaw.study.schema` has every key).
+    output : folder for ``fit.nc``, ``bands.csv``, ``backtest.csv``, ``next_runs.csv``, ``allocation.csv``, ``peaks.csv``, ``decision.json`` (its schema is
+        `bayeslaw.study.outcome.DecisionFile`) and ``report.html``, as far as the file asks for them. None: a folder with the file's name, beside it.
+    template : a Jinja2 template that extends ``report.html.jinja`` and overrides its blocks (`bayeslaw.report`).
+    allow_import : import a law of your own, ``law = "my_module:MyLaw"``.
+    progressbar : show the sampler's progress.
+    say : told what is being done, a line a stage.
+    stored : sample nothing: only what earlier runs left is read.
+
+    Returns
+    -------
+    Outcome
+
+    Results are kept in ``output/.bayeslaw`` under a key of what they follow from: data, spec, effort, seed, versions and code. A second run computes what has
+    changed, an interrupted one goes on after its last finished stage, and two at once write whole files that are equal. The files of the
+    folder are replaced when everything is there.
+
+    Raises
+    ------
+    StudyError : every fault of the file, before anything is fitted or written. StorageError : the folder cannot be written; with ``stored``, a result is missing.
+        As `bayeslaw.fit` for the rest.
+    """
+    prepared = prepare(study, allow_import=allow_import)
+    folder = Path(output) if output is not None else prepared.path.with_suffix("")
+    if template is not None and not Path(template).is_file():
+        raise StudyError(str(template), [Fault("There is no such template.", "It is a Jinja2 file that extends report.html.jinja.")])
+    with _writing(folder):
+        store = Store.at(folder / STORE)
+        swept_clean(folder)
+    outcome = _computed(prepared, store, progressbar, say or (lambda text: None), stored, folder)
+    with _writing(folder):
+        _publish(outcome, folder, template)
+    return outcome
+
+
+def _computed(prepared: Prepared, store: Store, progressbar: bool, say: Callable[[str], None], stored: bool, folder: Path) -> Outcome:
+    """The stages, each from the store where it is there."""
+    study, spec, runs = prepared.study, prepared.spec, prepared.runs
+    effort = study.sampling.model_dump() | {"random_seed": study.study.seed}
+    data = runs_digest(runs)
+    fit_key = key_of("fit", data, spec.to_json(), effort)
+    reused: list[str] = []
+
+    def stage[T](kind: str, key: str, ending: str, load: Callable[[Path], T], make: Callable[[], T], save: Callable[[T, Path], object]) -> T:
+        def made() -> T:
+            if stored:
+                raise StorageError(f"{folder} has no {kind} of this study as it stands: run it first (bayeslaw run).")
+            say(f"{kind} ...")
+            return make()
+
+        result, there = store.keep(kind, key, ending, load, made, save)
+        if there:
+            reused.append(kind)
+            say(f"{kind}: from an earlier run")
+        return result
+
+    fitted: Fit = stage("fit", fit_key, ".nc", load, lambda: fit(spec, runs, progressbar=progressbar, **effort), lambda each, path: each.save(path))
+    checks: list[CheckResult] = stage(
+        "checks", fit_key, ".json", lambda path: [CheckResult(**each) for each in read_json(path)], lambda: check(fitted), lambda found, path: write_json([_plain(each) for each in found], path)
+    )  # fmt: skip
+    tested: Backtest | None = None
+    if (section := study.backtest) is not None:
+        asked: Mapping[str, Any] = section.model_dump()
+        key = key_of("backtest", data, spec.to_json(), effort, asked)
+        tested = stage("backtest", key, ".nc", load_backtest, lambda: backtest(spec, runs, progressbar=progressbar, **asked, **effort), save_backtest)
+    say("predictions and decision ...")
+    decision, ranked = _decided(prepared, fitted, checks, tested)
+    allocation = None
+    if study.allocate is not None:
+        compute = study.allocate.compute if isinstance(study.allocate.compute, list) else [study.allocate.compute]
+        allocation = summarised(allocate(fitted, compute, inference_tokens=study.allocate.inference_tokens))
+    return Outcome(
+        prepared, key_of(fit_key, study.model_dump(mode="json")), fitted, tuple(checks), _bands(prepared, fitted), tested, decision, ranked, allocation,
+        _swept(prepared, fitted), peaks(fitted) if any(name.startswith("kl_peak") for name in spec.law.quantities) else None, tuple(reused), _provenance(prepared, fitted, data, folder),
+    )  # fmt: skip
+
+
+def _decided(prepared: Prepared, fitted: Fit, checks: list[CheckResult], tested: Backtest | None) -> tuple[Decision | None, pd.DataFrame | None]:
+    """The decision, and the runs that say most about it."""
+    section, wanted = prepared.study.decision, prepared.study.next_runs
+    if section is None or prepared.options is None or prepared.target is None or prepared.costs is None:
+        return None, None
+    decision = decide(
+        fitted, prepared.options, prepared.target, at=section.at, cost=list(prepared.costs), value=section.value, go_at=section.go_at, no_go_at=section.no_go_at,
+        checks=checks, backtest=tested, far=section.far,
+    )  # fmt: skip
+    if wanted is None or prepared.candidates is None or prepared.candidate_costs is None:
+        return decision, None
+    return decision, next_runs(fitted, prepared.candidates, prepared.options, at=section.at, cost=list(prepared.candidate_costs), budget=wanted.budget)
+
+
+def _bands(prepared: Prepared, fitted: Fit) -> pd.DataFrame | None:
+    """Bands at the points to predict; without any, at the options."""
+    if prepared.points is not None:
+        return fitted.bands(prepared.points)
+    section = prepared.study.decision
+    return None if prepared.options is None or section is None else fitted.bands(prepared.options.assign(**section.at))
+
+
+def _swept(prepared: Prepared, fitted: Fit) -> Sweep | None:
+    """What the report's picture shows: bands through the options, or else through the points to predict."""
+    section = prepared.study.decision
+    points = prepared.options.assign(**section.at) if section is not None and prepared.options is not None else prepared.points
+    return None if points is None else bands_along(fitted, fitted.bands(points))
+
+
+def _provenance(prepared: Prepared, fitted: Fit, data: str, folder: Path) -> dict[str, str]:
+    """What the numbers follow from, and how to make them again."""
+    command = f"bayeslaw run {shlex.quote(prepared.path.name)} -o {shlex.quote(folder.name)}"
+    return {
+        "study file": prepared.path.name, "runs": Path(prepared.runs.source).name, "runs digest": data, "random seed": str(fitted.random_seed), "command": command,
+        **{f"version of {name}": each for name, each in {**versions(), **{k: v for k, v in fitted.versions.items() if k == "python"}}.items()},
+    }  # fmt: skip
+
+
+def _publish(outcome: Outcome, folder: Path, template: str | Path | None) -> None:
+    """Every file of the study, laid out before the first is written; those that it does not make are gone."""
+    from bayeslaw.report import render
+
+    tables = {
+        "bands.csv": outcome.bands, "next_runs.csv": outcome.next_runs, "allocation.csv": outcome.allocation, "peaks.csv": outcome.peaks,
+        "backtest.csv": None if outcome.backtest is None else outcome.backtest.points,
+    }  # fmt: skip
+    texts = {name: table.to_csv(index=False) for name, table in tables.items() if table is not None}
+    if outcome.decision is not None:
+        texts["decision.json"] = decision_file(outcome).model_dump_json(indent=2) + "\n"
+    texts["report.html"] = render(outcome, template)
+    for name, text in texts.items():
+        with whole(folder / name) as part:
+            part.write_text(text, encoding="utf-8")
+    outcome.fit.save(folder / "fit.nc")
+    for name in set(FILES) - set(texts) - {"fit.nc"}:
+        (folder / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """The folder, made; what the system says of it in words."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror or error}.") from error
+
+
+def _plain(result: CheckResult) -> dict[str, Any]:
+    """A check as JSON has it: NumPy's truth values and numbers are Python's."""
+    return asdict(result) | {"passed": None if result.passed is None else bool(result.passed), "value": float(result.value), "threshold": float(result.threshold)}
