@@ -66,19 +66,19 @@ def tree_of(fit: Fit) -> xr.DataTree:
     return tree
 
 
-def dataset_of(table: pd.DataFrame) -> xr.Dataset:
-    """A table as a Dataset over its rows: numbers as they are, everything else as text."""
+def dataset_of(table: pd.DataFrame, dim: str = ROW) -> xr.Dataset:
+    """A table as a Dataset over its rows, which are along ``dim``: numbers as they are, everything else as text."""
     import xarray as xr
 
     text, numbers = table.select_dtypes(exclude="number"), table.select_dtypes(include="number")
-    columns: dict[str, Any] = {str(name): (ROW, x.astype(str).to_numpy(object)) for name, x in text.items()}
-    columns |= {str(name): (ROW, x.to_numpy()) for name, x in numbers.items()}
-    return xr.Dataset(columns, coords={ROW: table.index.to_numpy(object)})
+    columns: dict[str, Any] = {str(name): (dim, x.astype(str).to_numpy(object)) for name, x in text.items()}
+    columns |= {str(name): (dim, x.to_numpy()) for name, x in numbers.items()}
+    return xr.Dataset(columns, coords={dim: table.index.to_numpy(object)})
 
 
-def table_of(stored: xr.Dataset, columns: Sequence[str]) -> pd.DataFrame:
+def table_of(stored: xr.Dataset, columns: Sequence[str], dim: str = ROW) -> pd.DataFrame:
     """The table that `dataset_of` stored, its columns in order."""
-    return pd.DataFrame({name: stored[name].values for name in columns}, index=pd.Index(stored[ROW].values, name=ROW, dtype=object))
+    return pd.DataFrame({name: stored[name].values for name in columns}, index=pd.Index(stored[dim].values, name=ROW, dtype=object))
 
 
 def load(path: str | Path) -> Fit:

@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 STOREYS = [
     ["errors", "defaults", "priors", "files"],
     ["laws"],
-    ["expressions", "tables", "measurement", "derived", "bisection", "runs", "datasets", "noise", "effects", "discrepancy", "spec", "binning"],
+    ["expressions", "tables", "measurement", "derived", "bisection", "runs", "datasets", "noise", "effects", "discrepancy", "spec", "binning", "wording"],
     ["identifiability", "kalman", "model", "sampling", "posterior", "paths", "likelihood", "power_scaling", "predict", "quantities", "peaks", "inverse", "crossover", "allocation", "fit", "storage", "average", "sweep"],
     ["checks"],
     ["decisions"],

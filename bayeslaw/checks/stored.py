@@ -15,6 +15,8 @@ from bayeslaw.storage import ATTRIBUTE, dataset_of, fit_of, opened, table_of, tr
 
 #: Columns of truth values, with a gap where a method has no band.
 TRUTHS = "inside_"
+#: What rows are along: no column of a table is called so.
+DIM = "row of the table"
 
 
 def save_backtest(backtest: Backtest, path: str | Path) -> Path:
@@ -30,7 +32,7 @@ def save_backtest(backtest: Backtest, path: str | Path) -> Path:
     points = backtest.points.assign(**{c: backtest.points[c].astype(float) for c in backtest.points if str(c).startswith(TRUTHS)})
     fits = {f"fits/{i}": tree_of(each) for i, each in enumerate(backtest.fits.values())}
     nodes = {f"{place}{node.path.rstrip('/')}": node.to_dataset() for place, tree in fits.items() for node in tree.subtree}
-    tables = {"points": dataset_of(points), "seen": dataset_of(backtest.seen)}
+    tables = {"points": dataset_of(points, DIM), "seen": dataset_of(backtest.seen, DIM)}
     tree = xr.DataTree.from_dict({**tables, **nodes})
     tree.attrs[ATTRIBUTE] = json.dumps(
         {
@@ -53,7 +55,7 @@ def load_backtest(path: str | Path) -> Backtest:
     tree = opened(path)
     try:
         meta = json.loads(tree.attrs[ATTRIBUTE])
-        points, seen = (table_of(tree[name].to_dataset(), meta[name]) for name in ("points", "seen"))
+        points, seen = (table_of(tree[name].to_dataset(), meta[name], DIM) for name in ("points", "seen"))
         points = points.reset_index(drop=True).assign(**{c: _truths(points[c].to_numpy()) for c in points if c.startswith(TRUTHS)})
         fits = {split: fit_of(tree.children["fits"].children[str(i)], path) for i, split in enumerate(meta["splits"])}
         return Backtest(points, seen, tuple(meta["probs"]), meta["seconds"], fits, meta["response"])

@@ -37,6 +37,7 @@ from bayeslaw.cli.terminal import err, out, parent_exists, print_fit, print_tabl
 from bayeslaw.errors import SpecError
 from bayeslaw.sweep import sweep
 from bayeslaw.tables import load_table
+from bayeslaw.wording import named
 
 
 @app.command()
@@ -123,8 +124,6 @@ def predict(
 
 def _plot(fit_: bl.Fit, bands: pd.DataFrame, path: Path, kind: str, prob: Sequence[float], seed: int | None) -> None:
     """Bands along the first input, from the runs to the farthest point asked for, at the points' other inputs and groups."""
-    from bayeslaw.plots.style import named
-
     law = fit_.spec.law
     swept = sweep(fit_, bands, x=next(iter(law.inputs)), kind=kind, probs=prob, random_seed=seed)  # type: ignore[arg-type]
     title = ["simulated runs"] * ("simulated" in fit_.runs.source) + [named(c, value) for c, value in swept.shared.items()]

@@ -28,6 +28,7 @@ from bayeslaw.posterior import samples_of
 from bayeslaw.predict import Points, grid, predict, quantiles_of
 from bayeslaw.runs import label
 from bayeslaw.spec import columns_of
+from bayeslaw.wording import named_rows
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -140,7 +141,7 @@ def decide(
     distance = {name: float(predicted[f"distance_{name}"][chosen]) for name in fit.spec.law.inputs}
     doubts = _doubts(fit, checks, backtest, distance, far)
     verdict: Verdict = "inconclusive"
-    labels = _labels(points)
+    labels = tuple(named_rows(points))
     says = f"{labels[chosen]} {'meets' if p_target[chosen] >= 0.5 else 'may meet'} the target of {target:g} with probability {p_target[chosen]:.2f}"
     if not doubts:
         paid = worth is None or found["expected_value"].iloc[chosen] > 0
@@ -226,9 +227,3 @@ def _strangers(fit: Fit, option: pd.Series) -> list[str]:
         if (value := label(option[name])) not in known:
             found.append(f"No run has {name} {value}: what it deviates by is drawn from the population of those that were run.{suggest(value, known)}")
     return found
-
-
-def _labels(points: pd.DataFrame) -> tuple[str, ...]:
-    """Options in words: the columns in which they differ."""
-    differing = [name for name in points if points[name].map(label).nunique() > 1] or list(points)
-    return tuple(", ".join(f"{name} {label(row[name])}" for name in differing) for _, row in points.iterrows())

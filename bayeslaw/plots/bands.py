@@ -12,8 +12,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bayeslaw.errors import SpecError
-from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, log_x, log_y, named, style
+from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, log_x, log_y, style
 from bayeslaw.runs import label
+from bayeslaw.wording import named
 
 #: Panels a figure may have before it is unreadable.
 MOST_PANELS = 36

@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bayeslaw.plots.bands import fill_bands, require
-from bayeslaw.plots.style import BAND, HIDDEN, RUN, log_x, log_y, magnitude, style
+from bayeslaw.plots.style import BAND, HIDDEN, RUN, log_x, log_y, style
+from bayeslaw.wording import magnitude
 
 
 def _shade(i: int, of: int) -> Any:

@@ -13,8 +13,8 @@ from bayeslaw.decisions import values
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.bands import probs_of, require
 from bayeslaw.plots.rows import LETTER, Rows, inches, wrapped
-from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, NOTE, RUN, SERIES, log_x, magnitude, named, plain, style
-from bayeslaw.runs import label
+from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, NOTE, RUN, SERIES, log_x, plain, style
+from bayeslaw.wording import magnitude, named_rows
 
 #: Options, or candidates, that a figure may have before it is unreadable.
 MOST_OPTIONS = 12
@@ -255,10 +255,7 @@ def _names(table: pd.DataFrame, labels: Sequence[str] | None, most: int | None =
             raise SpecError(f"There are {len(labels)} labels for {len(table)} rows.")
         return [str(name) for name in labels]
     own = [c for c in table.columns if c not in ADDED and not str(c).startswith(("lower_", "upper_"))]
-    differing = [c for c in own if table[c].map(label).nunique() > 1] or own
-    rows = [[(c, x) for c, x in zip(differing, row, strict=True) if not pd.isna(x)] for row in zip(*(table[c].tolist() for c in differing), strict=True)]
-    short = [", ".join(named(str(c), x) for c, x in row) for row in rows] or [f"option {i + 1}" for i in range(len(table))]
-    return short if len(set(short)) == len(short) else [", ".join(f"{_spaced(str(c))} {label(x)}" for c, x in row) for row in rows]
+    return named_rows(table[own]) if own else [f"option {i + 1}" for i in range(len(table))]
 
 
 def _fits(draws: np.ndarray, options: int) -> None:

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.bands import MOST_PANELS, axes_of_panels, rows_of, scale_and_name, tidy
-from bayeslaw.plots.style import BAND, HIDDEN, RUN, named, style
+from bayeslaw.plots.style import BAND, HIDDEN, RUN, style
+from bayeslaw.wording import named
 
 
 def hindsight(

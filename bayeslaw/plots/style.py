@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from bayeslaw.errors import SpecError
+from bayeslaw.wording import magnitude
 
 #: Okabe and Ito's palette, told apart by colour-blind readers.
 BAND, RUN, HIDDEN, BEYOND = "#0072B2", "#222222", "#D55E00", "#999999"
@@ -24,8 +25,6 @@ BAND, RUN, HIDDEN, BEYOND = "#0072B2", "#222222", "#D55E00", "#999999"
 SERIES = (BAND, HIDDEN, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 #: Text that explains, and grid lines.
 NOTE, GRID = "#666666", "#e5e5e5"
-
-PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
 
 
 @contextmanager
@@ -46,21 +45,6 @@ def style() -> Iterator[None]:
     }
     with mpl.rc_context(settings):  # type: ignore[arg-type]
         yield
-
-
-def magnitude(x: float, _: Any = None) -> str:
-    """1.6e10 as ``16B``: how people write model sizes and token counts. FLOP and other giants as a power of ten."""
-    if x >= 1e18 or x < 1:
-        return f"{x:.3g}"
-    for size, letter in PREFIXES:
-        if x >= size:
-            return f"{x / size:.3g}{letter}"
-    return f"{x:.3g}"
-
-
-def named(column: str, value: Any) -> str:
-    """A value in a title: a word stands for itself, a number needs its name."""
-    return f"{column.replace('_', ' ')} {magnitude(float(value))}" if isinstance(value, int | float) else str(value)
 
 
 def plain(text: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +15,13 @@ from bayeslaw.report import words
 if TYPE_CHECKING:
     from bayeslaw.study.outcome import Outcome
 
-#: Inches, such that text in a column of 900 pixels has the size of the page's small text.
-WIDTH = 8.4
+#: Inches of a figure, such that its text has the size of the page's small text: in a column of 900 pixels, and on a phone. The page shows the one that fits.
+WIDTHS = {"wide": 8.4, "narrow": 4.2}
 
 
 def of(outcome: Outcome) -> dict[str, str]:
     """Each figure that the outcome has something for, by its name: ``bands``, ``options``, ``target``, ``value``, ``hindsight``, ``calibration``, ``next_runs``."""
-    drawers: dict[str, tuple[Callable[[Outcome], Any], str]] = {
+    drawers: dict[str, tuple[Callable[[Outcome, float], Any], str]] = {
         "bands": (_bands, "Bands of what runs would log, with the runs that were made"),
         "options": (_options, "What a run of each option would log, and which part of it meets the target"),
         "target": (_target, "The probability that each option meets a target, as the target varies"),
@@ -29,31 +30,29 @@ def of(outcome: Outcome) -> dict[str, str]:
         "calibration": (_calibration, "How often bands held the runs that the fit did not see"),
         "next_runs": (_next_runs, "How much each candidate run is expected to say about the options"),
     }
-    found = {}
-    for name, (draw, about) in drawers.items():
-        axes = None
+    return {name: drawn for name, (draw, about) in drawers.items() if (drawn := _drawn(outcome, name, draw, about))}
+
+
+def _drawn(outcome: Outcome, name: str, draw: Callable[[Outcome, float], Any], about: str) -> str:
+    """A figure in both widths; "" where there is nothing to draw."""
+    from bayeslaw.plots.style import svg
+
+    found = ""
+    for size, width in WIDTHS.items():
         try:
-            axes = draw(outcome)
+            axes = draw(outcome, width)
         except BayeslawError as error:  # too many options, panels or groups to be read
-            found[name] = _told(str(error))
+            return f'<p class="note">This figure was not drawn: {escape(str(error))}</p>'
         if axes is not None:
-            from bayeslaw.plots.style import svg
-
-            found[name] = svg(axes, title=about, salt=name)
+            found += f'<div class="{size}">{svg(axes, title=about, salt=f"{name}-{size}")}</div>'
     return found
-
-
-def _told(why: str) -> str:
-    from html import escape
-
-    return f'<p class="note">This figure was not drawn: {escape(why)}</p>'
 
 
 def _title(outcome: Outcome) -> str:
     return "Simulated runs" if "simulated" in outcome.prepared.runs.source else ""
 
 
-def _bands(outcome: Outcome) -> Any:
+def _bands(outcome: Outcome, width: float) -> Any:
     from bayeslaw import plots
 
     if (swept := outcome.sweep) is None:
@@ -61,11 +60,11 @@ def _bands(outcome: Outcome) -> Any:
     law = outcome.prepared.law
     return plots.bands(
         swept.curves, x=swept.x, response=law.response.name, by=swept.by, runs=swept.runs, x_unit=law.inputs[swept.x].unit, response_unit=law.response.unit,
-        log=law.response.scale == "log", title=_title(outcome), width=WIDTH,
+        log=law.response.scale == "log", title=_title(outcome), width=width,
     )  # fmt: skip
 
 
-def _options(outcome: Outcome) -> Any:
+def _options(outcome: Outcome, width: float) -> Any:
     from bayeslaw import plots
 
     if (decision := outcome.decision) is None or outcome.prepared.study.decision is None:
@@ -73,11 +72,11 @@ def _options(outcome: Outcome) -> Any:
     response = outcome.prepared.law.response
     return plots.options(
         decision.table, decision.draws, target=decision.target, response=response.name, lower_is_better=response.lower_is_better, chosen=decision.chosen,
-        labels=decision.labels, response_unit=response.unit, cost_unit=outcome.prepared.study.decision.unit, title=_title(outcome), width=WIDTH,
+        labels=decision.labels, response_unit=response.unit, cost_unit=outcome.prepared.study.decision.unit, title=_title(outcome), width=width,
     )  # fmt: skip
 
 
-def _target(outcome: Outcome) -> Any:
+def _target(outcome: Outcome, width: float) -> Any:
     from bayeslaw import plots
 
     if (decision := outcome.decision) is None:
@@ -85,11 +84,11 @@ def _target(outcome: Outcome) -> Any:
     response = outcome.prepared.law.response
     return plots.target_curve(
         decision.draws, target=decision.target, lower_is_better=response.lower_is_better, go_at=decision.go_at, no_go_at=decision.no_go_at, labels=decision.labels,
-        chosen=decision.chosen, response=response.name, response_unit=response.unit, title=_title(outcome), width=WIDTH,
+        chosen=decision.chosen, response=response.name, response_unit=response.unit, title=_title(outcome), width=width,
     )  # fmt: skip
 
 
-def _value(outcome: Outcome) -> Any:
+def _value(outcome: Outcome, width: float) -> Any:
     from bayeslaw import plots
 
     decision, section = outcome.decision, outcome.prepared.study.decision
@@ -98,10 +97,10 @@ def _value(outcome: Outcome) -> Any:
     at = np.linspace(0, 2 * section.value, 121)[1:]
     reached = met(decision.draws, decision.target, outcome.prepared.law.response.lower_is_better)
     expected, perfect = evpi_along(reached, decision.table["cost"].to_numpy(float), at)
-    return plots.value_of_information(at, expected, perfect, unit=section.unit, now=section.value, labels=decision.labels, title=_title(outcome), width=WIDTH)
+    return plots.value_of_information(at, expected, perfect, unit=section.unit, now=section.value, labels=decision.labels, title=_title(outcome), width=width)
 
 
-def _hindsight(outcome: Outcome) -> Any:
+def _hindsight(outcome: Outcome, width: float) -> Any:
     from bayeslaw import plots
     from bayeslaw.plots.bands import MOST_PANELS
 
@@ -112,20 +111,20 @@ def _hindsight(outcome: Outcome) -> Any:
     few = bool(tested.groups) and points.groupby(list(tested.groups)).ngroups <= MOST_PANELS
     return plots.hindsight(
         points, tested.seen[tested.seen["split"] == split], x=fitted.spec.along, by=tested.groups if few else (), response=law.response.name,
-        x_unit=law.inputs[fitted.spec.along].unit, response_unit=law.response.unit, log=law.response.scale == "log", title=_title(outcome), width=WIDTH,
+        x_unit=law.inputs[fitted.spec.along].unit, response_unit=law.response.unit, log=law.response.scale == "log", title=_title(outcome), width=width,
     )  # fmt: skip
 
 
-def _calibration(outcome: Outcome) -> Any:
+def _calibration(outcome: Outcome, width: float) -> Any:
     from bayeslaw import plots
 
-    return None if outcome.backtest is None else plots.calibration(outcome.backtest.points, title=_title(outcome), width=WIDTH)
+    return None if outcome.backtest is None else plots.calibration(outcome.backtest.points, title=_title(outcome), width=width)
 
 
-def _next_runs(outcome: Outcome) -> Any:
+def _next_runs(outcome: Outcome, width: float) -> Any:
     from bayeslaw import plots
 
     if (table := outcome.next_runs) is None:
         return None
     candidates = table[[c for c in table.columns if c in words.NOT_OF_A_RUN or table[c].astype(str).nunique() > 1]]
-    return plots.next_runs(candidates, title=_title(outcome), width=WIDTH)
+    return plots.next_runs(candidates, title=_title(outcome), width=width)

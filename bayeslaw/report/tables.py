@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -35,7 +35,7 @@ def backtest(outcome: Outcome) -> Table:
     assert outcome.backtest is not None
     scores = outcome.backtest.scores().reset_index()
     names = {"method": "Method", "runs": "Hidden runs", "coverage_50": "In their 50 % band", "coverage_90": "In their 90 % band", "relative_error": "Relative error", "crps": "CRPS", "log_density": "Log density"}
-    return _laid_out(scores, names, percent=("coverage_50", "coverage_90"))
+    return _laid_out(scores, names, share=("coverage_50", "coverage_90"))
 
 
 def next_runs(outcome: Outcome) -> Table:
@@ -109,13 +109,13 @@ def _between(table: pd.DataFrame) -> list[str]:
     return [f"{words.number(low)} and {words.number(high)}" for low, high in zip(table["lower_90"], table["upper_90"], strict=True)]
 
 
-def _laid_out(table: pd.DataFrame, names: Mapping[str, str], percent: Sequence[str] = ()) -> Table:
+def _laid_out(table: pd.DataFrame, names: Mapping[str, str], percent: Sequence[str] = (), share: Sequence[str] = ()) -> Table:
+    """``percent`` are columns of probabilities, ``share`` of counted shares, which may be 0 and 100 %."""
     kept = [name for name in names if name in table]
-    rows = [[_cell(row[name], name in percent) for name in kept] for _, row in table[kept].head(MOST_ROWS).iterrows()]
+    ways = {name: words.percent if name in percent else "{:.0%}".format if name in share else words.number for name in kept}
+    rows = [[_cell(row[name], ways[name]) for name in kept] for _, row in table[kept].head(MOST_ROWS).iterrows()]
     return [names[name] for name in kept], rows
 
 
-def _cell(value: Any, percent: bool) -> tuple[str, bool]:
-    if isinstance(value, str):
-        return value, False
-    return ("" if pd.isna(value) else words.percent(value) if percent else words.number(value)), True
+def _cell(value: Any, way: Callable[[Any], str]) -> tuple[str, bool]:
+    return (value, False) if isinstance(value, str) else ("" if pd.isna(value) else way(value), True)

@@ -65,10 +65,10 @@ def hindsight(outcome: Outcome) -> str:
     scores = outcome.backtest.scores()
     own = scores.loc["bayeslaw"]
     held = round(float(own["coverage_90"] * own["predicted"]))
-    said = f"Had this been used before: of {number(own['runs'])} runs that the fit did not see, {held} landed in their 90 % band ({percent(own['coverage_90'])}), with a typical error of {own['relative_error']:.2%}."
+    said = f"Had this been used before: of {number(own['runs'])} runs that the fit did not see, {held} landed in their 90 % band ({own['coverage_90']:.0%}), with a typical error of {own['relative_error']:.2%}."
     if "huber" in scores.index and pd.notna(scores.loc["huber", "coverage_90"]):
         huber = scores.loc["huber"]
-        said += f" Least squares with bootstrap, on the same runs: {percent(huber['coverage_90'])}, error {huber['relative_error']:.2%}."
+        said += f" Least squares with bootstrap, on the same runs: {huber['coverage_90']:.0%}, error {huber['relative_error']:.2%}."
     return said
 
 
