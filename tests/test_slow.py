@@ -19,7 +19,6 @@ from test_datasets import script  # noqa: F401  (a fixture)
 
 import bayeslaw as bl
 from bayeslaw.checks.predictive import check_residuals
-from bayeslaw.demos import finetuning as demo
 from bayeslaw.discrepancy import sequence
 from bayeslaw.laws.base import Law
 from bayeslaw.model import build
@@ -27,11 +26,15 @@ from bayeslaw.paths import Departures, draw_paths
 from bayeslaw.predict import Posterior
 from bayeslaw.sampling import Compiled, Convergence, Effort, convergence
 from bayeslaw.spec import resolve
+from bayeslaw.study import prepare
 
 pytestmark = pytest.mark.slow
 
 #: In place of the chains' verdict, for draws of the prior.
 NOT_SAMPLED = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
+
+#: The study files that ``bayeslaw init`` writes.
+TEMPLATES = Path(bl.__file__).parent / "study" / "templates"
 
 #: A design with a little of everything: 24 runs, inputs over two decades each.
 DESIGN = {
@@ -93,12 +96,13 @@ def test_the_demo_covers_16b(script) -> None:  # type: ignore[no-untyped-def]  #
     All runs of a base model share its 16B checkpoint's deviation, so there are some 40 independent cases; the error is taken
     from the spread over seeds.
     """
+    study = prepare(TEMPLATES / "finetuning.toml")
     compiled, inside = None, []
     for seed in range(20):
         table = script.simulate(1000 + seed)
-        runs = demo.small_runs(table)
+        runs = bl.read_runs(table[~table["heldout"]], study.law, groups=study.study.runs.groups)
         if compiled is None:
-            spec = resolve(demo.spec(), runs)
+            spec = resolve(study.spec, runs)
             compiled = Compiled(build(spec, runs), refit=True)
             centring = compiled.pilot(Effort(200, 400, 2, 0.95, 1, progressbar=False))
         data = {"y": np.log(runs.y), "typical_response": runs.typical_response, **centring}

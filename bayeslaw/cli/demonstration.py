@@ -1,4 +1,4 @@
-"""The demos: from simulated runs to a verdict."""
+"""The demos: whole studies on simulated runs, and whether what they said was true."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ import typer
 import bayeslaw as bl
 from bayeslaw.cli.app import app
 from bayeslaw.cli.options import Quiet
-from bayeslaw.cli.terminal import out, print_fit, print_table, save_figure, say_working, write_csv
+from bayeslaw.cli.studying import sayer, shows, tell, template_of
+from bayeslaw.cli.terminal import out, print_fit, print_table, save_figure, write_csv
 from bayeslaw.errors import SpecError
+from bayeslaw.files import whole
 
-Study = Literal["finetuning", "overoptimization"]
+Demo = Literal["finetuning", "overoptimization", "pretraining"]
+QUESTIONS = {
+    "finetuning": "runs of 1B, 2B, 4B and 8B models: what will full finetuning and LoRA of 16B reach?",
+    "overoptimization": "gold scores of RL up to KL = 25 and best-of-n up to n = 1,000: which reward model buys the score that is needed, and where does it peak?",
+    "pretraining": "runs of a ladder up to 2e20 FLOP: what will a 7B model log?",
+}
 
 
 @app.command()
 def demo(
-    study: Annotated[Study, typer.Option(help="finetuning: what will 16B reach? overoptimization: where does the true score peak?")] = "finetuning",
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures, the tables and the fit.")] = Path("bayeslaw-demo"),
+    study: Annotated[Demo, typer.Option(help="finetuning: what will 16B reach? overoptimization: which reward model? pretraining: what will 7B log?")] = "finetuning",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the study, its report, pictures and tables.")] = Path("bayeslaw-demo"),
     seed: Annotated[int, typer.Option(help="Same seed, same numbers.")] = 1,
     quiet: Quiet = False,
 ) -> None:
-    """A whole study on simulated runs, part of them hidden: what was said of them, and whether it was true.
+    """A whole study on simulated runs, part of them hidden: its verdict, its report, and whether what it said was true.
 
     Example: `bayeslaw demo --study overoptimization -o peaks`
     """
@@ -32,21 +39,27 @@ def demo(
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SpecError(f"The folder {output} cannot be made: {error.strerror}.") from error
-    fitted, verdict, written = (_overoptimization if study == "overoptimization" else _finetuning)(output, seed, quiet)
-    for line in verdict:
+    file = output / "study.toml"
+    with whole(file) as part:
+        part.write_text(template_of(study).replace("seed = 1", f"seed = {seed}"), encoding="utf-8")
+    if not quiet:
+        out.print(f"[bold]Simulated[/bold] {QUESTIONS[study]}", highlight=False)
+    outcome = bl.run_study(file, output, progressbar=shows(False, quiet), say=sayer(False, quiet))
+    if not quiet:
+        print_fit(outcome.fit, outcome.checks)
+    tell(outcome, output, quiet=quiet)
+    truth = {"finetuning": _finetuning, "overoptimization": _overoptimization, "pretraining": _pretraining}[study]
+    out.print("What was hidden of the simulated runs says:", highlight=False)
+    for line in truth(outcome.fit, output, quiet):
         out.print(f"- {line}", highlight=False)
-    out.print(f"Wrote {', '.join(str(output / name) for name in written)}. All of it rests on simulated runs.", highlight=False)
-    if not fitted.convergence.passed:
+    if not outcome.fit.convergence.passed:
         raise typer.Exit(1)
 
 
-def _finetuning(output: Path, seed: int, quiet: bool) -> tuple[bl.Fit, list[str], list[str]]:
+def _finetuning(fit: bl.Fit, output: Path, quiet: bool) -> list[str]:
     from bayeslaw.demos import finetuning
 
-    out.print("Fitting [bold]simulated[/bold] finetuning runs of 1B, 2B, 4B and 8B models (3 tasks, 3 methods); predicting 16B.")
-    say_working(quiet)
-    outcome = finetuning.demo(seed, progressbar=not quiet)
-    outcome.fit.save(output / "fit.nc")
+    outcome = finetuning.hindsight(fit)
     write_csv(outcome.bands, output / "bands_16b.csv")
     save_figure(
         lambda plots: plots.bands(
@@ -56,22 +69,18 @@ def _finetuning(output: Path, seed: int, quiet: bool) -> tuple[bl.Fit, list[str]
         output / "bands_16b.png",
     )  # fmt: skip
     if not quiet:
-        print_fit(outcome.fit)
         first = outcome.bands[outcome.bands["variant"] == next(iter(finetuning.VARIANTS))]
         cells = first.loc[first.groupby(["task", "method"])["finetuning_data"].idxmax()]
         out.print("\n16B at the largest finetuning set, what 50 % and 90 % of runs would log, and the simulated run:")
         print_table(cells[["task", "method", "finetuning_data", "median", "lower_50", "upper_50", "lower_90", "upper_90", "loss"]])
-    return outcome.fit, finetuning.verdict(outcome.bands), ["bands_16b.png", "bands_16b.csv", "fit.nc"]
+    return finetuning.verdict(outcome.bands)
 
 
-def _overoptimization(output: Path, seed: int, quiet: bool) -> tuple[bl.Fit, list[str], list[str]]:
+def _overoptimization(fit: bl.Fit, output: Path, quiet: bool) -> list[str]:
     from bayeslaw.demos import overoptimization
 
-    out.print("Fitting [bold]simulated[/bold] gold scores of RL up to KL = 25 and best-of-n up to n = 1,000, against nine reward models; foretelling the rest.")
-    say_working(quiet)
-    outcome = overoptimization.demo(seed, progressbar=not quiet)
-    outcome.fit.save(output / "fit.nc")
-    write_csv(outcome.peaks, output / "peaks.csv")
+    outcome = overoptimization.hindsight(fit)
+    write_csv(outcome.peaks, output / "peaks_and_truth.csv")
     write_csv(outcome.stopping, output / "stopping.csv")
     write_csv(outcome.hidden, output / "bands_hidden.csv")
     seen = ~outcome.table["hidden"]
@@ -84,9 +93,19 @@ def _overoptimization(output: Path, seed: int, quiet: bool) -> tuple[bl.Fit, lis
     )  # fmt: skip
     save_figure(lambda plots: np.array([plots.peak_by_size(outcome.peaks, by=["method"], title="Simulated: KL at the peak, by reward model")]), output / "peaks.png")
     if not quiet:
-        print_fit(outcome.fit)
         out.print("\nKL at the peak, 90 % intervals, and the simulated truth:")
         print_table(outcome.peaks[["method", "reward_model_size", "kl_peak", "lower_90_kl_peak", "upper_90_kl_peak", "simulated_truth", "no_peak_below", "p_no_peak"]])
         out.print("\nRL stopped at KL = 25:")
         print_table(outcome.stopping[["reward_model_size", "p_past_peak", "stop_at_kl", "expected_gain", "advice"]])
-    return outcome.fit, overoptimization.verdict(outcome), ["scores.png", "peaks.png", "peaks.csv", "stopping.csv", "bands_hidden.csv", "fit.nc"]
+    return overoptimization.verdict(outcome)
+
+
+def _pretraining(fit: bl.Fit, output: Path, quiet: bool) -> list[str]:
+    from bayeslaw.demos import pretraining
+
+    bands = pretraining.hindsight(fit)
+    write_csv(bands, output / "bands_heldout.csv")
+    if not quiet:
+        out.print("\nThe runs that were held out:")
+        print_table(bands[["model_size", "data_size", "median", "lower_50", "upper_50", "lower_90", "upper_90", "loss"]])
+    return pretraining.verdict(bands)

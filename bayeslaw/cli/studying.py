@@ -68,7 +68,7 @@ def run(
 
     Example: `bayeslaw run study.toml -o out`
     """
-    outcome = bl.run_study(study, output, template=template, allow_import=allow_import, progressbar=_shows(as_json, quiet), say=_sayer(as_json, quiet))
+    outcome = bl.run_study(study, output, template=template, allow_import=allow_import, progressbar=shows(as_json, quiet), say=sayer(as_json, quiet))
     tell(outcome, output or study.with_suffix(""), as_json, quiet)
     if gate:
         if outcome.decision is None:
@@ -88,7 +88,7 @@ def report(
 
     Example: `bayeslaw report study.toml -o out --template house_style.html.jinja`
     """
-    outcome = bl.run_study(study, output, template=template, allow_import=allow_import, progressbar=False, say=_sayer(False, quiet), stored=True)
+    outcome = bl.run_study(study, output, template=template, allow_import=allow_import, progressbar=False, say=sayer(False, quiet), stored=True)
     tell(outcome, output or study.with_suffix(""), False, quiet)
 
 
@@ -116,9 +116,11 @@ def tell(outcome: Outcome, folder: Path, as_json: bool = False, quiet: bool = Fa
         err.print("[bold red]The chains did not converge:[/bold red] these numbers are not to be relied on.")
 
 
-def _shows(as_json: bool, quiet: bool) -> bool:
+def shows(as_json: bool, quiet: bool) -> bool:
+    """Whether the sampler's bar is of use."""
     return not (as_json or quiet) and err.is_terminal
 
 
-def _sayer(as_json: bool, quiet: bool) -> Callable[[str], None] | None:
+def sayer(as_json: bool, quiet: bool) -> Callable[[str], None] | None:
+    """What tells the stages of a study, beside what a script reads."""
     return None if as_json or quiet else lambda text: err.print(text, style="dim", markup=False, highlight=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -60,10 +60,10 @@ def save_figure(draw: Callable[[ModuleType], np.ndarray], path: Path) -> None:
         plt.close(figure)
 
 
-def print_fit(fitted: bl.Fit) -> None:
-    """The summary of a fit, its checks, and what was tried."""
+def print_fit(fitted: bl.Fit, checks: Sequence[bl.CheckResult] | None = None) -> None:
+    """The summary of a fit, its checks (None: they are made here), and what was tried."""
     print_table(fitted.summary().rename_axis("variable").reset_index())
-    for result in bl.check(fitted):
+    for result in bl.check(fitted) if checks is None else checks:
         colour = {True: "green", False: "bold red", None: "yellow"}[result.passed]
         out.print(str(result), style=colour if result.passed is not True else None, markup=False, highlight=False)
     for attempt in fitted.convergence.attempts[1:]:

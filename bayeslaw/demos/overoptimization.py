@@ -65,8 +65,12 @@ def marked() -> pd.DataFrame:
 
 def demo(random_seed: int = 1, *, progressbar: bool = True) -> Outcome:
     """Fit what is seen, say where the score peaks, and hold the hidden points and the simulated truth against that."""
+    return hindsight(fit(LAW, seen_runs(marked()), random_seed=random_seed, progressbar=progressbar))
+
+
+def hindsight(fitted: Fit) -> Outcome:
+    """Where the score peaks by a fit to what is seen, with the hidden points and the simulated truth beside it."""
     table = marked()
-    fitted = fit(LAW, seen_runs(table), random_seed=random_seed, progressbar=progressbar)
     truth = true_peaks(table.attrs["manifest"]["truth"])
     found = peaks(fitted)
     found["simulated_truth"] = [truth[method, f"{size:g}"] for method, size in zip(found["method"], found["reward_model_size"], strict=True)]

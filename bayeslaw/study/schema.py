@@ -73,7 +73,7 @@ class BacktestSection(Section):
     holdout: str | list[str] | None = None
     largest: dict[str, Count] | None = None
     rolling: dict[str, Count] | None = None
-    baselines: bool = True
+    baselines: bool | list[str] = True
 
 
 class DecisionSection(Section):
