@@ -94,6 +94,9 @@ class Faults:
         """What is raised inside is a fault of this key, or of the one that its words name."""
         try:
             yield
+        except StudyError as error:
+            for fault in error.faults:
+                self.add(fault.problem, *self._nearest(fault.problem, key))
         except BayeslawError as error:
             self.add(str(error), *self._nearest(str(error), key))
 
@@ -161,7 +164,7 @@ def _options(decision: DecisionSection, spec: ModelSpec, runs: Runs) -> tuple[pd
     if isinstance(cost, float):
         cost = [cost] * len(options)
     points, costs = asked(
-        options, decision.target[spec.law.response.name], at=decision.at, cost=cost, go_at=decision.go_at, no_go_at=decision.no_go_at,
+        options, decision.target.get(spec.law.response.name, 0.0), at=decision.at, cost=cost, go_at=decision.go_at, no_go_at=decision.no_go_at,
     )  # fmt: skip
     meant_points(spec, runs, points)
     return options.drop(columns="cost", errors="ignore"), costs

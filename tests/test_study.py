@@ -1,0 +1,301 @@
+"""Study files: every fault at once and before anything slow; one run's numbers again in the next, however the one before ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+import bayeslaw as bl
+from bayeslaw.checks.stored import load_backtest, save_backtest
+from bayeslaw.cli import run
+from bayeslaw.errors import StorageError, StudyError
+from bayeslaw.study import DecisionFile, Outcome, prepare, read_study
+from bayeslaw.study.run import FILES, STORE
+
+pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
+
+TEMPLATES = Path(bl.__file__).parent / "study" / "templates"
+
+#: A study of simulated runs that takes seconds.
+SMALL = """
+[study]
+name = "Small <script>alert(1)</script> & co"
+law = { name = "power" }
+[runs]
+path = "simulated.csv"
+groups = ["task"]
+[model]
+discrepancy = "none"
+[model.priors]
+alpha_at_centre = { distribution = "LogNormal", median = 0.15, sigma = 0.5 }
+[sampling]
+draws = 250
+tune = 300
+chains = 4
+[backtest]
+holdout = "data_size > 3e8"
+baselines = ["line"]
+[[predict]]
+data_size = [2e9, 4e9]
+task = ["task0", "<b>bold</b>"]
+[decision]
+target = { loss = 0.75 }
+at = { data_size = 4e9 }
+cost = { task0 = 10, task1 = 20, "<b>bold</b>" = 30 }
+unit = "USD"
+value = 100
+[next_runs]
+candidates = { data_size = [1e9, 2e9], task = ["task0", "task1"] }
+cost = [1, 2, 1, 2]
+budget = 3
+"""
+
+
+def simulated_table() -> pd.DataFrame:
+    """Simulated learning curves of four tasks, one of them with a name that a page must not run."""
+    rng = np.random.default_rng(7)
+    x = np.geomspace(1e6, 1e9, 12)
+    rows = []
+    for task in ("task0", "task1", "task2", "<b>bold</b>"):
+        level, slope = np.exp(rng.normal(0, 0.2)), 0.15 * np.exp(rng.normal(0, 0.2))
+        loss = (level * 3e7**slope * x**-slope + 0.3) * np.exp(rng.normal(0, 0.01, len(x)))
+        rows += [(task, a, b) for a, b in zip(x, loss, strict=True)]
+    return pd.DataFrame(rows, columns=["task", "data_size", "loss"])
+
+
+def written(folder: Path, text: str = SMALL) -> Path:
+    """A study file and its runs in a folder."""
+    simulated_table().to_csv(folder / "simulated.csv", index=False)
+    path = folder / "study.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="module")
+def outcome(home: Path) -> Outcome:
+    """The small study, run."""
+    return bl.run_study(written(home), home / "out", progressbar=False)
+
+
+def numbers(folder: Path) -> dict[str, str]:
+    """What a study found, but for where and when."""
+    decision = json.loads((folder / "decision.json").read_text())
+    decision.pop("provenance")
+    return {"decision": json.dumps(decision)} | {path.name: path.read_text() for path in folder.glob("*.csv")}
+
+
+def test_a_study_is_what_its_parts_are(outcome: Outcome, home: Path) -> None:
+    """Each part by the function of its name, on the same fit."""
+    fit = outcome.fit
+    pd.testing.assert_frame_equal(outcome.bands, fit.bands({"data_size": [2e9, 4e9], "task": ["task0", "<b>bold</b>"]}))  # type: ignore[arg-type]
+    options = {"task": ["task0", "task1", "<b>bold</b>"]}
+    again = bl.decide(fit, options, 0.75, at={"data_size": 4e9}, cost=[10, 20, 30], value=100, checks=outcome.checks, backtest=outcome.backtest)
+    assert outcome.decision is not None
+    pd.testing.assert_frame_equal(outcome.decision.table, again.table)
+    assert (outcome.decision.verdict, outcome.decision.reasons) == (again.verdict, again.reasons)
+    candidates = pd.DataFrame({"data_size": [1e9, 1e9, 2e9, 2e9], "task": ["task0", "task1"] * 2})
+    ranked = bl.next_runs(fit, candidates, options, at={"data_size": 4e9}, cost=[1, 2, 1, 2], budget=3)
+    pd.testing.assert_frame_equal(outcome.next_runs, ranked)  # type: ignore[arg-type]
+    tested = bl.backtest(outcome.prepared.spec, outcome.prepared.runs, "data_size > 3e8", baselines=["line"], draws=250, tune=300, random_seed=1, progressbar=False)
+    pd.testing.assert_frame_equal(outcome.backtest.points, tested.points)  # type: ignore[union-attr]
+    assert {path.name for path in (home / "out").iterdir()} == {"fit.nc", "bands.csv", "backtest.csv", "next_runs.csv", "decision.json", "report.html", STORE}
+    np.testing.assert_array_equal(bl.load(home / "out" / "fit.nc").idata["posterior"]["E"], fit.idata["posterior"]["E"])
+
+
+def test_the_decision_file_has_its_schema(outcome: Outcome, home: Path) -> None:
+    found = json.loads((home / "out" / "decision.json").read_text())
+    read = DecisionFile.model_validate(found)
+    assert read.verdict == outcome.decision.verdict and len(read.options) == 3 and read.met == "at or below"  # type: ignore[union-attr]
+    assert read.checks and read.next_runs and read.backtest and read.provenance["random seed"] == "1"
+    with pytest.raises(ValidationError):
+        DecisionFile.model_validate(found | {"verdict": "maybe"})
+    documented = json.loads((Path(__file__).parents[1] / "docs" / "decision.schema.json").read_text())
+    assert documented == DecisionFile.model_json_schema()
+
+
+def test_a_second_run_computes_what_changed_and_nothing_else(outcome: Outcome, home: Path) -> None:
+    before = numbers(home / "out")
+    said: list[str] = []
+    again = bl.run_study(home / "study.toml", home / "out", progressbar=False, say=said.append)
+    assert again.reused == ("fit", "checks", "backtest") and numbers(home / "out") == before
+    # Another question of the same fit; the parts that it does not ask for are gone.
+    other = home / "other.toml"
+    other.write_text(SMALL.replace("loss = 0.75", "loss = 0.7").split("[next_runs]")[0])
+    asked = bl.run_study(other, home / "out", progressbar=False)
+    assert asked.reused == again.reused and asked.decision.target == 0.7 and not (home / "out" / "next_runs.csv").exists()  # type: ignore[union-attr]
+    # Another seed, another prior, another table: other results.
+    for name, text in (("seed", SMALL.replace("[runs]", "seed = 2\n[runs]", 1)), ("prior", SMALL.replace("sigma = 0.5", "sigma = 0.6"))):
+        other.write_text(text)
+        with pytest.raises(StorageError, match="has no fit of this study as it stands"):
+            bl.run_study(other, home / "out", progressbar=False, stored=True)
+        assert name
+    table = simulated_table()
+    table.loc[0, "loss"] *= 1.0001
+    (home / "second").mkdir()
+    (home / "second" / "study.toml").write_text(SMALL)
+    table.to_csv(home / "second" / "simulated.csv", index=False)
+    with pytest.raises(StorageError, match="has no fit"):
+        bl.run_study(home / "second" / "study.toml", home / "out", progressbar=False, stored=True)
+
+
+def test_a_result_that_was_cut_short_is_made_again(outcome: Outcome, home: Path, tmp_path: Path) -> None:
+    before = numbers(home / "out")
+    store = home / "out" / STORE
+    kept = {path: path.read_bytes() for path in store.glob("checks-*")}
+    for path in kept:
+        path.write_text('[{"name": "R-h')
+    again = bl.run_study(home / "study.toml", home / "out", progressbar=False)
+    assert "checks" not in again.reused and "fit" in again.reused
+    assert [c.message for c in again.checks] == [c.message for c in outcome.checks]
+    assert numbers(home / "out").keys() >= before.keys()
+    # What a killed run left behind is swept after an hour, and not before: another run may be writing it.
+    stale, fresh = store / ".fit-1.abc.nc", store / ".fit-2.abc.nc"
+    for path in (stale, fresh):
+        path.write_text("half")
+    os.utime(stale, (time.time() - 7200,) * 2)
+    bl.run_study(home / "study.toml", home / "out", progressbar=False)
+    assert not stale.exists() and fresh.exists()
+    fresh.unlink()
+
+
+def test_a_backtest_on_disk_is_the_backtest(outcome: Outcome, tmp_path: Path) -> None:
+    tested = outcome.backtest
+    assert tested is not None
+    again = load_backtest(save_backtest(tested, tmp_path / "backtest.nc"))
+    pd.testing.assert_frame_equal(again.points, tested.points, check_dtype=False)
+    pd.testing.assert_frame_equal(again.scores(), tested.scores())
+    assert again.converged == tested.converged and again.probs == tested.probs and list(again.fits) == list(tested.fits) and again.groups == tested.groups
+    with pytest.raises(StorageError, match="not a saved backtest"):
+        load_backtest(outcome.fit.save(tmp_path / "fit.nc"))
+
+
+#: What is replaced in the small study, and what is said of it.
+BROKEN = {
+    "not TOML": ("[study]", "[study", "line 2: It is not TOML"),
+    "no name": ('name = "Small <script>alert(1)</script> & co"\n', "", "line 2, study.name: It is missing"),
+    "a misspelt section": ("[decision]", "[descision]", "descision: There is no such key. Did you mean 'decision'?"),
+    "a misspelt key": ("draws = 250", "drwas = 250", "line 13, sampling.drwas: There is no such key. Did you mean 'draws'?"),
+    "text for a number": ("draws = 250", 'draws = "many"', "line 13, sampling.draws: It is 'many'"),
+    "a negative number": ("draws = 250", "draws = -3", "sampling.draws: It is -3: it must be greater than or equal to 1"),
+    "no such law": ('name = "power"', 'name = "powr"', "line 4, study.law: There is no law named 'powr'. Did you mean 'power'"),
+    "no such file": ("simulated.csv", "simulted.csv", "Did you mean 'simulated.csv'"),
+    "no such column": ('groups = ["task"]', 'groups = ["tsk"]', "line 7, runs.groups: groups names tsk"),
+    "a column that is not there": ('groups = ["task"]', 'columns = { loss = "losss" }', "the table has no such column"),
+    "no rows": ('groups = ["task"]', 'groups = ["task"]\nwhere = "data_size > 1e12"', "there are no rows"),
+    "an expression that cannot be read": ('groups = ["task"]', 'groups = ["task"]\nwhere = "import os"', "runs"),
+    "a prior of no variable": ("alpha_at_centre = {", "alfa = {", "line 11, model.priors.alfa: priors has alfa, and the model has no such variable"),
+    "a prior that is none": ("LogNormal", "LogNormla", "There is no prior distribution 'LogNormla'"),
+    "a formula that cannot be read": ("[model.priors]", '[model.effects]\nalpha = "1 + (1 | tsk)"\n[model.priors]', "model.effects.alpha: The formula of alpha"),
+    "nothing hidden": ("data_size > 3e8", "data_size > 3e12", "backtest"),
+    "a point outside the law": ("data_size = [2e9, 4e9]", "data_size = [-2e9, 4e9]", "line 20, predict.0.data_size: The points to predict has 2 faults"),
+    "a target of another response": ("target = { loss = 0.75 }", "target = { accuracy = 0.75 }", "line 24, decision.target: It is of accuracy, and the law is of loss"),
+    "thresholds the wrong way round": ('unit = "USD"', 'unit = "USD"\ngo_at = 0.1', "no_go_at below go_at"),
+    "costs of no options": ("task0 = 10", "taks0 = 10", "cost names taks0, task1, <b>bold</b>, and no one column of the runs has all of its names among its values. Did you mean 'task0'"),
+    "costs too few": ("cost = [1, 2, 1, 2]", "cost = [1, 2]", "line 30, next_runs.cost: cost must be a positive number for each of the 4 candidates; it has 2"),
+    "compute that nothing splits": ("[next_runs]", "[allocate]\ncompute = 1e24\n[next_runs]", "line 29, allocate.compute: power is not a law of model_size and data_size"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_study_gets_one_message_and_writes_nothing(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new, says = BROKEN[what]
+    assert SMALL.count(old) >= 1
+    path = written(tmp_path, SMALL.replace(old, new, 1))
+    monkeypatch.setattr("bayeslaw.study.run.fit", None)  # whoever came so far would stumble
+    assert run(["run", str(path), "-o", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Error: ") and said.count("Error:") == 1
+    assert says in said.replace("\n    ", " "), said
+    assert "Traceback" not in said and sorted(p.name for p in tmp_path.iterdir()) == ["simulated.csv", "study.toml"]
+
+
+def test_all_faults_come_at_once(tmp_path: Path) -> None:
+    """Of the schema together, and then of what it means together."""
+    text = SMALL.replace("draws = 250", "drwas = 250").replace("value = 100", 'value = "much"').replace("chains = 4", "chains = 1")
+    with pytest.raises(StudyError) as schema:
+        read_study(written(tmp_path, text))
+    assert [fault.column for fault in schema.value.faults] == ["sampling.chains", "sampling.drwas", "decision.value"]
+    text = SMALL.replace("data_size > 3e8", "data_sise > 3e8").replace("loss = 0.75", "accuracy = 0.75").replace("[2e9, 4e9]", '"big"').replace("task0 = 10", "task9 = 10")
+    with pytest.raises(StudyError) as meaning:
+        prepare(written(tmp_path, text))
+    assert [fault.column.split(".")[0] for fault in meaning.value.faults] == ["backtest", "predict", "decision", "decision"]
+    assert all(fault.row.startswith("line ") for fault in meaning.value.faults)
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_files_of_init_are_valid_and_explained(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "study.toml"
+    assert run(["init", path.stem.replace("_", "-"), "-o", str(out)]) == 0
+    prepared = prepare(out)
+    assert "simulated" in prepared.runs.source and prepared.options is not None and prepared.study.backtest is not None
+    lines = [line for line in out.read_text().splitlines() if line.strip()]
+    assert sum("#" in line for line in lines) > len(lines) / 3
+    assert run(["init", path.stem.replace("_", "-"), "-o", str(out)]) == 2  # what is there stays
+    assert "--force" in capsys.readouterr().err
+
+
+def test_the_gate_of_a_study(outcome: Outcome, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = {"go": 0, "no-go": 10, "inconclusive": 11}[outcome.decision.verdict]  # type: ignore[union-attr]
+    assert run(["run", str(home / "study.toml"), "-o", str(home / "out"), "--gate", "--quiet"]) == code
+    assert capsys.readouterr().out.strip() == outcome.decision.verdict.upper()  # type: ignore[union-attr]
+    assert run(["run", str(home / "study.toml"), "-o", str(home / "out"), "--json"]) == 0
+    DecisionFile.model_validate(json.loads(capsys.readouterr().out))
+    assert run(["report", str(home / "study.toml"), "-o", str(home / "out")]) == 0
+    assert "report.html" in capsys.readouterr().out
+    blank = home / "forecast.toml"
+    blank.write_text(SMALL.split("[decision]")[0])
+    assert run(["run", str(blank), "-o", str(home / "forecast"), "--gate", "--quiet"]) == 2
+    assert "nothing to gate" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_next_run_has_the_same_numbers(outcome: Outcome, home: Path, tmp_path: Path) -> None:
+    """kill -9 at ten random moments of one study; every file that is there is whole at every moment."""
+    bl.run_study(home / "study.toml", home / "out", progressbar=False)
+    expected = numbers(home / "out")
+    path = written(tmp_path)
+    command = [sys.executable, "-c", "from bayeslaw.cli import main; main()", "run", str(path), "-o", str(tmp_path / "out"), "--quiet"]
+    rng = np.random.default_rng(5)
+    killed = 0
+    for moment in rng.uniform(1, 25, 10):
+        process = subprocess.Popen(command, start_new_session=True)
+        try:
+            process.wait(moment)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
+        process.wait()
+        for file in (tmp_path / "out").glob("*.*"):
+            if file.name in FILES and file.suffix == ".json":
+                DecisionFile.model_validate_json(file.read_text())
+            elif file.name in FILES and file.suffix == ".html":
+                assert file.read_text().rstrip().endswith("</html>")
+    assert killed >= 3
+    assert subprocess.run(command, check=False).returncode == 0
+    assert numbers(tmp_path / "out") == expected
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_do_not_harm_each_other(outcome: Outcome, home: Path, tmp_path: Path) -> None:
+    bl.run_study(home / "study.toml", home / "out", progressbar=False)
+    path = written(tmp_path)
+    command = [sys.executable, "-c", "from bayeslaw.cli import main; main()", "run", str(path), "-o", str(tmp_path / "out"), "--quiet"]
+    both = [subprocess.Popen(command) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert numbers(tmp_path / "out") == numbers(home / "out")
+    assert not [p for p in (tmp_path / "out").rglob(".*.*") if p.is_file()]
