@@ -90,3 +90,7 @@ GROUPS_ALPHA = 0.05
 #: the 240 Chinchilla runs, .83 on 30 finetuned models, where k-hat reaches 1.4; of 36 random parts of 8 to 40 Chinchilla runs, k-hat is above .7 in 35, so that it cannot
 #: judge, and the move is up to 1.9, but for one part (3.7) whose largest run alone says what data are worth.
 MOVED_MAX = 2.0
+#: Powers of a weaker and a stronger prior, under which P(target met) is told again: Kallioinen et al. 2023 (arXiv 2107.14054) use them.
+PRIOR_POWERS = (0.8, 1.25)
+#: By how much such a prior may move P(target met) before the prior, and not the runs, is held to decide.
+PRIOR_MOVES_MAX = 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pandas as pd
 import pytest
 
 import bayeslaw as bl
+from bayeslaw.errors import BayeslawWarning
+from bayeslaw.study import Outcome
 
 PUBLIC = Path(__file__).parents[2] / "shared" / "data"
 
@@ -55,3 +58,71 @@ def grouped_fit() -> bl.Fit:
     """A small fit with groups, to simulated curves."""
     runs = bl.read_runs(grouped_table(), "power")
     return bl.fit(POWER, runs, draws=300, tune=500, chains=4, random_seed=3, progressbar=False, attempts=2)
+
+
+#: A study of simulated runs that takes seconds.
+SMALL = """
+[study]
+name = "Small <script>alert(1)</script> & co"
+law = { name = "power" }
+[runs]
+path = "simulated.csv"
+groups = ["task"]
+[model]
+discrepancy = "none"
+[model.priors]
+alpha_at_centre = { distribution = "LogNormal", median = 0.15, sigma = 0.5 }
+[sampling]
+draws = 250
+tune = 300
+chains = 4
+[backtest]
+holdout = "data_size > 3e8"
+baselines = ["line"]
+[[predict]]
+data_size = [2e9, 4e9]
+task = ["task0", "<b>bold</b>"]
+[decision]
+target = { loss = 0.75 }
+at = { data_size = 4e9 }
+cost = { task0 = 10, task1 = 20, "<b>bold</b>" = 30 }
+unit = "USD"
+value = 100
+[next_runs]
+candidates = { data_size = [1e9, 2e9], task = ["task0", "task1"] }
+cost = [1, 2, 1, 2]
+budget = 3
+"""
+
+
+def simulated_curves() -> pd.DataFrame:
+    """Simulated learning curves of four tasks, one of them with a name that a page must not run."""
+    rng = np.random.default_rng(7)
+    x = np.geomspace(1e6, 1e9, 12)
+    rows = []
+    for task in ("task0", "task1", "task2", "<b>bold</b>"):
+        level, slope = np.exp(rng.normal(0, 0.2)), 0.15 * np.exp(rng.normal(0, 0.2))
+        loss = (level * 3e7**slope * x**-slope + 0.3) * np.exp(rng.normal(0, 0.01, len(x)))
+        rows += [(task, a, b) for a, b in zip(x, loss, strict=True)]
+    return pd.DataFrame(rows, columns=["task", "data_size", "loss"])
+
+
+def written(folder: Path, text: str = SMALL) -> Path:
+    """A study file and its runs in a folder."""
+    simulated_curves().to_csv(folder / "simulated.csv", index=False)
+    path = folder / "study.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="session")
+def outcome(home: Path) -> Outcome:
+    """The small study, run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayeslawWarning)
+        return bl.run_study(written(home), home / "out", progressbar=False)

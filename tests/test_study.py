@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import SMALL, simulated_curves, written
 from pydantic import ValidationError
 
 import bayeslaw as bl
@@ -25,72 +26,6 @@ from bayeslaw.study.run import FILES, STORE
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 
 TEMPLATES = Path(bl.__file__).parent / "study" / "templates"
-
-#: A study of simulated runs that takes seconds.
-SMALL = """
-[study]
-name = "Small <script>alert(1)</script> & co"
-law = { name = "power" }
-[runs]
-path = "simulated.csv"
-groups = ["task"]
-[model]
-discrepancy = "none"
-[model.priors]
-alpha_at_centre = { distribution = "LogNormal", median = 0.15, sigma = 0.5 }
-[sampling]
-draws = 250
-tune = 300
-chains = 4
-[backtest]
-holdout = "data_size > 3e8"
-baselines = ["line"]
-[[predict]]
-data_size = [2e9, 4e9]
-task = ["task0", "<b>bold</b>"]
-[decision]
-target = { loss = 0.75 }
-at = { data_size = 4e9 }
-cost = { task0 = 10, task1 = 20, "<b>bold</b>" = 30 }
-unit = "USD"
-value = 100
-[next_runs]
-candidates = { data_size = [1e9, 2e9], task = ["task0", "task1"] }
-cost = [1, 2, 1, 2]
-budget = 3
-"""
-
-
-def simulated_table() -> pd.DataFrame:
-    """Simulated learning curves of four tasks, one of them with a name that a page must not run."""
-    rng = np.random.default_rng(7)
-    x = np.geomspace(1e6, 1e9, 12)
-    rows = []
-    for task in ("task0", "task1", "task2", "<b>bold</b>"):
-        level, slope = np.exp(rng.normal(0, 0.2)), 0.15 * np.exp(rng.normal(0, 0.2))
-        loss = (level * 3e7**slope * x**-slope + 0.3) * np.exp(rng.normal(0, 0.01, len(x)))
-        rows += [(task, a, b) for a, b in zip(x, loss, strict=True)]
-    return pd.DataFrame(rows, columns=["task", "data_size", "loss"])
-
-
-def written(folder: Path, text: str = SMALL) -> Path:
-    """A study file and its runs in a folder."""
-    simulated_table().to_csv(folder / "simulated.csv", index=False)
-    path = folder / "study.toml"
-    path.write_text(text)
-    return path
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("study")
-
-
-@pytest.fixture(scope="module")
-def outcome(home: Path) -> Outcome:
-    """The small study, run."""
-    return bl.run_study(written(home), home / "out", progressbar=False)
-
 
 def numbers(folder: Path) -> dict[str, str]:
     """What a study found, but for where and when."""
@@ -144,7 +79,7 @@ def test_a_second_run_computes_what_changed_and_nothing_else(outcome: Outcome, h
         with pytest.raises(StorageError, match="has no fit of this study as it stands"):
             bl.run_study(other, home / "out", progressbar=False, stored=True)
         assert name
-    table = simulated_table()
+    table = simulated_curves()
     table.loc[0, "loss"] *= 1.0001
     (home / "second").mkdir()
     (home / "second" / "study.toml").write_text(SMALL)
@@ -202,8 +137,8 @@ BROKEN = {
     "a prior that is none": ("LogNormal", "LogNormla", "There is no prior distribution 'LogNormla'"),
     "a formula that cannot be read": ("[model.priors]", '[model.effects]\nalpha = "1 + (1 | tsk)"\n[model.priors]', "model.effects.alpha: The formula of alpha"),
     "nothing hidden": ("data_size > 3e8", "data_size > 3e12", "backtest"),
-    "a point outside the law": ("data_size = [2e9, 4e9]", "data_size = [-2e9, 4e9]", "line 20, predict.0.data_size: The points to predict has 2 faults"),
-    "a target of another response": ("target = { loss = 0.75 }", "target = { accuracy = 0.75 }", "line 24, decision.target: It is of accuracy, and the law is of loss"),
+    "a point outside the law": ("data_size = [2e9, 4e9]", "data_size = [-2e9, 4e9]", "line 19, predict.0.data_size: The points to predict has 2 faults"),
+    "a target of another response": ("target = { loss = 0.75 }", "target = { accuracy = 0.75 }", "line 23, decision.target: It is of accuracy, and the law is of loss"),
     "thresholds the wrong way round": ('unit = "USD"', 'unit = "USD"\ngo_at = 0.1', "no_go_at below go_at"),
     "costs of no options": ("task0 = 10", "taks0 = 10", "cost names taks0, task1, <b>bold</b>, and no one column of the runs has all of its names among its values. Did you mean 'task0'"),
     "costs too few": ("cost = [1, 2, 1, 2]", "cost = [1, 2]", "line 30, next_runs.cost: cost must be a positive number for each of the 4 candidates; it has 2"),

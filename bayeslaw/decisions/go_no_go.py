@@ -25,6 +25,7 @@ from bayeslaw.checks.convergence import check_convergence
 from bayeslaw.decisions import values
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.posterior import samples_of
+from bayeslaw.power_scaling import prior_weights
 from bayeslaw.predict import Points, grid, predict, quantiles_of
 from bayeslaw.runs import label
 from bayeslaw.spec import columns_of
@@ -140,6 +141,8 @@ def decide(
     found = found.assign(p_best=values.p_best(utility), expected_regret=values.expected_regret(utility))
     distance = {name: float(predicted[f"distance_{name}"][chosen]) for name in fit.spec.law.inputs}
     doubts = _doubts(fit, checks, backtest, distance, far)
+    by_prior, from_prior = _under_other_priors(fit, met[:, chosen])
+    doubts += from_prior
     verdict: Verdict = "inconclusive"
     labels = tuple(named_rows(points))
     says = f"{labels[chosen]} {'meets' if p_target[chosen] >= 0.5 else 'may meet'} the target of {target:g} with probability {p_target[chosen]:.2f}"
@@ -153,6 +156,8 @@ def decide(
     flips = {name: float(at) for name, at in values.flips(response[:, chosen], go_at, no_go_at, lower_is_better).items()}
     side = ("from", "up to") if lower_is_better else ("up to", "from")
     reasons.append(f"For that option the verdict would be go at a target {side[0]} {flips['go']:.4g}, and no-go at one {side[1]} {flips['no-go']:.4g}.")
+    if by_prior and not from_prior:
+        reasons.append(f"Were every prior weaker or stronger ({_powers()}), that probability would be {' or '.join(f'{p:.2f}' for p in by_prior)}.")
     reasons += _strangers(fit, points.iloc[chosen])
     return Decision(verdict, tuple(reasons), found.assign(converged=fit.convergence.passed), labels, chosen, distance, tuple(doubts), float(target), go_at, no_go_at, flips, evpi, response)
 
@@ -217,6 +222,22 @@ def _doubts(fit: Fit, checks: Sequence[CheckResult] | None, backtest: Backtest |
         if abs(x) > far:
             found.append(f"The option lies {abs(x):.1f} decades beyond the runs in {name}, more than {far:g}: the law is not known to hold so far out.")
     return found
+
+
+def _under_other_priors(fit: Fit, met: np.ndarray) -> tuple[list[float], list[str]]:
+    """The probability of ``met``, (sample,), under weaker and stronger priors, where the draws reach so far; and whether it is the prior's, as a doubt."""
+    weighed = [prior_weights(fit, power) for power in defaults.PRIOR_POWERS]
+    if any(khat > defaults.KHAT_MAX for _, khat in weighed):
+        return [], []
+    found = [float(weights @ met) for weights, _ in weighed]
+    moved = max(abs(p - met.mean()) for p in found)
+    if moved <= defaults.PRIOR_MOVES_MAX:
+        return found, []
+    return found, [f"The prior decides: were every prior weaker or stronger ({_powers()}), the probability would be {' or '.join(f'{p:.2f}' for p in found)}, not {met.mean():.2f}."]
+
+
+def _powers() -> str:
+    return f"raised to the power {' or '.join(f'{x:g}' for x in defaults.PRIOR_POWERS)}"
 
 
 def _strangers(fit: Fit, option: pd.Series) -> list[str]:

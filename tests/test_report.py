@@ -1,0 +1,212 @@
+"""The report in a browser: it asks nothing of a network, says no error, its panel is `bayeslaw.decide`, and everybody can read it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+import bayeslaw as bl
+from bayeslaw.cli import run
+from bayeslaw.errors import StudyError
+from bayeslaw.report import render, words
+from bayeslaw.report.panel import MOST_NUMBERS, panel
+from bayeslaw.study import Outcome
+
+OPTIONS = {"task": ["task0", "task1", "<b>bold</b>"]}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless; the tests are skipped where it is not, but not in CI, which installs it."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None and not os.environ.get("CI"):
+        pytest.skip("there is no Chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+class Opened:
+    """A page, what it asked for, and what it complained of."""
+
+    def __init__(self, browser: Browser, path: Path, width: int = 1280, **options: Any):
+        self.page: Page = browser.new_page(viewport={"width": width, "height": 900}, **options)
+        self.asked: list[str] = []
+        self.said: list[str] = []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.goto(path.as_uri())
+
+
+@pytest.fixture(scope="module")
+def decided(outcome: Outcome) -> Outcome:
+    """The small study without a doubt about its decision, so that verdicts move."""
+    assert outcome.decision is not None
+    return replace(outcome, decision=replace(outcome.decision, doubts=()))
+
+
+@pytest.fixture(scope="module")
+def report(decided: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(render(decided), encoding="utf-8")
+    return path
+
+
+def test_it_is_one_small_file_that_asks_for_nothing(report: Path, browser: Browser) -> None:
+    opened = Opened(browser, report)
+    assert opened.asked == [report.as_uri()] and opened.said == []
+    assert report.stat().st_size < 3e6
+    assert opened.page.locator("svg").count() >= 10 and opened.page.locator("img, link[rel=stylesheet], script[src]").count() == 0
+
+
+def test_labels_from_the_data_are_text(report: Path, browser: Browser) -> None:
+    """A study named <script> and a task named <b> are shown as they are spelt, in page, figures and panel."""
+    page = Opened(browser, report).page
+    assert page.locator("h1").inner_text() == "Small <script>alert(1)</script> & co"
+    assert page.title().endswith("Small <script>alert(1)</script> & co")
+    assert page.locator("b").count() == 0 and "<b>bold</b>" in page.locator("#panel-rows").inner_text()
+    assert any("<b>bold</b>" in text for text in page.locator("svg text").all_text_contents())
+    page.fill("#target", "0.9")
+    assert "<" not in page.locator("#panel-verdict").inner_text() or "<b>bold</b>" in page.locator("#panel-verdict").inner_text()
+
+
+def test_the_panel_is_decide(report: Path, decided: Outcome, browser: Browser) -> None:
+    """Probabilities, values, regrets and verdicts in the page are Python's, to 1e-6, over targets, prices and values."""
+    page = Opened(browser, report).page
+    assert decided.decision is not None
+    y, rng, verdicts = decided.decision.draws, np.random.default_rng(3), []
+    for q in (0.001, 0.1, 0.3, 0.5, 0.8, 0.95, 0.999):
+        target = float(np.quantile(y, q))
+        costs = [float(x) for x in rng.uniform(0, 60, 3)]
+        value = float(rng.uniform(20, 200))
+        mine = bl.decide(decided.fit, OPTIONS, target, at={"data_size": 4e9}, cost=costs, value=value, checks=[])
+        page_found = page.evaluate("([target, costs, value]) => window.bayeslaw.judge(target, costs, value)", [target, costs, value])
+        for theirs, ours in (("pTarget", "p_target"), ("pBest", "p_best"), ("expectedRegret", "expected_regret"), ("expectedValue", "expected_value")):
+            np.testing.assert_allclose(page_found[theirs], mine.table[ours], atol=1e-6, rtol=1e-6)
+        assert page_found["evpi"] == pytest.approx(mine.evpi, abs=1e-6) and page_found["chosen"] == mine.chosen
+        if not mine.doubts:
+            assert page_found["verdict"] == mine.verdict
+            verdicts.append(mine.verdict)
+        plain = bl.decide(decided.fit, OPTIONS, target, at={"data_size": 4e9}, cost=costs, checks=[])
+        without = page.evaluate("([target, costs]) => window.bayeslaw.judge(target, costs, null)", [target, costs])
+        np.testing.assert_allclose(without["pTarget"], plain.table["p_target"], atol=1e-6)
+        np.testing.assert_allclose(without["pBest"], plain.table["p_best"], atol=1e-6)
+        assert without["chosen"] == plain.chosen and without["evpi"] is None
+        if not plain.doubts:
+            assert without["verdict"] == plain.verdict
+            verdicts.append(plain.verdict)
+    assert {"go", "no-go"} <= set(verdicts)
+
+
+def test_the_panel_moves_with_its_inputs(report: Path, decided: Outcome, browser: Browser) -> None:
+    page = Opened(browser, report).page
+    assert decided.decision is not None
+    y = decided.decision.draws
+    said = page.locator("#panel-verdict")
+    page.fill("#target", str(float(y.max() + 1)))
+    assert said.inner_text().startswith("GO") and "more than 99 %" in page.locator("#panel-rows").inner_text()
+    for i in range(3):
+        page.fill(f"#cost-{i}", "1000")
+    assert said.inner_text().startswith("NO-GO") and "less than nothing" in said.inner_text()
+    page.fill("#cost-0", "-5")
+    assert "Fill in a number" in said.inner_text()
+    page.click("button[type=reset]")
+    expect(page.locator("#cost-0")).to_have_value("10")
+    page.locator("#target-range").focus()
+    page.keyboard.press("ArrowRight")
+    assert float(page.input_value("#target")) > decided.decision.target  # by keyboard alone
+
+
+def test_a_doubt_holds_wherever_the_panel_is_moved(outcome: Outcome, tmp_path: Path, browser: Browser) -> None:
+    assert outcome.decision is not None
+    doubt = "A check failed: nothing is to be believed."
+    path = tmp_path / "doubt.html"
+    path.write_text(render(replace(outcome, decision=replace(outcome.decision, verdict="inconclusive", doubts=(doubt,)))), encoding="utf-8")
+    page = Opened(browser, path).page
+    page.fill("#target", "100")
+    assert page.locator("#panel-verdict").inner_text().startswith("INCONCLUSIVE") and doubt in page.locator("#panel-verdict").inner_text()
+    assert page.locator("#verdict-word").inner_text() == "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_overflows(report: Path, browser: Browser, width: int) -> None:
+    page = Opened(browser, report, width).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = page.evaluate(
+        "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, svg, .skip') && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+    shown = page.evaluate("[...document.querySelectorAll('figure > div')].filter(e => e.offsetParent !== null).map(e => e.className)")
+    assert set(shown) == {"wide" if width > 640 else "narrow"}
+    # Text of the figures that are shown can be read.
+    small = page.evaluate(
+        "Math.min(...[...document.querySelectorAll('figure > div')].filter(e => e.offsetParent !== null).flatMap(e => [...e.querySelectorAll('text')]).map(t => t.getBoundingClientRect()).filter(b => b.width > b.height).map(b => b.height))"
+    )
+    assert small >= 8
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_it(report: Path, browser: Browser, scheme: str) -> None:
+    """axe-core: no fault of the kinds serious and critical, in light and dark."""
+    for width in (1280, 400):
+        page = Opened(browser, report, width, color_scheme=scheme).page
+        found = Axe().run(page).response["violations"]
+        serious = [(each["id"], [node["html"][:120] for node in each["nodes"][:3]]) for each in found if each["impact"] in ("serious", "critical")]
+        assert serious == []
+
+
+def test_it_prints(report: Path, browser: Browser, tmp_path: Path) -> None:
+    """Black on white whatever the screen has, without the panel, wide figures."""
+    page = Opened(browser, report, color_scheme="dark").page
+    page.emulate_media(media="print")
+    assert not page.locator("#panel").is_visible() and page.locator(".wide").first.is_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.pdf()[:4] == b"%PDF"
+
+
+def test_what_stands_in_it(decided: Outcome, report: Path, browser: Browser) -> None:
+    text = Opened(browser, report).page.locator("main").inner_text()
+    assert decided.decision is not None and decided.bands is not None
+    assert words.sentence(decided) in text and "90 % of runs like this land between" in text
+    for reason in decided.decision.reasons:
+        assert reason in text
+    for check in decided.checks:
+        assert check.message in text
+    for value in decided.provenance.values():
+        assert value in text
+    order = [text.index(title) for title in ("What runs would log", "The options", "Had we used this before", "What to run next", "Checks", "Law, priors and data", "Where these numbers come from")]
+    assert order == sorted(order)
+
+
+def test_a_block_is_overridden_and_a_template_that_is_none_is_told(outcome: Outcome, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "house.html.jinja"
+    own.write_text('{% extends "report.html.jinja" %}{% block footer %}Ours, seed {{ outcome.fit.random_seed }}.{% endblock %}{% block style %}h1 { color: green; }{% endblock %}')
+    page = render(outcome, own)
+    assert "Ours, seed 1." in page and "h1 { color: green; }" in page and "Made by bayeslaw." not in page and words.verdict(outcome) in page
+    own.write_text("{% extends 'report.html.jinja' %}{% block footer %}{{ nothing.at_all }}{% endblock %}")
+    with pytest.raises(StudyError, match="'nothing' is undefined"):
+        render(outcome, own)
+    own.write_text("{% block %}")
+    assert run(["report", str(home / "study.toml"), "-o", str(home / "out"), "--template", str(own)]) == 2
+    assert "The template cannot be used" in capsys.readouterr().err
+    assert run(["run", str(home / "study.toml"), "-o", str(home / "out"), "--template", str(tmp_path / "none.jinja")]) == 2
+    assert "There is no such template" in capsys.readouterr().err
+
+
+def test_many_draws_are_thinned_and_told(outcome: Outcome) -> None:
+    assert outcome.decision is not None
+    many = np.tile(outcome.decision.draws, (MOST_NUMBERS // outcome.decision.draws.size + 2, 1))
+    found = panel(replace(outcome, decision=replace(outcome.decision, draws=many)))
+    assert found is not None and found["thinned"] and found["samples"] * 3 <= MOST_NUMBERS and len(found["draws"]) < 2.2e6
+    assert not panel(outcome)["thinned"]  # type: ignore[index]
