@@ -22,7 +22,7 @@ from bayeslaw.laws.registry import law as find_law
 from bayeslaw.predict import grid, meant_points
 from bayeslaw.runs import Runs, read_runs
 from bayeslaw.spec import ModelSpec, resolve
-from bayeslaw.study.schema import DecisionSection, Lines, NextRuns, Rows, Study, read_study
+from bayeslaw.study.schema import DecisionSection, Lines, NextRuns, Rows, Study, dotted, read_study
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Faults:
 
     def add(self, problem: str, *key: str | int) -> None:
         """A fault of a key."""
-        self.found.append(Fault(problem, "", ".".join(map(str, key)), self.lines(*key)))
+        self.found.append(Fault(problem, "", dotted(key), self.lines(*key)))
 
     def _nearest(self, said: str, key: tuple[str | int, ...]) -> tuple[str | int, ...]:
         """The key inside a section whose name stands in the message: "The formula of alpha" is at ``model.effects.alpha``."""

@@ -178,6 +178,11 @@ class Lines:
         return ""
 
 
+def dotted(key: Sequence[str | int]) -> str:
+    """A key as a message names it: ``predict.2.model_size`` is of the second ``[[predict]]``."""
+    return ".".join(str(part + 1) if isinstance(part, int) else part for part in key)
+
+
 def _key(text: str) -> tuple[str, ...]:
     return tuple(part[1] or part[2] or part[0] for part in re.findall(r"""([\w-]+)|"([^"]*)"|'([^']*)'""", text))
 
@@ -194,7 +199,7 @@ def _faults(error: ValidationError, lines: Lines) -> list[Fault]:
     found: dict[tuple[str | int, ...], Fault] = {}
     for each in error.errors():
         key = _own(each["loc"])
-        name = ".".join(str(part + 1) if isinstance(part, int) else part for part in key)
+        name = dotted(key)
         if key in found:
             continue
         problem, remedy = _words(key, each)
