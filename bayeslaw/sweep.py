@@ -12,6 +12,7 @@ import pandas as pd
 from bayeslaw import defaults
 from bayeslaw.predict import bands
 from bayeslaw.runs import label
+from bayeslaw.wording import named
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -28,7 +29,7 @@ class Sweep:
     x : the input along which they run.
     by : the columns in which the combinations differ.
     shared : the columns that have one value in all of them, with it.
-    runs : the runs that have these values.
+    runs : the runs that have these values, but for those of ``elsewhere``: the columns of which no run has that value.
     """
 
     curves: pd.DataFrame
@@ -36,10 +37,11 @@ class Sweep:
     by: tuple[str, ...]
     shared: dict[str, object]
     runs: pd.DataFrame
+    elsewhere: tuple[str, ...]
 
     def named_shared(self) -> str:
-        """What the combinations share, in words: "model size 16e9, task mlsum"."""
-        return ", ".join(f"{name.replace('_', ' ')} {label(value)}" for name, value in self.shared.items())
+        """What the combinations share, in words: "model size 16B, mlsum"."""
+        return ", ".join(named(name, value) for name, value in self.shared.items())
 
 
 def sweep(
@@ -63,12 +65,14 @@ def sweep(
     curves = bands(fit, others.merge(places, how="cross") if columns else places, kind, probs, random_seed=random_seed)
     same = [c for c in columns if others[c].map(label).nunique() == 1]
     shared = {c: others[c].iloc[0] for c in same}
+    elsewhere = []
     for column, value in shared.items():
         if column in runs:
             here = runs[runs[column].map(label) == label(value)]
             # An option at a size or in a group that was never run has no runs of its own: those of the others are shown.
             runs = here if len(here) else runs
-    return Sweep(curves, along, tuple(c for c in columns if c not in same), shared, runs)
+            elsewhere += [] if len(here) else [column]
+    return Sweep(curves, along, tuple(c for c in columns if c not in same), shared, runs, tuple(elsewhere))
 
 
 def law_input(fit: Fit, points: pd.DataFrame, name: str) -> np.ndarray:

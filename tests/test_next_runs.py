@@ -10,7 +10,7 @@ import pytest
 
 import bayeslaw as bl
 from bayeslaw.decisions.checkpoints import standard_normal
-from bayeslaw.decisions.next_runs import _regret_reduction
+from bayeslaw.decisions.next_runs import _regret_reduction, _value_of_run
 from bayeslaw.errors import SpecError
 from bayeslaw.model import build
 from bayeslaw.sampling import Compiled, Effort
@@ -96,12 +96,41 @@ def test_regret_of_two_options_is_the_closed_form() -> None:
     assert _regret_reduction(np.array([5.0, 1.0]), np.array([0.5, 0.0]), z) < 1e-6
 
 
+def test_the_value_of_a_run_is_that_of_brute_force() -> None:
+    """Two options and a candidate, jointly normal: outcomes of the candidate are drawn, the options conditioned on each, the better one chosen."""
+    rng = np.random.default_rng(2)
+    covariance = np.array([[1.0, 0.6, 0.2], [0.6, 0.9, 0.3], [0.2, 0.3, 1.2]])  # candidate (noise and all), and the options' runs
+    mean, target, value, cost = np.array([0.0, 0.1, -0.2]), 0.3, 10.0, np.array([3.0, 4.5])  # to be reached from below
+    outcomes = rng.normal(0, 1, 4000)
+    given = mean[1:] + np.outer(outcomes, covariance[1:, 0])
+    left = covariance[1:, 1:] - np.outer(covariance[1:, 0], covariance[1:, 0])
+    inner = rng.multivariate_normal([0, 0], left, 4000)
+    worth = np.array([value * (m + inner >= target).mean(axis=0) - cost for m in given])
+    chosen = np.maximum(worth.max(axis=1), 0)
+    expected = chosen.mean() - max(worth.mean(axis=0).max(), 0)
+    found = _value_of_run(mean[1:] - target, np.diag(covariance)[1:], covariance[1:, 0], value, cost, standard_normal(2))
+    assert found == pytest.approx(expected, abs=4 * chosen.std() / np.sqrt(4000))
+    assert expected > 0.3
+    # What moves nothing is worth nothing; to know the outcome is worth most.
+    assert _value_of_run(mean[1:] - target, np.diag(covariance)[1:], np.zeros(2), value, cost, standard_normal(2)) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_run_is_worth_at_most_perfect_information(fit: bl.Fit) -> None:
+    y = fit.predict(OPTION, "run").values.ravel()
+    target = float(np.median(y))
+    perfect = bl.decide(fit, OPTION, target, cost=[40.0], value=100.0, checks=[]).evpi
+    found = bl.next_runs(fit, {"data_size": [1e8, 3e9, 3e10]}, OPTION, target=target, value=100.0, option_cost=[40.0])
+    assert found["value_of_run"].is_monotonic_decreasing and 0 < found["value_of_run"].iloc[0] < 1.05 * perfect
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         ({"cost": [1.0, 2.0]}, "a positive number for each of the 1 candidates"),
         ({"cost": "flop"}, "candidates have no such column"),
         ({"budget": 0}, "budget is 0"),
+        ({"target": 1.0}, "needs both"),
+        ({"target": 1.0, "value": 2.0, "option_cost": [1.0, 2.0]}, "a number for each of the 1 options"),
         ({"candidates": {"data_size": []}}, "There are no candidates"),
     ],
 )

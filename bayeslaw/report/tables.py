@@ -44,9 +44,11 @@ def next_runs(outcome: Outcome) -> Table:
     table = outcome.next_runs
     own = [c for c in table.columns if c not in words.NOT_OF_A_RUN]
     section = outcome.prepared.study.next_runs
+    decided = outcome.prepared.study.decision
+    worth = f" ({decided.unit})" if decided is not None and decided.unit else ""
     unit = " (FLOP)" if section is not None and section.cost == "flop" else ""
-    names = {c: c.replace("_", " ") for c in own} | {"cost": f"Cost{unit}", "variance_reduction": "Of what is not known, it takes away", "regret_reduction": "Regret saved", "bought": "Bought"}
-    if not table["regret_reduction"].any():
+    names = {c: c.replace("_", " ") for c in own} | {"cost": f"Cost{unit}", "variance_reduction": "Of what is not known, it takes away", "value_of_run": f"Worth before the decision{worth}", "regret_reduction": "Regret saved", "bought": "Bought"}
+    if table["regret_reduction"].max() < 1e-9:  # rounding
         names.pop("regret_reduction")
     if "bought" in table:
         table = table.assign(bought=[str(order) if order else "" for order in table["bought"]])

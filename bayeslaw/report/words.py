@@ -8,13 +8,16 @@ import pandas as pd
 
 from bayeslaw import defaults
 from bayeslaw.study.outcome import Outcome
+from bayeslaw.wording import magnitude, named
 
 
 def number(x: Any) -> str:
-    """Four digits, thousands apart; giants as a power of ten: 1.024, 90,000, 5.88e+23."""
+    """Four digits, thousands apart, sizes as people call them, giants as a power of ten: 1.024, 90,000, 7B, 5.88e+23."""
     if isinstance(x, str) or x is None or pd.isna(x):
         return "" if x is None or (not isinstance(x, str) and pd.isna(x)) else str(x)
     x = float(x)
+    if 1e9 <= x < 1e15:
+        return magnitude(x)
     if x == 0 or not abs(x) < 1e9 or abs(x) < 1e-4:
         return f"{x:.3g}"
     return f"{x:,.0f}" if abs(x) >= 1e4 or (x == int(x) and abs(x) >= 1000) else f"{x:.4g}"
@@ -41,7 +44,7 @@ def sentence(outcome: Outcome) -> str:
     better = "at or below" if law.response.lower_is_better else "at or above"
     response = law.response.name.replace("_", " ")
     return (
-        f"{decision.labels[decision.chosen]} ends {better} a {response} of {number(decision.target)} with probability {percent(row['p_target'])}: "
+        f"A run with {decision.labels[decision.chosen]} ends {better} a {response} of {number(decision.target)} with probability {percent(row['p_target'])}: "
         f"90 % of runs like this land between {number(row['lower_90'])} and {number(row['upper_90'])} ({unit})."
     )
 
@@ -96,15 +99,17 @@ def next_run(outcome: Outcome) -> str:
         return ""
     first = table.iloc[0]
     columns = [c for c in table.columns if c not in NOT_OF_A_RUN and table[c].astype(str).nunique() > 1]
-    called = ", ".join(f"{c.replace('_', ' ')} {number(first[c])}" for c in columns) or "the one candidate"
+    called = ", ".join(named(c, first[c]) for c in columns) or "the one candidate"
     said = f"First {called}: it is expected to take away {percent(first['variance_reduction'])} of what is not known about the options"
+    if "value_of_run" in first and (section := outcome.prepared.study.decision) is not None:
+        said += f", which is worth {number(first['value_of_run'])} {section.unit}".rstrip() + " before the decision"
     if "bought" in table and (bought := int((table["bought"] > 0).sum())):
         said += f". The budget buys {bought}, which together leave {percent(table.attrs.get('variance_left', float('nan')))}"
     return f"{said}."
 
 
 #: Columns of a table of next runs that are not the run's own.
-NOT_OF_A_RUN = ("cost", "variance_reduction", "regret_reduction", "per_cost", "bought", "converged")
+NOT_OF_A_RUN = ("cost", "variance_reduction", "regret_reduction", "value_of_run", "per_cost", "bought", "converged")
 
 
 def thresholds() -> str:

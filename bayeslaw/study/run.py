@@ -128,7 +128,9 @@ def _decided(prepared: Prepared, fitted: Fit, checks: list[CheckResult], tested:
     )  # fmt: skip
     if wanted is None or prepared.candidates is None or prepared.candidate_costs is None:
         return decision, None
-    return decision, next_runs(fitted, prepared.candidates, prepared.options, at=section.at, cost=list(prepared.candidate_costs), budget=wanted.budget)
+    terms: dict[str, Any] = {} if section.value is None else {"target": prepared.target, "value": section.value, "option_cost": list(prepared.costs)}
+    ranked = next_runs(fitted, prepared.candidates, prepared.options, at=section.at, cost=list(prepared.candidate_costs), budget=wanted.budget, **terms)
+    return decision, ranked
 
 
 def _bands(prepared: Prepared, fitted: Fit) -> pd.DataFrame | None:
