@@ -116,7 +116,7 @@ def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 130, done.stderr
-    assert "Nothing was written" in done.stderr
+    assert "Nothing was left half-written" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["runs.csv"]
 
 

@@ -53,7 +53,7 @@ def run(argv: Sequence[str]) -> int:
             err.print(error.format_message(), markup=False, highlight=False)
             return 2
     if code == STOPPED:
-        err.print("Stopped. Nothing was written.")
+        err.print("Stopped. Nothing was left half-written.")
     return int(code or 0)
 
 
