@@ -176,6 +176,8 @@ def test_all_faults_come_at_once(tmp_path: Path) -> None:
 def test_the_files_of_init_are_valid_and_explained(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "study.toml"
     assert run(["init", path.stem.replace("_", "-"), "-o", str(out)]) == 0
+    assert run(["run", str(out), "--dry-run"]) == 0 and [p.name for p in tmp_path.iterdir()] == ["study.toml"]
+    assert "has no fault" in capsys.readouterr().out
     prepared = prepare(out)
     assert "simulated" in prepared.runs.source and prepared.options is not None and prepared.study.backtest is not None
     lines = [line for line in out.read_text().splitlines() if line.strip()]

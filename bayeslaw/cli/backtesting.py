@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -33,6 +33,7 @@ from bayeslaw.cli.options import (
     Where,
 )
 from bayeslaw.cli.terminal import err, out, parent_exists, print_table, save_figure, say_working, write_csv
+from bayeslaw.report.figures import first_split
 
 
 @app.command()
@@ -96,7 +97,9 @@ def backtest(
     if plot is not None:
         save_figure(lambda plots: plots.calibration(result.points, title=title), plot)
     if panels is not None:
-        save_figure(lambda plots: plots.hindsight(**_first_split(result), title=title), panels)
+        from bayeslaw.plots.bands import MOST_PANELS
+
+        save_figure(lambda plots: plots.hindsight(**first_split(result, MOST_PANELS), title=title), panels)
     if as_json:
         out.print_json(scores.astype(object).where(scores.notna(), None).to_json(orient="records"))
     elif not quiet:
@@ -110,20 +113,6 @@ def backtest(
             if not fitted.convergence.passed:
                 err.print(f"[bold red]{split} did not converge[/bold red]: {fitted.convergence}", highlight=False)
         raise typer.Exit(1)
-
-
-def _first_split(result: bl.Backtest) -> dict[str, Any]:
-    """What `bayeslaw.plots.hindsight` draws: along the input of the curves, a panel a group where they are not too many."""
-    from bayeslaw.plots.bands import MOST_PANELS
-
-    split, fitted = next(iter(result.fits.items()))
-    points, law = result.points[result.points["split"] == split], fitted.spec.law
-    x = fitted.spec.along
-    few = bool(result.groups) and points.groupby(list(result.groups)).ngroups <= MOST_PANELS
-    return {
-        "points": points, "seen": result.seen[result.seen["split"] == split], "x": x, "by": result.groups if few else (),
-        "response": law.response.name, "x_unit": law.inputs[x].unit, "response_unit": law.response.unit, "log": law.response.scale == "log",
-    }  # fmt: skip
 
 
 def _print_misses(result: bl.Backtest) -> None:

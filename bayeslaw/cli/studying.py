@@ -59,6 +59,7 @@ def run(
     study: StudyFile,
     output: Folder = None,
     gate: Annotated[bool, typer.Option("--gate", help="Exit code 0 for go, 10 for no-go, 11 for inconclusive.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and its runs, say what would be fitted, and stop.")] = False,
     template: Template = None,
     allow_import: AllowImport = False,
     as_json: AsJson = False,
@@ -68,6 +69,12 @@ def run(
 
     Example: `bayeslaw run study.toml -o out`
     """
+    if dry_run:
+        from bayeslaw.study import prepare
+
+        prepared = prepare(study, allow_import=allow_import)
+        out.print(f"{study} has no fault.\n{prepared.runs}", markup=False, highlight=False)
+        return
     outcome = bl.run_study(study, output, template=template, allow_import=allow_import, progressbar=shows(as_json, quiet), say=sayer(as_json, quiet))
     tell(outcome, output or study.with_suffix(""), as_json, quiet)
     if gate:

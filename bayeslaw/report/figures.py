@@ -13,10 +13,14 @@ from bayeslaw.errors import BayeslawError
 from bayeslaw.report import words
 
 if TYPE_CHECKING:
+    from bayeslaw.checks import Backtest
     from bayeslaw.study.outcome import Outcome
 
 #: Inches of a figure, such that its text has the size of the page's small text: in a column of 900 pixels, and on a phone. The page shows the one that fits.
 WIDTHS = {"wide": 8.4, "narrow": 4.2}
+
+#: Panels that a page has room for; more groups share one.
+PANELS = 12
 
 
 def of(outcome: Outcome) -> dict[str, str]:
@@ -102,17 +106,19 @@ def _value(outcome: Outcome, width: float) -> Any:
 
 def _hindsight(outcome: Outcome, width: float) -> Any:
     from bayeslaw import plots
-    from bayeslaw.plots.bands import MOST_PANELS
 
-    if (tested := outcome.backtest) is None:
-        return None
+    return None if outcome.backtest is None else plots.hindsight(**first_split(outcome.backtest, PANELS), title=_title(outcome), width=width)
+
+
+def first_split(tested: Backtest, most: int) -> dict[str, Any]:
+    """What `bayeslaw.plots.hindsight` draws of a backtest: along the input of the curves, a panel a group where there are at most so many."""
     split, fitted = next(iter(tested.fits.items()))
-    points, law = tested.points[tested.points["split"] == split], fitted.spec.law
-    few = bool(tested.groups) and points.groupby(list(tested.groups)).ngroups <= MOST_PANELS
-    return plots.hindsight(
-        points, tested.seen[tested.seen["split"] == split], x=fitted.spec.along, by=tested.groups if few else (), response=law.response.name,
-        x_unit=law.inputs[fitted.spec.along].unit, response_unit=law.response.unit, log=law.response.scale == "log", title=_title(outcome), width=width,
-    )  # fmt: skip
+    points, law, x = tested.points[tested.points["split"] == split], fitted.spec.law, fitted.spec.along
+    few = bool(tested.groups) and points.groupby(list(tested.groups)).ngroups <= most
+    return {
+        "points": points, "seen": tested.seen[tested.seen["split"] == split], "x": x, "by": tested.groups if few else (), "response": law.response.name,
+        "x_unit": law.inputs[x].unit, "response_unit": law.response.unit, "log": law.response.scale == "log",
+    }  # fmt: skip
 
 
 def _calibration(outcome: Outcome, width: float) -> Any:

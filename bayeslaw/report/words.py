@@ -18,7 +18,9 @@ def number(x: Any) -> str:
     x = float(x)
     if 1e9 <= x < 1e15:
         return magnitude(x)
-    if x == 0 or not abs(x) < 1e9 or abs(x) < 1e-4:
+    if abs(x) < 1e-12:  # rounding
+        return "0"
+    if not abs(x) < 1e9 or abs(x) < 1e-4:
         return f"{x:.3g}"
     return f"{x:,.0f}" if abs(x) >= 1e4 or (x == int(x) and abs(x) >= 1000) else f"{x:.4g}"
 
@@ -116,5 +118,5 @@ def thresholds() -> str:
     """When a verdict is refused."""
     return (
         f"A verdict is inconclusive where a check failed, where the option lies more than {defaults.FAR:g} decades beyond the runs, or where 90 % bands "
-        f"held less than {defaults.COVERAGE_MIN:.0%} of hidden runs."
+        f"held less than {100 * defaults.COVERAGE_MIN:g} % of hidden runs."
     )
