@@ -29,6 +29,7 @@ def test_chinchilla_agrees_with_the_published_refit(chinchilla_fit: bl.Fit) -> N
     assert all(result.passed is not False for result in bl.check(chinchilla_fit))
 
 
+@pytest.mark.slow
 def test_thirty_models_pool_over_family_and_model() -> None:
     """Lin et al. 2024: FLAN losses of 30 models of 8 families, from the wide table."""
     runs = bl.read_runs(

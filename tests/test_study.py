@@ -44,7 +44,7 @@ def test_a_study_is_what_its_parts_are(outcome: Outcome, home: Path) -> None:
     pd.testing.assert_frame_equal(outcome.decision.table, again.table)
     assert (outcome.decision.verdict, outcome.decision.reasons) == (again.verdict, again.reasons)
     candidates = pd.DataFrame({"data_size": [1e9, 1e9, 2e9, 2e9], "task": ["task0", "task1"] * 2})
-    ranked = bl.next_runs(fit, candidates, options, at={"data_size": 4e9}, cost=[1, 2, 1, 2], budget=3)
+    ranked = bl.next_runs(fit, candidates, options, at={"data_size": 4e9}, cost=[1, 2, 1, 2], budget=3, target=0.75, value=100, option_cost=[10, 20, 30])
     pd.testing.assert_frame_equal(outcome.next_runs, ranked)  # type: ignore[arg-type]
     tested = bl.backtest(outcome.prepared.spec, outcome.prepared.runs, "data_size > 3e8", baselines=["line"], draws=250, tune=300, random_seed=1, progressbar=False)
     pd.testing.assert_frame_equal(outcome.backtest.points, tested.points)  # type: ignore[union-attr]
@@ -196,7 +196,7 @@ def test_the_gate_of_a_study(outcome: Outcome, home: Path, capsys: pytest.Captur
     assert "report.html" in capsys.readouterr().out
     blank = home / "forecast.toml"
     blank.write_text(SMALL.split("[decision]")[0])
-    assert run(["run", str(blank), "-o", str(home / "forecast"), "--gate", "--quiet"]) == 2
+    assert run(["run", str(blank), "-o", str(home / "out"), "--gate", "--quiet"]) == 2  # of the same fit
     assert "nothing to gate" in capsys.readouterr().err
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,9 +107,9 @@ class Faults:
 
     def _nearest(self, said: str, key: tuple[str | int, ...]) -> tuple[str | int, ...]:
         """The key inside a section whose name stands in the message: "The formula of alpha" is at ``model.effects.alpha``."""
-        words = set(said.replace(",", " ").replace(":", " ").replace(".", " ").split())
+        words = re.findall(r"[\w|]+", said)
         inside = [at for at in self.lines.at if at[: len(key)] == key and len(at) > len(key) and str(at[-1]) in words]
-        return max(inside, key=len, default=key)
+        return max(inside, key=lambda at: (len(at), -words.index(str(at[-1]))), default=key)  # the innermost, and of several the one that is named first
 
 
 def _runs(study: Study, folder: Path, law: Law) -> Runs:
