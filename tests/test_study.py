@@ -137,7 +137,7 @@ BROKEN = {
     "a prior that is none": ("LogNormal", "LogNormla", "There is no prior distribution 'LogNormla'"),
     "a formula that cannot be read": ("[model.priors]", '[model.effects]\nalpha = "1 + (1 | tsk)"\n[model.priors]', "model.effects.alpha: The formula of alpha"),
     "nothing hidden": ("data_size > 3e8", "data_size > 3e12", "backtest"),
-    "a point outside the law": ("data_size = [2e9, 4e9]", "data_size = [-2e9, 4e9]", "line 19, predict.1.data_size: The points to predict has"),
+    "a point outside the law": ("data_size = [2e9, 4e9]", "data_size = [-2e9, 4e9]", "line 20, predict.1.data_size: The points to predict has"),
     "a target of another response": ("target = { loss = 0.75 }", "target = { accuracy = 0.75 }", "line 23, decision.target: It is of accuracy, and the law is of loss"),
     "thresholds the wrong way round": ('unit = "USD"', 'unit = "USD"\ngo_at = 0.1', "no_go_at below go_at"),
     "costs of no options": ("task0 = 10", "taks0 = 10", "cost names taks0, task1, <b>bold</b>, and no one column of the runs has all of its names among its values. Did you mean 'task0'"),
