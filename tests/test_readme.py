@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import bayeslaw as bl
+from bayeslaw.study import read_study
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -32,3 +33,11 @@ def test_the_figure_is_there() -> None:
     assert len(paths) == 2
     for path in paths:
         assert (Path(__file__).parents[1] / path).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_study_file_is_one(tmp_path: Path) -> None:
+    """The README's study file has no key and no value that a study file does not know."""
+    (text,) = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "study.toml").write_text(text)
+    study, _ = read_study(tmp_path / "study.toml")
+    assert study.decision is not None and study.next_runs is not None and study.decision.cost == {"lora": 12000, "fmt": 90000}
