@@ -56,8 +56,9 @@ def sweep(
     """
     law, runs = fit.spec.law, fit.runs.table
     along = x or max(law.inputs, key=lambda name: float(points[f"distance_{name}"].abs().max()))
-    given = points if along in points else points.assign(**{along: law_input(fit, points, along)})
-    columns = [c for c in given.columns if c != along and (c in law.inputs or c in runs.columns)]
+    given = points.assign(**{name: law_input(fit, points, name) for name in law.inputs if name not in points})
+    # What an input follows from is told by the input.
+    columns = [c for c in given.columns if c != along and (c in law.inputs or (c in runs.columns and c not in ("n", "sqrt_kl", "compute")))]
     others = given[columns].drop_duplicates()
     ends = [*runs[along], *given[along]]
     # A hair above the smallest size: at a size that was trained, the checkpoint's own deviation would make a kink.

@@ -53,7 +53,7 @@ class Opened:
 def decided(outcome: Outcome) -> Outcome:
     """The small study without a doubt about its decision, so that verdicts move."""
     assert outcome.decision is not None
-    return replace(outcome, decision=replace(outcome.decision, doubts=()))
+    return replace(outcome, decision=replace(outcome.decision, doubts=(), general_doubts=()))
 
 
 @pytest.fixture(scope="module")
@@ -95,18 +95,35 @@ def test_the_panel_is_decide(report: Path, decided: Outcome, browser: Browser) -
         for theirs, ours in (("pTarget", "p_target"), ("pBest", "p_best"), ("expectedRegret", "expected_regret"), ("expectedValue", "expected_value")):
             np.testing.assert_allclose(page_found[theirs], mine.table[ours], atol=1e-6, rtol=1e-6)
         assert page_found["evpi"] == pytest.approx(mine.evpi, abs=1e-6) and page_found["chosen"] == mine.chosen
-        if not mine.doubts:
-            assert page_found["verdict"] == mine.verdict
-            verdicts.append(mine.verdict)
+        verdicts.append(mine.verdict)
+        assert page_found["verdict"] == mine.verdict and len(page_found["doubts"]) == len(mine.doubts)
         plain = bl.decide(decided.fit, OPTIONS, target, at={"data_size": 4e9}, cost=costs, checks=[])
         without = page.evaluate("([target, costs]) => window.bayeslaw.judge(target, costs, null)", [target, costs])
         np.testing.assert_allclose(without["pTarget"], plain.table["p_target"], atol=1e-6)
         np.testing.assert_allclose(without["pBest"], plain.table["p_best"], atol=1e-6)
         assert without["chosen"] == plain.chosen and without["evpi"] is None
-        if not plain.doubts:
-            assert without["verdict"] == plain.verdict
-            verdicts.append(plain.verdict)
+        verdicts.append(plain.verdict)
+        assert without["verdict"] == plain.verdict and len(without["doubts"]) == len(plain.doubts)
     assert {"go", "no-go"} <= set(verdicts)
+
+
+def test_a_doubt_is_of_the_option_that_is_chosen(decided: Outcome, browser: Browser, tmp_path: Path) -> None:
+    """One option lies too far out, and the prior decides another: wherever the choice moves, so does the doubt."""
+    assert decided.decision is not None
+    far, y = "The option lies 3.0 decades beyond the runs.", decided.decision.draws
+    swayed = np.where(y[:, 2] <= np.median(y[:, 2]), 1.5, 0.5) / len(y)
+    changed = replace(decided.decision, option_doubts=((), (far,), ()), prior_weights=np.array([swayed, np.full(len(y), 1 / len(y))]))
+    path = tmp_path / "doubts.html"
+    path.write_text(render(replace(decided, decision=changed)), encoding="utf-8")
+    page = Opened(browser, path).page
+    judge = "([target, costs]) => window.bayeslaw.judge(target, costs, null)"
+    easy = float(y.max() + 1)
+    for chosen, doubts in ((0, 0), (1, 1), (2, 0)):
+        found = page.evaluate(judge, [easy, [0.0 if i == chosen else 9.0 for i in range(3)]])
+        assert found["chosen"] == chosen and len(found["doubts"]) == doubts and found["verdict"] == ("inconclusive" if doubts else "go")
+    # At the median of the third option other priors move its probability by a quarter.
+    found = page.evaluate("([target, costs]) => window.bayeslaw.judge(target, costs, 1000)", [float(np.median(y[:, 2])), [5000.0, 5000.0, 1.0]])
+    assert found["chosen"] == 2 and found["byPrior"] == pytest.approx([0.75, 0.5], abs=0.01) and "The prior decides" in found["doubts"][0]
 
 
 def test_the_panel_moves_with_its_inputs(report: Path, decided: Outcome, browser: Browser) -> None:
@@ -132,7 +149,7 @@ def test_a_doubt_holds_wherever_the_panel_is_moved(outcome: Outcome, tmp_path: P
     assert outcome.decision is not None
     doubt = "A check failed: nothing is to be believed."
     path = tmp_path / "doubt.html"
-    path.write_text(render(replace(outcome, decision=replace(outcome.decision, verdict="inconclusive", doubts=(doubt,)))), encoding="utf-8")
+    path.write_text(render(replace(outcome, decision=replace(outcome.decision, verdict="inconclusive", general_doubts=(doubt,)))), encoding="utf-8")
     page = Opened(browser, path).page
     page.fill("#target", "100")
     assert page.locator("#panel-verdict").inner_text().startswith("INCONCLUSIVE") and doubt in page.locator("#panel-verdict").inner_text()
@@ -206,7 +223,8 @@ def test_a_block_is_overridden_and_a_template_that_is_none_is_told(outcome: Outc
 
 def test_many_draws_are_thinned_and_told(outcome: Outcome) -> None:
     assert outcome.decision is not None
-    many = np.tile(outcome.decision.draws, (MOST_NUMBERS // outcome.decision.draws.size + 2, 1))
-    found = panel(replace(outcome, decision=replace(outcome.decision, draws=many)))
+    times = MOST_NUMBERS // outcome.decision.draws.size + 2
+    many = replace(outcome.decision, draws=np.tile(outcome.decision.draws, (times, 1)), prior_weights=np.tile(outcome.decision.prior_weights / times, times))
+    found = panel(replace(outcome, decision=many))
     assert found is not None and found["thinned"] and found["samples"] * 3 <= MOST_NUMBERS and len(found["draws"]) < 2.2e6
     assert not panel(outcome)["thinned"]  # type: ignore[index]

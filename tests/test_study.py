@@ -140,9 +140,16 @@ BROKEN = {
     "a point outside the law": ("data_size = [2e9, 4e9]", "data_size = [-2e9, 4e9]", "line 20, predict.1.data_size: The points to predict has"),
     "a target of another response": ("target = { loss = 0.75 }", "target = { accuracy = 0.75 }", "line 23, decision.target: It is of accuracy, and the law is of loss"),
     "thresholds the wrong way round": ('unit = "USD"', 'unit = "USD"\ngo_at = 0.1', "no_go_at below go_at"),
-    "costs of no options": ("task0 = 10", "taks0 = 10", "cost names taks0, task1, <b>bold</b>, and no one column of the runs has all of its names among its values. Did you mean 'task0'"),
+    "costs of no options": ("task0 = 10", "taks0 = 10", "cost names taks0, task1, <b>bold</b>, and no input and no group of the model has all of its names among its values. Did you mean 'task0'"),
     "costs too few": ("cost = [1, 2, 1, 2]", "cost = [1, 2]", "line 30, next_runs.cost: cost must be a positive number for each of the 4 candidates; it has 2"),
-    "compute that nothing splits": ("[next_runs]", "[allocate]\ncompute = 1e24\n[next_runs]", "line 29, allocate.compute: power is not a law of model_size and data_size"),
+    "an option in what the model does not know": ("cost = { task0 = 10, task1 = 20, \"<b>bold</b>\" = 30 }", "options = { taks = [\"a\", \"b\"] }", "taks is neither an input of power nor a group of the model, and would change nothing. Did you mean 'task'"),
+    "costs that would be multiplied out": ("candidates = { data_size = [1e9, 2e9],", "candidates = { cost = [1, 2], data_size = [1e9, 2e9],", "cost stands in a table that is multiplied out"),
+    "rows that lack a key": ("candidates = { data_size = [1e9, 2e9], task = [\"task0\", \"task1\"] }", "candidates = [{ data_size = 1e9, task = \"task0\" }, { data_size = 2e9 }]", "Some rows have no task, which others have"),
+    "no such baseline": ("[\"line\"]", "[\"lines\"]", "backtest: There is no baseline 'lines'. Did you mean 'line'"),
+    "a loss that is none": ("loss = 0.75", "loss = -2", "decision.target: target is -2.0, and it must be a positive number"),
+    "text for a cost": ("cost = { task0 = 10, task1 = 20, \"<b>bold</b>\" = 30 }", "cost = \"5\"", "line 25, decision.cost: It is '5'"),
+    "a section that is a number": ("[sampling]", "[other]", "other: There is no such key"),
+    "compute that nothing splits": ("[next_runs]", "[allocate]\ncompute = 1e24\n[next_runs]", "line 28, allocate: power is not a law of model_size and data_size"),
 }
 
 
@@ -170,6 +177,24 @@ def test_all_faults_come_at_once(tmp_path: Path) -> None:
         prepare(written(tmp_path, text))
     assert [fault.column.split(".")[0] for fault in meaning.value.faults] == ["backtest", "predict", "decision", "decision"]
     assert all(fault.row.startswith("line ") for fault in meaning.value.faults)
+
+
+def test_a_folder_keeps_what_is_not_the_studys(outcome: Outcome, home: Path, tmp_path: Path) -> None:
+    """A study run in a folder with other files, old and hidden ones too: they stay."""
+    bl.run_study(home / "study.toml", home / "out", progressbar=False)
+    own = [home / "out" / name for name in (".pre-commit-config.yaml", ".env.local", "allocation.csv")]
+    for path in own:
+        path.write_text("mine")
+        os.utime(path, (time.time() - 7200,) * 2)
+    bl.run_study(home / "study.toml", home / "out", progressbar=False)
+    assert all(path.read_text() == "mine" for path in own)
+    for path in own:
+        path.unlink()
+    with pytest.raises(StorageError, match="no results of a study"):
+        bl.run_study(home / "study.toml", tmp_path / "never", stored=True)
+    assert not (tmp_path / "never").exists()
+    (tmp_path / "study.toml").write_text(SMALL)
+    assert run(["demo", "-o", str(tmp_path)]) == 2 and (tmp_path / "study.toml").read_text() == SMALL
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.toml")), ids=lambda path: path.stem)

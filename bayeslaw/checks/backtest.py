@@ -135,9 +135,7 @@ def backtest(
     SpecError : not exactly one of holdout, largest and rolling; nothing hidden, or nothing left; an unknown baseline.
     ExpressionError : an expression that cannot be read. As `bayeslaw.fit` for the rest.
     """
-    names = BASELINES if baselines is True else tuple(baselines or ())
-    if unknown := [name for name in names if name not in BASELINES]:
-        raise SpecError(f"There is no baseline {unknown[0]!r}.{suggest(unknown[0], BASELINES)} Known: {', '.join(BASELINES)}.")
+    names = known_baselines(baselines)
     spec = meant(spec, runs)
     law = runs.law if baseline_law is None else find_law(baseline_law)
     if list(law.inputs) != list(runs.law.inputs) or law.response != runs.law.response:
@@ -172,6 +170,19 @@ def backtest(
     points = pd.concat(tables, ignore_index=True)
     seen = pd.concat([runs.table[~rows].rename(columns=_RENAMED).assign(split=split) for split, rows in hidden.items()])
     return Backtest(points, seen, tuple(probs), seconds, dict(zip(hidden, fits, strict=True)), runs.law.response.name)
+
+
+def known_baselines(baselines: bool | Sequence[str]) -> tuple[str, ...]:
+    """The baselines that are meant: all, none, or those of these names.
+
+    Raises
+    ------
+    SpecError : an unknown one.
+    """
+    names = BASELINES if baselines is True else tuple(baselines or ())
+    if unknown := [name for name in names if name not in BASELINES]:
+        raise SpecError(f"There is no baseline {unknown[0]!r}.{suggest(unknown[0], BASELINES)} Known: {', '.join(BASELINES)}.")
+    return tuple(names)
 
 
 def splits(

@@ -17,7 +17,7 @@ from bayeslaw.errors import SpecError
 from bayeslaw.files import whole
 
 Demo = Literal["finetuning", "overoptimization", "pretraining"]
-QUESTIONS = {
+QUESTIONS: dict[Demo, str] = {
     "finetuning": "runs of 1B, 2B, 4B and 8B models: what will full finetuning and LoRA of 16B reach?",
     "overoptimization": "gold scores of RL up to KL = 25 and best-of-n up to n = 1,000: which reward model buys the score that is needed, and where does it peak?",
     "pretraining": "runs of a ladder up to 2e20 FLOP: what will a 7B model log?",
@@ -40,6 +40,8 @@ def demo(
     except OSError as error:
         raise SpecError(f"The folder {output} cannot be made: {error.strerror}.") from error
     file = output / "study.toml"
+    if file.exists() and not any(_seedless(file.read_text(encoding="utf-8")) == _seedless(template_of(each)) for each in QUESTIONS):
+        raise SpecError(f"{file} is there already, and is not a demo's. Name another folder: -o FOLDER.")
     with whole(file) as part:
         part.write_text(template_of(study).replace("seed = 1", f"seed = {seed}"), encoding="utf-8")
     if not quiet:
@@ -54,6 +56,10 @@ def demo(
         out.print(f"- {line}", highlight=False)
     if not outcome.fit.convergence.passed:
         raise typer.Exit(1)
+
+
+def _seedless(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("seed = "))
 
 
 def _finetuning(fit: bl.Fit, output: Path, quiet: bool) -> list[str]:

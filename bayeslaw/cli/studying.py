@@ -69,17 +69,17 @@ def run(
 
     Example: `bayeslaw run study.toml -o out`
     """
-    if dry_run:
-        from bayeslaw.study import prepare
+    from bayeslaw.study import prepare, read_study
 
+    if gate and read_study(study)[0].decision is None:
+        raise SpecError(f"{study} has no [decision]: there is nothing to gate.")
+    if dry_run:
         prepared = prepare(study, allow_import=allow_import)
         out.print(f"{study} has no fault.\n{prepared.runs}", markup=False, highlight=False)
         return
     outcome = bl.run_study(study, output, template=template, allow_import=allow_import, progressbar=shows(as_json, quiet), say=sayer(as_json, quiet))
     tell(outcome, output or study.with_suffix(""), as_json, quiet)
-    if gate:
-        if outcome.decision is None:
-            raise SpecError(f"{study} has no [decision]: there is nothing to gate.")
+    if gate and outcome.decision is not None:
         raise typer.Exit(GATE[outcome.decision.verdict])
 
 

@@ -24,6 +24,7 @@ from bayeslaw.checks import Backtest, CheckResult
 from bayeslaw.checks.convergence import check_convergence
 from bayeslaw.decisions import values
 from bayeslaw.errors import SpecError, suggest
+from bayeslaw.laws.base import Law
 from bayeslaw.posterior import samples_of
 from bayeslaw.power_scaling import prior_weights
 from bayeslaw.predict import Points, grid, predict, quantiles_of
@@ -50,9 +51,11 @@ class Decision:
     labels : what each option is called: the values of the columns in which options differ.
     chosen : the row that the verdict is of.
     distance : how far the chosen option lies beyond the runs, in decades, by input.
-    doubts : why nothing is decided, in words; none where something is.
+    doubts : why nothing is decided, in words; none where something is. Of them ``general_doubts`` (checks, backtest) would hold for any option.
+    option_doubts : those of each option itself, (option,): how far it lies out.
+    prior_weights : of the draws under weaker and stronger priors, (prior, sample); of no prior where the draws do not reach so far.
     target, go_at, no_go_at : what was asked.
-    flips : the targets at which the chosen option would be "go" and "no-go".
+    flips : the targets that the chosen option meets with probability ``go_at`` ("go") and ``no_go_at`` ("no-go").
     evpi : expected value of perfect information, in the unit of value; NaN without one.
     draws : the response of each option, (sample, option), paired.
     """
@@ -64,6 +67,9 @@ class Decision:
     chosen: int
     distance: Mapping[str, float]
     doubts: tuple[str, ...]
+    general_doubts: tuple[str, ...]
+    option_doubts: tuple[tuple[str, ...], ...]
+    prior_weights: np.ndarray
     target: float
     go_at: float
     no_go_at: float
@@ -116,7 +122,7 @@ def decide(
     ------
     SpecError : a target, costs, a value or thresholds that cannot be meant. As `bayeslaw.predict.predict`.
     """
-    points, costs = asked(options, target, at=at, cost=cost, go_at=go_at, no_go_at=no_go_at)
+    points, costs = asked(fit.spec.law, options, target, at=at, cost=cost, go_at=go_at, no_go_at=no_go_at)
     predicted = predict(fit, points, "run", random_seed=random_seed)
     response = predicted.values.reshape(samples_of(fit), len(points))
     lower_is_better = fit.spec.law.response.lower_is_better
@@ -139,31 +145,44 @@ def decide(
         evpi = values.evpi(utility)
         chosen = int(expected.argmax())
     found = found.assign(p_best=values.p_best(utility), expected_regret=values.expected_regret(utility))
-    distance = {name: float(predicted[f"distance_{name}"][chosen]) for name in fit.spec.law.inputs}
-    doubts = _doubts(fit, checks, backtest, distance, far)
-    by_prior, from_prior = _under_other_priors(fit, met[:, chosen])
-    doubts += from_prior
+    out_of_reach = [{name: float(predicted[f"distance_{name}"][i]) for name in fit.spec.law.inputs} for i in range(len(points))]
+    general, own = _doubts(fit, checks, backtest), [_far(distance, far) for distance in out_of_reach]
+    weights, khat = _other_priors(fit)
+    by_prior, from_prior = _under_other_priors(weights, met[:, chosen])
+    doubts = [*general, *own[chosen], *from_prior]
     verdict: Verdict = "inconclusive"
     labels = tuple(named_rows(points))
     says = f"{labels[chosen]} {'meets' if p_target[chosen] >= 0.5 else 'may meet'} the target of {target:g} with probability {p_target[chosen]:.2f}"
     if not doubts:
         paid = worth is None or found["expected_value"].iloc[chosen] > 0
         verdict = "go" if p_target[chosen] >= go_at and paid else "no-go" if p_target.max() <= no_go_at or not paid else "inconclusive"
-        bound = {"go": f"at least {go_at:g}", "no-go": f"no option has more than {no_go_at:g}", "inconclusive": f"between {no_go_at:g} and {go_at:g}: the runs do not say"}[verdict]
+        bound = {"go": f"at least {go_at:g}", "no-go": f"no option has more than {no_go_at:g}", "inconclusive": f"less than {go_at:g}, and not every option has at most {no_go_at:g}: the runs do not say"}[verdict]
         reasons = [f"{says} ({bound})." if paid else f"{says}, and is worth {found['expected_value'].iloc[chosen]:.3g} on average: less than nothing."]
     else:
         reasons = [*doubts, f"{says}, if it is to be believed."]
     flips = {name: float(at) for name, at in values.flips(response[:, chosen], go_at, no_go_at, lower_is_better).items()}
-    side = ("from", "up to") if lower_is_better else ("up to", "from")
-    reasons.append(f"For that option the verdict would be go at a target {side[0]} {flips['go']:.4g}, and no-go at one {side[1]} {flips['no-go']:.4g}.")
+    reasons.append(f"That option meets a target of {flips['go']:.4g} with probability {go_at:g}, and one of {flips['no-go']:.4g} with probability {no_go_at:g}.")
+    if not len(weights):
+        reasons.append(f"How much of it is the prior's answer cannot be told from these draws (k-hat {khat:.2g}, at most {defaults.KHAT_MAX:g}).")
     if by_prior and not from_prior:
         reasons.append(f"Were every prior weaker or stronger ({_powers()}), that probability would be {' or '.join(f'{p:.2f}' for p in by_prior)}.")
     reasons += _strangers(fit, points.iloc[chosen])
-    return Decision(verdict, tuple(reasons), found.assign(converged=fit.convergence.passed), labels, chosen, distance, tuple(doubts), float(target), go_at, no_go_at, flips, evpi, response)
+    return Decision(
+        verdict, tuple(reasons), found.assign(converged=fit.convergence.passed), labels, chosen, out_of_reach[chosen],
+        tuple(doubts), tuple(general), tuple(map(tuple, own)), weights, float(target), go_at, no_go_at, flips, evpi, response,
+    )  # fmt: skip
+
+
+def require_target(target: float, law: Law) -> None:
+    """Raise SpecError unless the law's response can have this value."""
+    low, high = {"log": (0.0, np.inf), "logit": (0.0, 1.0), "linear": (-np.inf, np.inf)}[law.response.scale]
+    if not (np.isfinite(target) and low < target < high):
+        meant = {"log": "a positive number", "logit": "a rate between 0 and 1, such as 0.85", "linear": "a number"}[law.response.scale]
+        raise SpecError(f"target is {target}, and it must be {meant}.")
 
 
 def asked(
-    options: Points, target: float, *, at: Mapping[str, Any] | None = None, cost: Mapping[str, float] | Sequence[float] | None = None,
+    law: Law, options: Points, target: float, *, at: Mapping[str, Any] | None = None, cost: Mapping[str, float] | Sequence[float] | None = None,
     go_at: float = defaults.GO_AT, no_go_at: float = defaults.NO_GO_AT,
 ) -> tuple[pd.DataFrame, np.ndarray]:  # fmt: skip
     """The points of the options, and the cost of each, (option,): what is asked of `decide`, checked.
@@ -173,8 +192,7 @@ def asked(
     SpecError : a target, costs or thresholds that cannot be meant, or no options.
     """
     table = grid(options).assign(**dict(at or {}))
-    if not np.isfinite(target):
-        raise SpecError(f"target is {target}, and it must be a number.")
+    require_target(target, law)
     if not 0 < no_go_at < go_at < 1:
         raise SpecError(f"no_go_at is {no_go_at} and go_at is {go_at}: they must lie between 0 and 1, no_go_at below go_at.")
     if not len(table):
@@ -209,8 +227,8 @@ def called(value: Any) -> str:
         return label(value)
 
 
-def _doubts(fit: Fit, checks: Sequence[CheckResult] | None, backtest: Backtest | None, distance: Mapping[str, float], far: float) -> list[str]:
-    """Why nothing can be decided, the reasons in words; none where it can."""
+def _doubts(fit: Fit, checks: Sequence[CheckResult] | None, backtest: Backtest | None) -> list[str]:
+    """Why nothing can be decided from this fit, the reasons in words; none where it can."""
     found = [f"A check failed: {result.name}, {result.message}" for result in (checks if checks is not None else check_convergence(fit)) if result.passed is False]
     if backtest is not None:
         if not backtest.converged:
@@ -218,20 +236,30 @@ def _doubts(fit: Fit, checks: Sequence[CheckResult] | None, backtest: Backtest |
         covered = float(backtest.scores().loc["bayeslaw", "coverage_90"])
         if covered < defaults.COVERAGE_MIN:
             found.append(f"Had this been used before: 90 % bands held {covered:.0%} of the hidden runs, less than {defaults.COVERAGE_MIN:.0%}.")
-    for name, x in distance.items():
-        if abs(x) > far:
-            found.append(f"The option lies {abs(x):.1f} decades beyond the runs in {name}, more than {far:g}: the law is not known to hold so far out.")
     return found
 
 
-def _under_other_priors(fit: Fit, met: np.ndarray) -> tuple[list[float], list[str]]:
-    """The probability of ``met``, (sample,), under weaker and stronger priors, where the draws reach so far; and whether it is the prior's, as a doubt."""
+def _far(distance: Mapping[str, float], far: float) -> list[str]:
+    """Why nothing can be decided of an option that lies so far beyond the runs."""
+    return [
+        f"The option lies {abs(x):.1f} decades beyond the runs in {name}, more than {far:g}: the law is not known to hold so far out."
+        for name, x in distance.items()
+        if abs(x) > far
+    ]
+
+
+def _other_priors(fit: Fit) -> tuple[np.ndarray, float]:
+    """Weights of the draws under weaker and stronger priors, (prior, sample), and the worse k-hat; of no prior where that is above its threshold."""
     weighed = [prior_weights(fit, power) for power in defaults.PRIOR_POWERS]
-    if any(khat > defaults.KHAT_MAX for _, khat in weighed):
-        return [], []
-    found = [float(weights @ met) for weights, _ in weighed]
-    moved = max(abs(p - met.mean()) for p in found)
-    if moved <= defaults.PRIOR_MOVES_MAX:
+    khat = max(khat for _, khat in weighed)
+    found = np.array([weights for weights, _ in weighed])
+    return (found if khat <= defaults.KHAT_MAX else found[:0]), khat
+
+
+def _under_other_priors(weights: np.ndarray, met: np.ndarray) -> tuple[list[float], list[str]]:
+    """The probability of ``met``, (sample,), under other priors; and whether it is the prior's, as a doubt."""
+    found = [float(p) for p in weights @ met]
+    if max((abs(p - met.mean()) for p in found), default=0.0) <= defaults.PRIOR_MOVES_MAX:
         return found, []
     return found, [f"The prior decides: were every prior weaker or stronger ({_powers()}), the probability would be {' or '.join(f'{p:.2f}' for p in found)}, not {met.mean():.2f}."]
 

@@ -31,6 +31,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from bayeslaw.decisions.checkpoints import standard_normal
+from bayeslaw.decisions.go_no_go import require_target
 from bayeslaw.decisions.values import spread
 from bayeslaw.errors import SpecError
 from bayeslaw.posterior import samples_of
@@ -77,6 +78,8 @@ def next_runs(
         raise SpecError(f"budget is {budget}, and it must be positive.")
     if (target is None) != (value is None) or not np.isfinite([target or 0.0, value or 0.0]).all():
         raise SpecError(f"target is {target} and value is {value}: what a run is worth before the decision needs both, as numbers.")
+    if target is not None:
+        require_target(target, fit.spec.law)
     spent = np.zeros(len(wanted)) if option_cost is None else np.asarray(list(option_cost), dtype=float)
     if len(spent) != len(wanted) or not np.isfinite(spent).all():
         raise SpecError(f"option_cost must be a number for each of the {len(wanted)} options.")

@@ -11,6 +11,7 @@ import numpy as np
 from bayeslaw.decisions.values import evpi_along, met
 from bayeslaw.errors import BayeslawError
 from bayeslaw.report import words
+from bayeslaw.study.outcome import simulated
 
 if TYPE_CHECKING:
     from bayeslaw.checks import Backtest
@@ -53,7 +54,7 @@ def _drawn(outcome: Outcome, name: str, draw: Callable[[Outcome, float], Any], a
 
 
 def _title(outcome: Outcome) -> str:
-    return "Simulated runs" if "simulated" in outcome.prepared.runs.source else ""
+    return "Simulated runs" if simulated(outcome) else ""
 
 
 def _bands(outcome: Outcome, width: float) -> Any:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslaw import defaults
+
 if TYPE_CHECKING:
     from bayeslaw.study.outcome import Outcome
 
@@ -21,13 +23,20 @@ def panel(outcome: Outcome) -> dict[str, Any] | None:
         return None
     samples, options = decision.draws.shape
     kept = np.linspace(0, samples - 1, min(samples, MOST_NUMBERS // options)).round().astype(int)
-    draws = np.ascontiguousarray(decision.draws[kept], dtype="<f8")
+    draws = decision.draws[kept]
     low, high = np.quantile(draws, [0.002, 0.998])
     low, high = min(low, decision.target), max(high, decision.target)
     response = outcome.prepared.law.response
     return {
-        "draws": base64.b64encode(draws.tobytes()).decode(), "samples": len(kept), "thinned": len(kept) < samples, "labels": list(decision.labels),
+        "draws": _packed(draws), "samples": len(kept), "thinned": len(kept) < samples, "labels": list(decision.labels),
         "costs": decision.table["cost"].tolist(), "target": decision.target, "value": section.value, "goAt": decision.go_at, "noGoAt": decision.no_go_at,
-        "lowerIsBetter": response.lower_is_better, "doubts": list(decision.doubts), "low": float(low), "high": float(high), "unit": section.unit,
+        "lowerIsBetter": response.lower_is_better, "doubts": list(decision.general_doubts),
+        "optionDoubts": [list(each) for each in decision.option_doubts], "weights": [_packed(each[kept] / each[kept].sum()) for each in decision.prior_weights],
+        "priorMovesMax": defaults.PRIOR_MOVES_MAX, "low": float(low), "high": float(high), "unit": section.unit,
         "response": response.name.replace("_", " "), "responseUnit": response.unit,
     }  # fmt: skip
+
+
+def _packed(numbers: np.ndarray) -> str:
+    """Doubles in base64."""
+    return base64.b64encode(np.ascontiguousarray(numbers, dtype="<f8").tobytes()).decode()

@@ -99,7 +99,8 @@ def next_run(outcome: Outcome) -> str:
     table = outcome.next_runs
     if table is None or not len(table):
         return ""
-    first = table.iloc[0]
+    bought_first = table[table["bought"] == 1] if "bought" in table else table
+    first = (bought_first if len(bought_first) else table).iloc[0]
     columns = [c for c in table.columns if c not in NOT_OF_A_RUN and table[c].astype(str).nunique() > 1]
     called = ", ".join(named(c, first[c]) for c in columns) or "the one candidate"
     said = f"First {called}: it is expected to take away {percent(first['variance_reduction'])} of what is not known about the options"
@@ -114,9 +115,11 @@ def next_run(outcome: Outcome) -> str:
 NOT_OF_A_RUN = ("cost", "variance_reduction", "regret_reduction", "value_of_run", "per_cost", "bought", "converged")
 
 
-def thresholds() -> str:
+def thresholds(outcome: Outcome) -> str:
     """When a verdict is refused."""
+    section = outcome.prepared.study.decision
+    far = defaults.FAR if section is None else section.far
     return (
-        f"A verdict is inconclusive where a check failed, where the option lies more than {defaults.FAR:g} decades beyond the runs, or where 90 % bands "
-        f"held less than {100 * defaults.COVERAGE_MIN:g} % of hidden runs."
+        f"A verdict is inconclusive where a check failed, where the option lies more than {far:g} decades beyond the runs, where the backtest did not converge or its 90 % bands "
+        f"held less than {100 * defaults.COVERAGE_MIN:g} % of hidden runs, or where other priors move the probability by more than {defaults.PRIOR_MOVES_MAX:g}."
     )

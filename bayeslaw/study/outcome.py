@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -45,6 +46,11 @@ class Outcome:
     provenance: dict[str, str]
 
 
+def simulated(outcome: Outcome) -> bool:
+    """Whether the runs are simulated: their data set, or their file's name, says so."""
+    return "simulated" in Path(outcome.prepared.runs.source).name
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -74,7 +80,7 @@ class DecisionFile(_Strict):
     go_at: float = Field(description="P(target met) from which on the verdict is go")
     no_go_at: float = Field(description="P(target met) up to which the verdict is no-go")
     chosen: int = Field(description="index into options of the one that the verdict is of")
-    flips: dict[str, float] = Field(description="targets at which the chosen option would be go and no-go")
+    flips: dict[str, float] = Field(description="targets that the chosen option meets with probability go_at (go) and no_go_at (no-go)")
     evpi: float | None = Field(description="expected value of perfect information, in the unit of cost; null without a value")
     cost_unit: str
     options: list[dict[str, Any]] = Field(description="a row an option: its columns, cost, p_target, median, lower_P and upper_P, p_best, expected_regret; with a value expected_value, value_tail, highest_cost")

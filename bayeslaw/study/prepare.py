@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.allocation import require_split
-from bayeslaw.checks.backtest import splits
+from bayeslaw.checks.backtest import known_baselines, splits
 from bayeslaw.datasets import dataset
 from bayeslaw.decisions.go_no_go import asked, called
 from bayeslaw.derived import TRAINING
@@ -22,7 +22,7 @@ from bayeslaw.laws.base import Law
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.predict import grid, meant_points
 from bayeslaw.runs import Runs, read_runs
-from bayeslaw.spec import ModelSpec, resolve
+from bayeslaw.spec import ModelSpec, columns_of, designs, resolve
 from bayeslaw.study.schema import DecisionSection, Lines, NextRuns, Rows, Study, dotted, read_study
 
 
@@ -107,9 +107,13 @@ class Faults:
 
     def _nearest(self, said: str, key: tuple[str | int, ...]) -> tuple[str | int, ...]:
         """The key inside a section whose name stands in the message: "The formula of alpha" is at ``model.effects.alpha``."""
-        words = re.findall(r"[\w|]+", said)
-        inside = [at for at in self.lines.at if at[: len(key)] == key and len(at) > len(key) and str(at[-1]) in words]
-        return max(inside, key=lambda at: (len(at), -words.index(str(at[-1]))), default=key)  # the innermost, and of several the one that is named first
+        inside = [at for at in self.lines.at if at[: len(key)] == key and len(at) > len(key)]
+        named = {at: found.start() for at in inside if (found := re.search(_SAID_OF.format(re.escape(str(at[-1]))), said))}
+        return max(named, key=lambda at: (len(at), -named[at]), default=key)  # the innermost, and of several the one that is named first
+
+
+#: How a message speaks of a key, and not of the word: it leads, or stands where only a name does.
+_SAID_OF = r"(?:^|\b(?:formula|prior) of |\b(?:has|names|maps|column) '?){0}\b|\b{0}\b (?:is|has|names|maps|must)\b"
 
 
 def _runs(study: Study, folder: Path, law: Law) -> Runs:
@@ -125,12 +129,13 @@ def _asked(study: Study, runs: Runs, spec: ModelSpec, faults: Faults) -> dict[st
     found: dict[str, Any] = dict.fromkeys(("points", "options", "costs", "target", "candidates", "candidate_costs"))
     if (test := study.backtest) is not None:
         with faults.of("backtest"):
+            known_baselines(test.baselines)
             splits(spec, runs, test.holdout, test.largest, test.rolling)
     tables = []
     for i, asked_for in enumerate(study.predict):
         with faults.of("predict", i):
-            meant_points(spec, runs, asked_for)
             tables.append(grid(asked_for))
+            _meant(tables[-1], spec, runs)
     if tables:
         found["points"] = pd.concat(tables, ignore_index=True)
     if (decision := study.decision) is not None:
@@ -147,6 +152,7 @@ def _asked(study: Study, runs: Runs, spec: ModelSpec, faults: Faults) -> dict[st
     if study.allocate is not None:
         with faults.of("allocate"):
             require_split(spec)
+            meant_points(spec, runs, {**dict.fromkeys(columns_of(spec)), "model_size": 1.0, "data_size": 1.0, **study.allocate.at})
     return found
 
 
@@ -159,26 +165,28 @@ def _target(decision: DecisionSection, law: Law) -> float:
 def _options(decision: DecisionSection, spec: ModelSpec, runs: Runs) -> tuple[pd.DataFrame, np.ndarray]:
     """The options, and the cost of each."""
     cost: Any = decision.cost
-    options = _rows(decision.options) if decision.options is not None else _named_by(cost, runs, decision.at) if isinstance(cost, Mapping) else pd.DataFrame(index=[0])
+    options = _rows(decision.options) if decision.options is not None else _named_by(cost, spec, runs, decision.at) if isinstance(cost, Mapping) else pd.DataFrame(index=[0])
     if both := [name for name in options if name in decision.at]:
         raise StudyError("", [Fault(f"{both[0]} is given by options and by at: it is either what options differ in, or what they share.", "")])
     if isinstance(cost, float):
         cost = [cost] * len(options)
+    if "cost" in options and cost is not None:
+        raise StudyError("", [Fault("cost is given beside the options and with each of them: leave one out.", "")])
     points, costs = asked(
-        options, decision.target.get(spec.law.response.name, 0.0), at=decision.at, cost=cost, go_at=decision.go_at, no_go_at=decision.no_go_at,
+        spec.law, options, decision.target.get(spec.law.response.name, 0.5), at=decision.at, cost=cost, go_at=decision.go_at, no_go_at=decision.no_go_at,
     )  # fmt: skip
-    meant_points(spec, runs, points)
+    _meant(points, spec, runs)
     return options.drop(columns="cost", errors="ignore"), costs
 
 
-def _named_by(cost: Mapping[str, float], runs: Runs, at: Mapping[str, Any]) -> pd.DataFrame:
-    """Options that differ in the one column of the runs whose values ``cost`` names."""
+def _named_by(cost: Mapping[str, float], spec: ModelSpec, runs: Runs, at: Mapping[str, Any]) -> pd.DataFrame:
+    """Options that differ in the one column of the model whose values ``cost`` names."""
     names = {called(name) for name in cost}
-    columns = [str(c) for c in runs.table if str(c) not in at and names <= {called(x) for x in runs.table[c]}]
+    columns = [c for c in (*spec.law.inputs, *columns_of(spec)) if c not in at and c in runs.table and names <= {called(x) for x in runs.table[c]}]
     if len(columns) != 1:
         known = {called(x): c for c in runs.groups for x in runs.table[c]}
         stranger = next((name for name in cost if called(name) not in known), "")
-        which = f"{', '.join(columns)} have all of its names among their values" if columns else f"no one column of the runs has all of its names among its values.{suggest(stranger, known)}"
+        which = f"{', '.join(columns)} have all of its names among their values" if columns else f"no input and no group of the model has all of its names among its values.{suggest(stranger, known)}"
         raise StudyError("", [Fault(f"cost names {', '.join(cost)}, and {which} Say what the options are: options = {{ method = [...] }}.", "")])
     return pd.DataFrame({columns[0]: list(cost)})
 
@@ -188,7 +196,7 @@ def _candidates(wanted: NextRuns, decision: DecisionSection, spec: ModelSpec, ru
     table = _rows(wanted.candidates)
     table = table.assign(**{name: value for name, value in decision.at.items() if name not in table})
     points = table.drop(columns="cost", errors="ignore")
-    checked = meant_points(spec, runs, points)
+    checked = _meant(points, spec, runs)
     if wanted.cost == "flop":
         if lacking := [name for name in ("model_size", "data_size") if name not in checked]:
             raise StudyError("", [Fault(f'cost = "flop" is 6 model_size data_size, and the candidates have no {lacking[0]}: list their costs.', "")])
@@ -202,6 +210,31 @@ def _candidates(wanted: NextRuns, decision: DecisionSection, spec: ModelSpec, ru
     return points, costs
 
 
+#: What inputs of a law may follow from, in a table of points.
+DERIVED_FROM = ("compute", "n", "sqrt_kl")
+
+
+def _meant(points: pd.DataFrame, spec: ModelSpec, runs: Runs) -> pd.DataFrame:
+    """Points, checked; a column that the model does not know would make options that differ in name alone."""
+    known = (*spec.law.inputs, *columns_of(spec), *DERIVED_FROM)
+    if unknown := [str(name) for name in points if name not in known]:
+        remedy = " It is a column of the runs: name it in groups of [runs]." if unknown[0] in runs.table else suggest(unknown[0], known)
+        raise StudyError("", [Fault(f"{unknown[0]} is neither an input of {spec.law.name} nor a group of the model, and would change nothing.{remedy}", "")])
+    checked = meant_points(spec, runs, points)
+    for name, design in designs(spec, runs.table).items():
+        if design.formula.by and (strangers := sorted(set(checked[design.formula.by].map(called)) - set(runs.table[design.formula.by].map(called)))):
+            raise StudyError("", [Fault(f"{design.formula.by} has {', '.join(strangers)}, which no run has, and the groups of {name} are not pooled ({design.formula}): it cannot be predicted.", "")])
+    return checked
+
+
 def _rows(rows: Rows) -> pd.DataFrame:
     """Points as they stand in the file: one table is multiplied out, several are a row each."""
-    return grid(rows) if isinstance(rows, dict) else pd.DataFrame(rows)
+    if isinstance(rows, dict):
+        if isinstance(rows.get("cost"), list):
+            raise StudyError("", [Fault("cost stands in a table that is multiplied out: list the costs beside it, or write a table a row.", "")])
+        return grid(rows)
+    keys: list[set[str]] = [set(row) - {"cost"} for row in rows]
+    if any(each != keys[0] for each in keys):
+        lacking = sorted(set.union(*keys) - set[str].intersection(*keys))
+        raise StudyError("", [Fault(f"Some rows have no {', '.join(lacking)}, which others have: give it in each.", "")])
+    return pd.DataFrame(rows)

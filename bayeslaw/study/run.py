@@ -30,6 +30,8 @@ from bayeslaw.sweep import sweep as bands_along
 FILES = ("fit.nc", "bands.csv", "backtest.csv", "next_runs.csv", "allocation.csv", "peaks.csv", "decision.json", "report.html")
 #: Results of earlier runs, inside the folder of a study.
 STORE = ".bayeslaw"
+#: In it, the files that the last study wrote.
+WRITTEN = "written.json"
 
 
 def run_study(
@@ -66,16 +68,20 @@ def run_study(
     folder = Path(output) if output is not None else prepared.path.with_suffix("")
     if template is not None and not Path(template).is_file():
         raise StudyError(str(template), [Fault("There is no such template.", "It is a Jinja2 file that extends report.html.jinja.")])
+    if stored and not (folder / STORE).is_dir():
+        raise StorageError(f"{folder} has no results of a study: run it first (bayeslaw run).")
     with _writing(folder):
         store = Store.at(folder / STORE)
-        swept_clean(folder)
-    outcome = _computed(prepared, store, progressbar, say or (lambda text: None), stored, folder)
+        for name in map(Path, FILES):  # what `bayeslaw.files.whole` writes beside each
+            swept_clean(folder.glob(f".{name.stem}.*{name.suffix}"))
+    command = f"bayeslaw run {shlex.quote(str(study))} -o {shlex.quote(str(folder))}{' --allow-import' * allow_import}"
+    outcome = _computed(prepared, store, progressbar, say or (lambda text: None), stored, folder, command)
     with _writing(folder):
         _publish(outcome, folder, template)
     return outcome
 
 
-def _computed(prepared: Prepared, store: Store, progressbar: bool, say: Callable[[str], None], stored: bool, folder: Path) -> Outcome:
+def _computed(prepared: Prepared, store: Store, progressbar: bool, say: Callable[[str], None], stored: bool, folder: Path, command: str) -> Outcome:
     """The stages, each from the store where it is there."""
     study, spec, runs = prepared.study, prepared.spec, prepared.runs
     effort = study.sampling.model_dump() | {"random_seed": study.study.seed}
@@ -110,10 +116,10 @@ def _computed(prepared: Prepared, store: Store, progressbar: bool, say: Callable
     allocation = None
     if study.allocate is not None:
         compute = study.allocate.compute if isinstance(study.allocate.compute, list) else [study.allocate.compute]
-        allocation = summarised(allocate(fitted, compute, inference_tokens=study.allocate.inference_tokens))
+        allocation = summarised(allocate(fitted, compute, inference_tokens=study.allocate.inference_tokens, at=study.allocate.at))
     return Outcome(
         prepared, key_of(fit_key, study.model_dump(mode="json")), fitted, tuple(checks), _bands(prepared, fitted), tested, decision, ranked, allocation,
-        _swept(prepared, fitted), peaks(fitted) if any(name.startswith("kl_peak") for name in spec.law.quantities) else None, tuple(reused), _provenance(prepared, fitted, data, folder),
+        _swept(prepared, fitted), peaks(fitted) if any(name.startswith("kl_peak") for name in spec.law.quantities) else None, tuple(reused), _provenance(prepared, fitted, data, command),
     )  # fmt: skip
 
 
@@ -148,9 +154,8 @@ def _swept(prepared: Prepared, fitted: Fit) -> Sweep | None:
     return None if points is None else bands_along(fitted, fitted.bands(points))
 
 
-def _provenance(prepared: Prepared, fitted: Fit, data: str, folder: Path) -> dict[str, str]:
+def _provenance(prepared: Prepared, fitted: Fit, data: str, command: str) -> dict[str, str]:
     """What the numbers follow from, and how to make them again."""
-    command = f"bayeslaw run {shlex.quote(prepared.path.name)} -o {shlex.quote(folder.name)}"
     return {
         "study file": prepared.path.name, "runs": Path(prepared.runs.source).name, "runs digest": data, "random seed": str(fitted.random_seed), "command": command,
         **{f"version of {name}": each for name, each in {**versions(), **{k: v for k, v in fitted.versions.items() if k == "python"}}.items()},
@@ -173,8 +178,12 @@ def _publish(outcome: Outcome, folder: Path, template: str | Path | None) -> Non
         with whole(folder / name) as part:
             part.write_text(text, encoding="utf-8")
     outcome.fit.save(folder / "fit.nc")
-    for name in set(FILES) - set(texts) - {"fit.nc"}:
+    # Only what a study wrote here is taken away: a file of that name may be somebody's own.
+    listed = folder / STORE / WRITTEN
+    earlier = read_json(listed) if listed.is_file() else []
+    for name in set(earlier) & set(FILES) - set(texts) - {"fit.nc"}:
         (folder / name).unlink(missing_ok=True)
+    write_json(sorted([*texts, "fit.nc"]), listed)
 
 
 @contextmanager

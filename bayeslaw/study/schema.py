@@ -103,6 +103,7 @@ class Allocate(Section):
 
     compute: Positive | list[Positive]
     inference_tokens: Annotated[Number, Field(ge=0)] = 0.0
+    at: dict[str, Value] = {}
 
 
 class Study(Section):
@@ -132,7 +133,7 @@ def read_study(path: str | Path) -> tuple[Study, Lines]:
         what = "It is a folder: name the file in it." if path.is_dir() else f"There is no such file.{suggest(path.name, siblings)} `bayeslaw init` writes one to start from."
         raise StudyError(str(path), [Fault(what, "")])
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         data = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise StudyError(str(path), [Fault("It is not text in UTF-8.", "Save it so.")]) from error
@@ -173,8 +174,9 @@ class Lines:
     def __call__(self, *key: str | int) -> str:
         """``line 7``, of a key or of the nearest thing around it that has a line; "" where nothing has."""
         for end in range(len(key), 0, -1):
-            if key[:end] in self.at:
-                return f"line {self.at[key[:end]]}"
+            inside = [line for at, line in self.at.items() if at[:end] == key[:end]]  # a section may have nothing but sections
+            if inside:
+                return f"line {min(inside)}"
         return ""
 
 
@@ -200,7 +202,7 @@ def _faults(error: ValidationError, lines: Lines) -> list[Fault]:
     for each in error.errors():
         key = _own(each["loc"])
         name = dotted(key)
-        if key in found:
+        if any(key[: len(at)] == at or at[: len(key)] == key for at in found):  # of several forms that it might have had
             continue
         problem, remedy = _words(key, each)
         found[key] = Fault(problem, remedy, name, lines(*key), each.get("input"))
@@ -217,9 +219,13 @@ def _own(place: Sequence[str | int]) -> tuple[str | int, ...]:
                 annotation = section.model_fields[str(part)].annotation
                 section = next((x for x in (annotation, *getattr(annotation, "__args__", ())) if isinstance(x, type) and issubclass(x, BaseModel)), annotation)
             shown.append(part)
-        elif not (isinstance(part, str) and (part in ("float", "str", "int", "bool") or "[" in part)):
+        elif not (isinstance(part, str) and (part in _FORMS or part.startswith(("dict[", "list[")))):
             shown.append(part)
     return tuple(shown)
+
+
+#: What pydantic calls the forms that a value may have.
+_FORMS = ("float", "str", "int", "bool", "constrained-float", "constrained-int", "constrained-str")
 
 
 def _words(key: tuple[str | int, ...], each: Mapping[str, Any]) -> tuple[str, str]:

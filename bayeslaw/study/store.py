@@ -7,7 +7,7 @@ import inspect
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -39,9 +39,9 @@ class Store:
 
     @classmethod
     def at(cls, folder: Path) -> Store:
-        """The store in a folder, which is made; what killed runs left half-written is swept."""
+        """The store in a folder of its own, which is made; what killed runs left half-written is swept."""
         folder.mkdir(parents=True, exist_ok=True)
-        swept_clean(folder)
+        swept_clean(folder.glob(".*.*"))
         return cls(folder)
 
     def keep[T](self, kind: str, key: str, ending: str, load: Callable[[Path], T], make: Callable[[], T], save: Callable[[T, Path], object]) -> tuple[T, bool]:
@@ -57,9 +57,9 @@ class Store:
         return result, False
 
 
-def swept_clean(folder: Path) -> None:
+def swept_clean(temporary: Iterable[Path]) -> None:
     """Delete the temporary files of runs that were killed."""
-    for path in folder.glob(".*.*"):
+    for path in temporary:
         try:
             if path.is_file() and time.time() - path.stat().st_mtime > ABANDONED_AFTER:
                 path.unlink(missing_ok=True)

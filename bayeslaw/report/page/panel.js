@@ -2,8 +2,8 @@
 /* The verdict at another target and other prices, from the draws in this page: the same as bayeslaw.decide, and held against it by a test. */
 (() => {
   const data = JSON.parse(document.getElementById("panel-data").textContent);
-  const bytes = Uint8Array.from(atob(data.draws), (c) => c.charCodeAt(0));
-  const draws = new Float64Array(bytes.buffer);
+  const doubles = (text) => new Float64Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+  const draws = doubles(data.draws), weights = data.weights.map(doubles);
   const n = data.samples, k = data.labels.length;
 
   const first = (values, better) => values.reduce((best, x, j) => (better(x, values[best]) ? j : best), 0);
@@ -39,13 +39,19 @@
       chosen = first(expected, (x, y) => x > y);
     }
     const paid = value === null || expected[chosen] > 0;
+    const meets = (i) => (data.lowerIsBetter ? draws[i * k + chosen] <= target : draws[i * k + chosen] >= target);
+    const byPrior = weights.map((w) => w.reduce((sum, x, i) => (meets(i) ? sum + x : sum), 0));
+    const doubts = [...data.doubts, ...data.optionDoubts[chosen]];
+    if (byPrior.some((p) => Math.abs(p - pTarget[chosen]) > data.priorMovesMax)) {
+      doubts.push(`The prior decides: were every prior weaker or stronger, the probability would be ${byPrior.map((p) => p.toFixed(2)).join(" or ")}.`);
+    }
     let verdict = "inconclusive";
-    if (!data.doubts.length) {
+    if (!doubts.length) {
       if (pTarget[chosen] >= data.goAt && paid) verdict = "go";
       else if (Math.max(...pTarget) <= data.noGoAt || !paid) verdict = "no-go";
     }
     return {
-      verdict, chosen, paid, pTarget, pBest: best.map(mean), expectedRegret: regret.map(mean),
+      verdict, doubts, byPrior, chosen, paid, pTarget, pBest: best.map(mean), expectedRegret: regret.map(mean),
       expectedValue: value === null ? null : expected, evpi: value === null ? null : mean(perfect) - Math.max(...expected, 0),
     };
   }
@@ -84,7 +90,7 @@
     let text = `${data.labels[found.chosen]} meets a ${data.response} of ${number(target)} with probability ${p}.`;
     if (!found.paid) text += " It is worth less than nothing on average at this price.";
     if (value !== null) text += ` Knowing the outcome beforehand would be worth ${number(found.evpi)}${data.unit ? ` ${data.unit}` : ""}.`;
-    if (data.doubts.length) text += ` ${data.doubts[0]}`;
+    if (found.doubts.length) text += ` ${found.doubts[0]}`;
     say(text, found.verdict);
   }
 
