@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
 
 from bayeslaw.decisions.checkpoints import standard_normal
 from bayeslaw.decisions.go_no_go import require_target
@@ -139,6 +138,8 @@ def _regret_reduction(value: np.ndarray, effect: np.ndarray, z: np.ndarray) -> f
 def _value_of_run(above: np.ndarray, variance: np.ndarray, effect: np.ndarray, value: float, cost: np.ndarray, z: np.ndarray) -> float:
     """The expected value of a run's information: ``above`` is how far each option's mean lies beyond the target, on the side where it is met; ``variance`` that of a
     run of it; ``effect`` by how much a standard normal unit moves it."""
+    from scipy.special import ndtr
+
     left = np.sqrt(np.maximum(variance - effect**2, 1e-24))
     worth = value * ndtr((above + np.outer(z[:, 0], effect)) / left) - cost
     return max(float(np.maximum(worth.max(axis=1), 0).mean() - max(worth.mean(axis=0).max(), 0.0)), 0.0)
