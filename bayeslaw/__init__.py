@@ -19,7 +19,7 @@ from bayeslaw.priors import Prior
 from bayeslaw.runs import Runs, read_runs
 from bayeslaw.spec import ModelSpec
 from bayeslaw.storage import load
-from bayeslaw.study import run_study
+from bayeslaw.study.run import run_study
 
 __version__ = "0.1.0"
 __all__ = [

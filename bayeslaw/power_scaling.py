@@ -49,11 +49,20 @@ def prior_weights(fit: Fit, alpha: float) -> tuple[np.ndarray, float]:
     ------
     SpecError : alpha is not a positive number.
     """
+    return power_weights(total_log_prior(fit), alpha)
+
+
+def total_log_prior(fit: Fit) -> np.ndarray:
+    """The log prior density of all variables together at the fit's draws, (sample,)."""
+    return np.asarray(log_prior(fit).to_dataarray().sum("variable").transpose("chain", "draw").values.ravel())
+
+
+def power_weights(total: np.ndarray, alpha: float) -> tuple[np.ndarray, float]:
+    """`prior_weights` from what `total_log_prior` gives, which is the same for every power."""
     from arviz_stats.base import array_stats
 
     if not (np.isfinite(alpha) and alpha > 0):
         raise SpecError(f"alpha is {alpha}, and the power of a prior must be a positive number.")
-    total = log_prior(fit).to_dataarray().sum("variable").transpose("chain", "draw").values.ravel()
     log_weights, khat = array_stats.psislw((1 - alpha) * total) if len(total) >= SMOOTHED_FROM else ((alpha - 1) * total, np.inf)
     weights = np.exp(log_weights - np.max(log_weights))
     return weights / weights.sum(), float(khat)

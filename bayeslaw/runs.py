@@ -72,6 +72,11 @@ class Runs:
         """The grouping columns that make groups: those that tell repeats apart do not."""
         return tuple(name for name in self.groups if name not in REPEAT_COLUMNS)
 
+    @property
+    def simulated(self) -> bool:
+        """Whether these are simulated runs, which everything made of them has to say: their data set's or their file's name says so."""
+        return "simulated" in Path(self.source).name
+
     def rows(self, kept: np.ndarray) -> Runs:
         """The runs for which ``kept``, (run,), is true."""
         return replace(self, table=self.table[kept])

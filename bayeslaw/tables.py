@@ -5,7 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import Fault, RunsError, suggest
@@ -117,3 +119,23 @@ def melt(frame: pd.DataFrame, into: str, response: str, source: str) -> pd.DataF
 
 def _listed(frame: pd.DataFrame) -> str:
     return ", ".join(map(str, frame.columns))
+
+
+def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table as plain data, a row each; what is not a finite number is null."""
+    return [{str(name): _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return finite(float(value))
+    return None if value is None or (np.ndim(value) == 0 and pd.isna(value)) else str(value)
+
+
+def finite(value: float) -> float | None:
+    """A number as JSON has it: none that is not finite."""
+    return float(value) if np.isfinite(value) else None

@@ -12,7 +12,7 @@ import pytest
 
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
-from bayeslaw.study import Outcome
+from bayeslaw.study.outcome import Outcome
 
 PUBLIC = Path(__file__).parents[2] / "shared" / "data"
 

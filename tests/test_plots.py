@@ -13,6 +13,8 @@ import pytest
 
 import bayeslaw as bl
 from bayeslaw import plots
+from bayeslaw.decisions import go_no_go
+from bayeslaw.decisions.next_runs import ADDED
 from bayeslaw.decisions.values import evpi_along, flips
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.style import BAND, BEYOND, magnitude
@@ -426,3 +428,17 @@ def test_labels_from_data_are_text_in_a_page_whatever_they_say() -> None:
     root = ElementTree.fromstring(page)
     shown = " ".join(element.text or "" for element in root.iter() if element.tag.endswith("}text"))
     assert label in shown and not root.findall(".//{*}script")
+
+
+def test_what_is_computed_of_candidates_is_not_in_their_names(grouped_fit: bl.Fit) -> None:
+    """Every column that `bl.next_runs` and `bl.decide` add, value of a run and all, is told apart from those of the runs themselves."""
+    target = float(np.median(grouped_fit.predict({"data_size": 4e9, "task": "task1"}).values))
+    ranked = bl.next_runs(
+        grouped_fit, {"data_size": [2e9, 4e9], "task": ["task0"]}, {"data_size": [4e9], "task": ["task1"]}, budget=5.0, target=target, value=10.0, option_cost=[1.0]
+    )
+    decided = bl.decide(grouped_fit, {"task": ["task0", "task1"]}, target, at={"data_size": 4e9}, cost=[1, 2], value=10, checks=[])
+    assert set(ranked) - {"data_size", "task"} == set(ADDED)
+    assert {c for c in decided.table if not c.startswith(("lower_", "upper_"))} - {"data_size", "task"} == set(go_no_go.ADDED)
+    (axis,) = plots.next_runs(ranked)
+    says = " ".join(text.get_text() for text in axis.texts)
+    assert "2B" in says and "value of run" not in says

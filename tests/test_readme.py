@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import bayeslaw as bl
-from bayeslaw.study import read_study
+from bayeslaw.study.schema import read_study
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

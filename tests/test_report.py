@@ -19,7 +19,7 @@ from bayeslaw.cli import run
 from bayeslaw.errors import StudyError
 from bayeslaw.report import render, words
 from bayeslaw.report.panel import MOST_NUMBERS, panel
-from bayeslaw.study import Outcome
+from bayeslaw.study.outcome import Outcome
 
 OPTIONS = {"task": ["task0", "task1", "<b>bold</b>"]}
 

@@ -26,7 +26,7 @@ from bayeslaw.paths import Departures, draw_paths
 from bayeslaw.predict import Posterior
 from bayeslaw.sampling import Compiled, Convergence, Effort, convergence
 from bayeslaw.spec import resolve
-from bayeslaw.study import prepare
+from bayeslaw.study.prepare import prepare
 
 pytestmark = pytest.mark.slow
 

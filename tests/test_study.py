@@ -20,8 +20,10 @@ import bayeslaw as bl
 from bayeslaw.checks.stored import load_backtest, save_backtest
 from bayeslaw.cli import run
 from bayeslaw.errors import StorageError, StudyError
-from bayeslaw.study import DecisionFile, Outcome, prepare, read_study
+from bayeslaw.study.outcome import DecisionFile, Outcome
+from bayeslaw.study.prepare import prepare
 from bayeslaw.study.run import FILES, STORE
+from bayeslaw.study.schema import read_study
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 

@@ -93,7 +93,7 @@ def backtest(
     scores = result.scores(by).reset_index()
     if output is not None:
         write_csv(result.points, output)
-    title = "simulated runs" if "simulated" in table.source else ""
+    title = "simulated runs" if table.simulated else ""
     if plot is not None:
         save_figure(lambda plots: plots.calibration(result.points, title=title), plot)
     if panels is not None:

@@ -51,18 +51,22 @@ def demo(
         print_fit(outcome.fit, outcome.checks)
     tell(outcome, output, quiet=quiet)
     truth = {"finetuning": _finetuning, "overoptimization": _overoptimization, "pretraining": _pretraining}[study]
+    lines, written = truth(outcome.fit, output, quiet)
     out.print("What was hidden of the simulated runs says:", highlight=False)
-    for line in truth(outcome.fit, output, quiet):
+    for line in lines:
         out.print(f"- {line}", highlight=False)
+    out.print(f"Wrote {', '.join(str(output / name) for name in written)}. All of it rests on simulated runs.", highlight=False)
     if not outcome.fit.convergence.passed:
         raise typer.Exit(1)
 
 
 def _seedless(text: str) -> str:
+    """A study file but for its seed."""
     return "\n".join(line for line in text.splitlines() if not line.startswith("seed = "))
 
 
-def _finetuning(fit: bl.Fit, output: Path, quiet: bool) -> list[str]:
+def _finetuning(fit: bl.Fit, output: Path, quiet: bool) -> tuple[list[str], list[str]]:
+    """What was true, in words, and the files that show it; so the others."""
     from bayeslaw.demos import finetuning
 
     outcome = finetuning.hindsight(fit)
@@ -79,10 +83,10 @@ def _finetuning(fit: bl.Fit, output: Path, quiet: bool) -> list[str]:
         cells = first.loc[first.groupby(["task", "method"])["finetuning_data"].idxmax()]
         out.print("\n16B at the largest finetuning set, what 50 % and 90 % of runs would log, and the simulated run:")
         print_table(cells[["task", "method", "finetuning_data", "median", "lower_50", "upper_50", "lower_90", "upper_90", "loss"]])
-    return finetuning.verdict(outcome.bands)
+    return finetuning.verdict(outcome.bands), ["bands_16b.png", "bands_16b.csv"]
 
 
-def _overoptimization(fit: bl.Fit, output: Path, quiet: bool) -> list[str]:
+def _overoptimization(fit: bl.Fit, output: Path, quiet: bool) -> tuple[list[str], list[str]]:
     from bayeslaw.demos import overoptimization
 
     outcome = overoptimization.hindsight(fit)
@@ -103,10 +107,10 @@ def _overoptimization(fit: bl.Fit, output: Path, quiet: bool) -> list[str]:
         print_table(outcome.peaks[["method", "reward_model_size", "kl_peak", "lower_90_kl_peak", "upper_90_kl_peak", "simulated_truth", "no_peak_below", "p_no_peak"]])
         out.print("\nRL stopped at KL = 25:")
         print_table(outcome.stopping[["reward_model_size", "p_past_peak", "stop_at_kl", "expected_gain", "advice"]])
-    return overoptimization.verdict(outcome)
+    return overoptimization.verdict(outcome), ["scores.png", "peaks.png", "peaks_and_truth.csv", "stopping.csv", "bands_hidden.csv"]
 
 
-def _pretraining(fit: bl.Fit, output: Path, quiet: bool) -> list[str]:
+def _pretraining(fit: bl.Fit, output: Path, quiet: bool) -> tuple[list[str], list[str]]:
     from bayeslaw.demos import pretraining
 
     bands = pretraining.hindsight(fit)
@@ -114,4 +118,4 @@ def _pretraining(fit: bl.Fit, output: Path, quiet: bool) -> list[str]:
     if not quiet:
         out.print("\nThe runs that were held out:")
         print_table(bands[["model_size", "data_size", "median", "lower_50", "upper_50", "lower_90", "upper_90", "loss"]])
-    return pretraining.verdict(bands)
+    return pretraining.verdict(bands), ["bands_heldout.csv"]

@@ -126,7 +126,7 @@ def _plot(fit_: bl.Fit, bands: pd.DataFrame, path: Path, kind: str, prob: Sequen
     """Bands along the first input, from the runs to the farthest point asked for, at the points' other inputs and groups."""
     law = fit_.spec.law
     swept = sweep(fit_, bands, x=next(iter(law.inputs)), kind=kind, probs=prob, random_seed=seed)  # type: ignore[arg-type]
-    title = ["simulated runs"] * ("simulated" in fit_.runs.source) + [named(c, value) for c, value in swept.shared.items()]
+    title = ["simulated runs"] * fit_.runs.simulated + [named(c, value) for c, value in swept.shared.items()]
     save_figure(
         lambda plots: plots.bands(
             swept.curves, x=swept.x, response=law.response.name, by=swept.by, runs=swept.runs, x_unit=law.inputs[swept.x].unit,

@@ -18,7 +18,7 @@ from bayeslaw.errors import SpecError
 from bayeslaw.files import whole
 
 if TYPE_CHECKING:
-    from bayeslaw.study import Outcome
+    from bayeslaw.study.outcome import Outcome
 
 Journey = Literal["finetuning", "overoptimization", "pretraining", "go-no-go"]
 
@@ -69,7 +69,8 @@ def run(
 
     Example: `bayeslaw run study.toml -o out`
     """
-    from bayeslaw.study import prepare, read_study
+    from bayeslaw.study.prepare import prepare
+    from bayeslaw.study.schema import read_study
 
     if gate and read_study(study)[0].decision is None:
         raise SpecError(f"{study} has no [decision]: there is nothing to gate.")
@@ -104,7 +105,7 @@ def tell(outcome: Outcome, folder: Path, as_json: bool = False, quiet: bool = Fa
     from bayeslaw.report import words
 
     if as_json:
-        from bayeslaw.study import decision_file
+        from bayeslaw.study.outcome import decision_file
 
         out.print_json("null" if outcome.decision is None else decision_file(outcome).model_dump_json())
     elif quiet:

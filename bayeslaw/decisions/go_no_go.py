@@ -11,7 +11,6 @@ Raiffa and Schlaifer 1961, Applied Statistical Decision Theory.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,14 +25,18 @@ from bayeslaw.decisions import values
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.posterior import samples_of
-from bayeslaw.power_scaling import prior_weights
+from bayeslaw.power_scaling import power_weights, total_log_prior
 from bayeslaw.predict import Points, grid, predict, quantiles_of
 from bayeslaw.runs import label
 from bayeslaw.spec import columns_of
+from bayeslaw.tables import plain_rows
 from bayeslaw.wording import named_rows
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
+
+#: Columns that `decide` adds to those of the options, beside bands.
+ADDED = ("cost", "p_target", "median", "p_best", "expected_regret", "expected_value", "value_tail", "highest_cost", "converged")
 
 Verdict = Literal["go", "no-go", "inconclusive"]
 
@@ -79,10 +82,9 @@ class Decision:
 
     def to_json(self) -> dict[str, Any]:
         """The decision as plain data, its draws left out."""
-        table = self.table.astype(object).where(self.table.notna(), None)
         return {
             "verdict": self.verdict, "reasons": list(self.reasons), "chosen": self.chosen, "target": self.target, "go_at": self.go_at, "no_go_at": self.no_go_at,
-            "flips": dict(self.flips), "evpi": None if np.isnan(self.evpi) else self.evpi, "options": json.loads(table.to_json(orient="records", double_precision=15)),
+            "flips": dict(self.flips), "evpi": None if np.isnan(self.evpi) else self.evpi, "options": plain_rows(self.table),
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -250,7 +252,8 @@ def _far(distance: Mapping[str, float], far: float) -> list[str]:
 
 def _other_priors(fit: Fit) -> tuple[np.ndarray, float]:
     """Weights of the draws under weaker and stronger priors, (prior, sample), and the worse k-hat; of no prior where that is above its threshold."""
-    weighed = [prior_weights(fit, power) for power in defaults.PRIOR_POWERS]
+    total = total_log_prior(fit)
+    weighed = [power_weights(total, power) for power in defaults.PRIOR_POWERS]
     khat = max(khat for _, khat in weighed)
     found = np.array([weights for weights, _ in weighed])
     return (found if khat <= defaults.KHAT_MAX else found[:0]), khat

@@ -39,6 +39,9 @@ from bayeslaw.predict import Points, grid, predict
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
 
+#: Columns that `next_runs` adds to those of the candidates.
+ADDED = ("cost", "variance_reduction", "regret_reduction", "value_of_run", "per_cost", "bought", "converged")
+
 
 def next_runs(
     fit: Fit, candidates: Points, options: Points, *, at: Mapping[str, Any] | None = None, cost: Sequence[float] | str | None = None, budget: float | None = None,

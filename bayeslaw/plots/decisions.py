@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bayeslaw.decisions import values
+from bayeslaw.decisions import go_no_go, values
+from bayeslaw.decisions.next_runs import ADDED as ADDED_BY_NEXT_RUNS
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.bands import probs_of, require
 from bayeslaw.plots.rows import LETTER, Rows, inches, wrapped
@@ -18,11 +19,6 @@ from bayeslaw.wording import magnitude, named_rows
 
 #: Options, or candidates, that a figure may have before it is unreadable.
 MOST_OPTIONS = 12
-#: Columns that `bayeslaw.decide` and `bayeslaw.next_runs` add to those of the options and candidates.
-ADDED = {
-    "cost", "p_target", "median", "p_best", "expected_regret", "expected_value", "value_tail", "highest_cost", "converged",
-    "variance_reduction", "regret_reduction", "per_cost", "bought",
-}  # fmt: skip
 #: Inches: the height of a density, and of a bar.
 DENSITY, BAR = 0.34, 0.13
 
@@ -254,7 +250,7 @@ def _names(table: pd.DataFrame, labels: Sequence[str] | None, most: int | None =
         if len(labels) != len(table):
             raise SpecError(f"There are {len(labels)} labels for {len(table)} rows.")
         return [str(name) for name in labels]
-    own = [c for c in table.columns if c not in ADDED and not str(c).startswith(("lower_", "upper_"))]
+    own = [c for c in table.columns if c not in (*go_no_go.ADDED, *ADDED_BY_NEXT_RUNS) and not str(c).startswith(("lower_", "upper_"))]
     return named_rows(table[own]) if own else [f"option {i + 1}" for i in range(len(table))]
 
 

@@ -6,12 +6,8 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bayeslaw.decisions.values import evpi_along, met
+from bayeslaw.decisions.next_runs import ADDED
 from bayeslaw.errors import BayeslawError
-from bayeslaw.report import words
-from bayeslaw.study.outcome import simulated
 
 if TYPE_CHECKING:
     from bayeslaw.checks import Backtest
@@ -54,7 +50,7 @@ def _drawn(outcome: Outcome, name: str, draw: Callable[[Outcome, float], Any], a
 
 
 def _title(outcome: Outcome) -> str:
-    return "Simulated runs" if simulated(outcome) else ""
+    return "Simulated runs" if outcome.prepared.runs.simulated else ""
 
 
 def _bands(outcome: Outcome, width: float) -> Any:
@@ -97,11 +93,9 @@ def _value(outcome: Outcome, width: float) -> Any:
     from bayeslaw import plots
 
     decision, section = outcome.decision, outcome.prepared.study.decision
-    if decision is None or section is None or not section.value or section.value <= 0:
+    if decision is None or section is None or outcome.worth is None:
         return None
-    at = np.linspace(0, 2 * section.value, 121)[1:]
-    reached = met(decision.draws, decision.target, outcome.prepared.law.response.lower_is_better)
-    expected, perfect = evpi_along(reached, decision.table["cost"].to_numpy(float), at)
+    at, expected, perfect = outcome.worth
     return plots.value_of_information(at, expected, perfect, unit=section.unit, now=section.value, labels=decision.labels, title=_title(outcome), width=width)
 
 
@@ -133,5 +127,5 @@ def _next_runs(outcome: Outcome, width: float) -> Any:
 
     if (table := outcome.next_runs) is None:
         return None
-    candidates = table[[c for c in table.columns if c in words.NOT_OF_A_RUN or table[c].astype(str).nunique() > 1]]
+    candidates = table[[c for c in table.columns if c in ADDED or table[c].astype(str).nunique() > 1]]
     return plots.next_runs(candidates, title=_title(outcome), width=width)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from bayeslaw.errors import Fault, StudyError
 from bayeslaw.report import figures, tables, words
 from bayeslaw.report.panel import panel
-from bayeslaw.study.outcome import simulated
 
 if TYPE_CHECKING:
     from bayeslaw.study.outcome import Outcome
@@ -45,7 +44,7 @@ def render(outcome: Outcome, template: str | Path | None = None) -> str:
     environment.filters |= {"number": words.number, "percent": words.percent}
     given: dict[str, Any] = {
         "outcome": outcome, "study": outcome.prepared.study, "words": words, "tables": tables, "figures": figures.of(outcome), "panel": panel(outcome),
-        "simulated": simulated(outcome), "today": date.today().isoformat(),
+        "simulated": outcome.prepared.runs.simulated, "today": date.today().isoformat(),
     }  # fmt: skip
     try:
         return environment.get_template(name).render(given)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bayeslaw.decisions.next_runs import ADDED
 from bayeslaw.report import words
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def next_runs(outcome: Outcome) -> Table:
     """A row a candidate, the best first."""
     assert outcome.next_runs is not None
     table = outcome.next_runs
-    own = [c for c in table.columns if c not in words.NOT_OF_A_RUN]
+    own = [c for c in table.columns if c not in ADDED]
     section = outcome.prepared.study.next_runs
     decided = outcome.prepared.study.decision
     worth = f" ({decided.unit})" if decided is not None and decided.unit else ""
@@ -96,7 +97,7 @@ def parameters(outcome: Outcome) -> Table:
     """A row a parameter of the law: its meaning, its prior as it is sampled, and what the runs made of it."""
     from bayeslaw.spec import population_name
 
-    spec, summary = outcome.fit.spec, outcome.fit.summary()
+    spec, summary = outcome.fit.spec, outcome.summary
     rows = []
     for name, param in spec.law.params.items():
         variable = population_name(name, param)

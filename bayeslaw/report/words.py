@@ -7,14 +7,17 @@ from typing import Any
 import pandas as pd
 
 from bayeslaw import defaults
+from bayeslaw.decisions.next_runs import ADDED
 from bayeslaw.study.outcome import Outcome
 from bayeslaw.wording import magnitude, named
 
 
 def number(x: Any) -> str:
     """Four digits, thousands apart, sizes as people call them, giants as a power of ten: 1.024, 90,000, 7B, 5.88e+23."""
-    if isinstance(x, str) or x is None or pd.isna(x):
-        return "" if x is None or (not isinstance(x, str) and pd.isna(x)) else str(x)
+    if isinstance(x, str):
+        return x
+    if pd.isna(x):
+        return ""
     x = float(x)
     if 1e9 <= x < 1e15:
         return magnitude(x)
@@ -101,7 +104,7 @@ def next_run(outcome: Outcome) -> str:
         return ""
     bought_first = table[table["bought"] == 1] if "bought" in table else table
     first = (bought_first if len(bought_first) else table).iloc[0]
-    columns = [c for c in table.columns if c not in NOT_OF_A_RUN and table[c].astype(str).nunique() > 1]
+    columns = [c for c in table.columns if c not in ADDED and table[c].astype(str).nunique() > 1]
     called = ", ".join(named(c, first[c]) for c in columns) or "the one candidate"
     said = f"First {called}: it is expected to take away {percent(first['variance_reduction'])} of what is not known about the options"
     if "value_of_run" in first and (section := outcome.prepared.study.decision) is not None:
@@ -109,10 +112,6 @@ def next_run(outcome: Outcome) -> str:
     if "bought" in table and (bought := int((table["bought"] > 0).sum())):
         said += f". The budget buys {bought}, which together leave {percent(table.attrs.get('variance_left', float('nan')))}"
     return f"{said}."
-
-
-#: Columns of a table of next runs that are not the run's own.
-NOT_OF_A_RUN = ("cost", "variance_reduction", "regret_reduction", "value_of_run", "per_cost", "bought", "converged")
 
 
 def thresholds(outcome: Outcome) -> str:

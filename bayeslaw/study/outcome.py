@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from bayeslaw.decisions import Decision
 from bayeslaw.fit import Fit
 from bayeslaw.study.prepare import Prepared
 from bayeslaw.sweep import Sweep
+from bayeslaw.tables import finite, plain_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,10 @@ class Outcome:
 
     Attributes
     ----------
-    prepared : the study file and its runs. key : of all that the numbers follow from.
+    prepared : the study file and its runs.
+    summary : of the fit's variables, as `Fit.summary` gives it.
     fit, checks, bands, backtest, decision : as `bayeslaw.fit`, `check`, `Fit.bands`, `backtest`, `decide` give them.
+    worth : what each option is worth on average, and perfect information, along values of meeting the target: (step,), (step, option) and (step,).
     next_runs, allocation, peaks : as `bayeslaw.next_runs`, `allocate` (medians and intervals) and `peaks` give them.
     sweep : bands along an input through the options, for the picture.
     reused : the stages that were read from earlier runs.
@@ -32,23 +34,19 @@ class Outcome:
     """
 
     prepared: Prepared
-    key: str
     fit: Fit
+    summary: pd.DataFrame
     checks: tuple[CheckResult, ...]
     bands: pd.DataFrame | None
     backtest: Backtest | None
     decision: Decision | None
+    worth: tuple[np.ndarray, np.ndarray, np.ndarray] | None
     next_runs: pd.DataFrame | None
     allocation: pd.DataFrame | None
     sweep: Sweep | None
     peaks: pd.DataFrame | None
     reused: tuple[str, ...]
     provenance: dict[str, str]
-
-
-def simulated(outcome: Outcome) -> bool:
-    """Whether the runs are simulated: their data set, or their file's name, says so."""
-    return "simulated" in Path(outcome.prepared.runs.source).name
 
 
 class _Strict(BaseModel):
@@ -97,29 +95,8 @@ def decision_file(outcome: Outcome) -> DecisionFile:
     response = outcome.prepared.law.response
     return DecisionFile(
         study=outcome.prepared.study.study.name, response=response.name, unit=response.unit, met="at or below" if response.lower_is_better else "at or above",
-        cost_unit=section.unit, next_runs=None if outcome.next_runs is None else rows_of(outcome.next_runs),
-        backtest=None if outcome.backtest is None else rows_of(outcome.backtest.scores().loc[["bayeslaw"]])[0],
-        checks=[CheckRow(name=c.name, passed=c.passed, value=_finite(c.value), threshold=_finite(c.threshold), message=c.message, advice=c.advice) for c in outcome.checks],
+        cost_unit=section.unit, next_runs=None if outcome.next_runs is None else plain_rows(outcome.next_runs),
+        backtest=None if outcome.backtest is None else plain_rows(outcome.backtest.scores().loc[["bayeslaw"]])[0],
+        checks=[CheckRow(name=c.name, passed=c.passed, value=finite(c.value), threshold=finite(c.threshold), message=c.message, advice=c.advice) for c in outcome.checks],
         provenance=outcome.provenance, **decision.to_json(),
     )  # fmt: skip
-
-
-def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A table as plain data, a row each; what is not a finite number is null."""
-    return [{str(name): _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return _finite(float(value))
-    return None if value is None or (np.ndim(value) == 0 and pd.isna(value)) else str(value)
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-

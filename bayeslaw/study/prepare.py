@@ -52,7 +52,13 @@ class Prepared:
 
     @property
     def law(self) -> Law:
+        """The law that is fitted."""
         return self.spec.law
+
+    @property
+    def option_points(self) -> pd.DataFrame | None:
+        """The options with what they share; None without a decision."""
+        return None if self.options is None or self.study.decision is None else self.options.assign(**self.study.decision.at)
 
 
 def prepare(path: str | Path, *, allow_import: bool = False) -> Prepared:

@@ -7,24 +7,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from bayeslaw.allocation import allocate, summarised
 from bayeslaw.checks import Backtest, CheckResult, backtest, check
 from bayeslaw.checks.stored import load_backtest, save_backtest
 from bayeslaw.decisions import Decision, decide, next_runs
+from bayeslaw.decisions.values import evpi_along, met
 from bayeslaw.errors import Fault, StorageError, StudyError
 from bayeslaw.files import whole
 from bayeslaw.fit import Fit, fit
 from bayeslaw.peaks import peaks
 from bayeslaw.storage import load
-from bayeslaw.study.outcome import Outcome, decision_file
-from bayeslaw.study.prepare import Prepared, prepare
 from bayeslaw.study.store import Store, key_of, read_json, runs_digest, swept_clean, versions, write_json
-from bayeslaw.sweep import Sweep
 from bayeslaw.sweep import sweep as bands_along
+
+if TYPE_CHECKING:
+    from bayeslaw.study.outcome import Outcome
+    from bayeslaw.study.prepare import Prepared
 
 #: What a study writes; a file that a study does not make is one that an earlier study left.
 FILES = ("fit.nc", "bands.csv", "backtest.csv", "next_runs.csv", "allocation.csv", "peaks.csv", "decision.json", "report.html")
@@ -64,6 +67,8 @@ def run_study(
     StudyError : every fault of the file, before anything is fitted or written. StorageError : the folder cannot be written; with ``stored``, a result is missing.
         As `bayeslaw.fit` for the rest.
     """
+    from bayeslaw.study.prepare import prepare
+
     prepared = prepare(study, allow_import=allow_import)
     folder = Path(output) if output is not None else prepared.path.with_suffix("")
     if template is not None and not Path(template).is_file():
@@ -83,6 +88,8 @@ def run_study(
 
 def _computed(prepared: Prepared, store: Store, progressbar: bool, say: Callable[[str], None], stored: bool, folder: Path, command: str) -> Outcome:
     """The stages, each from the store where it is there."""
+    from bayeslaw.study.outcome import Outcome
+
     study, spec, runs = prepared.study, prepared.spec, prepared.runs
     effort = study.sampling.model_dump() | {"random_seed": study.study.seed}
     data = runs_digest(runs)
@@ -117,9 +124,14 @@ def _computed(prepared: Prepared, store: Store, progressbar: bool, say: Callable
     if study.allocate is not None:
         compute = study.allocate.compute if isinstance(study.allocate.compute, list) else [study.allocate.compute]
         allocation = summarised(allocate(fitted, compute, inference_tokens=study.allocate.inference_tokens, at=study.allocate.at))
+    at_options = None if prepared.option_points is None else fitted.bands(prepared.option_points)
+    asked_for = None if prepared.points is None else fitted.bands(prepared.points)
+    shown = asked_for if at_options is None else at_options
     return Outcome(
-        prepared, key_of(fit_key, study.model_dump(mode="json")), fitted, tuple(checks), _bands(prepared, fitted), tested, decision, ranked, allocation,
-        _swept(prepared, fitted), peaks(fitted) if any(name.startswith("kl_peak") for name in spec.law.quantities) else None, tuple(reused), _provenance(prepared, fitted, data, command),
+        prepared=prepared, fit=fitted, summary=fitted.summary(), checks=tuple(checks), bands=at_options if asked_for is None else asked_for, backtest=tested,
+        decision=decision, worth=_worth(prepared, decision), next_runs=ranked, allocation=allocation, sweep=None if shown is None else bands_along(fitted, shown),
+        peaks=peaks(fitted) if any(name.startswith("kl_peak") for name in spec.law.quantities) else None, reused=tuple(reused),
+        provenance=_provenance(prepared, fitted, data, command),
     )  # fmt: skip
 
 
@@ -139,19 +151,14 @@ def _decided(prepared: Prepared, fitted: Fit, checks: list[CheckResult], tested:
     return decision, ranked
 
 
-def _bands(prepared: Prepared, fitted: Fit) -> pd.DataFrame | None:
-    """Bands at the points to predict; without any, at the options."""
-    if prepared.points is not None:
-        return fitted.bands(prepared.points)
+def _worth(prepared: Prepared, decision: Decision | None) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """What options are worth from no value of meeting the target to twice the study's."""
     section = prepared.study.decision
-    return None if prepared.options is None or section is None else fitted.bands(prepared.options.assign(**section.at))
-
-
-def _swept(prepared: Prepared, fitted: Fit) -> Sweep | None:
-    """What the report's picture shows: bands through the options, or else through the points to predict."""
-    section = prepared.study.decision
-    points = prepared.options.assign(**section.at) if section is not None and prepared.options is not None else prepared.points
-    return None if points is None else bands_along(fitted, fitted.bands(points))
+    if decision is None or section is None or not section.value or section.value <= 0:
+        return None
+    at = np.linspace(0, 2 * section.value, 121)[1:]
+    reached = met(decision.draws, decision.target, prepared.law.response.lower_is_better)
+    return at, *evpi_along(reached, decision.table["cost"].to_numpy(float), at)
 
 
 def _provenance(prepared: Prepared, fitted: Fit, data: str, command: str) -> dict[str, str]:
@@ -165,6 +172,7 @@ def _provenance(prepared: Prepared, fitted: Fit, data: str, command: str) -> dic
 def _publish(outcome: Outcome, folder: Path, template: str | Path | None) -> None:
     """Every file of the study, laid out before the first is written; those that it does not make are gone."""
     from bayeslaw.report import render
+    from bayeslaw.study.outcome import decision_file
 
     tables = {
         "bands.csv": outcome.bands, "next_runs.csv": outcome.next_runs, "allocation.csv": outcome.allocation, "peaks.csv": outcome.peaks,
