@@ -19,17 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from bayeslaw import defaults
 from bayeslaw.bisection import bisect
 from bayeslaw.derived import TRAINING, tokens_of
 from bayeslaw.errors import SpecError
-from bayeslaw.posterior import DIMS, Posterior, by_chain, draw_coords, samples_of
+from bayeslaw.posterior import DIMS, Posterior, over_draws, samples_of
 from bayeslaw.predict import Points, grid, intervals_of, places, quantiles_of
 from bayeslaw.spec import ModelSpec, all_covariates
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from bayeslaw.fit import Fit
 
 #: FLOP of inference per parameter and token.
@@ -88,9 +89,8 @@ def allocate(
             "total_compute": training + INFERENCE * size * inference_tokens, "tokens_per_parameter": data / size,
         })  # fmt: skip
     none = max(float(np.isnan(one["model_size"]).mean()) for one in found)
-    variables = {key: ((*DIMS, name), by_chain(fit, np.stack([one[key] for one in found], axis=-1))) for key in found[0]}
-    attrs = {"p_none": none, "inference_tokens": inference_tokens, "converged": int(fit.convergence.passed)}
-    allocated = xr.Dataset(variables, coords=draw_coords(fit) | {name: values}, attrs=attrs)
+    variables = {key: np.stack([one[key] for one in found], axis=-1) for key in found[0]}
+    allocated = over_draws(fit, variables, [name], {name: values}, p_none=none, inference_tokens=inference_tokens)
     return allocated if np.ndim(asked) else allocated.isel({name: 0})
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import bayeslaw as bl
 from bayeslaw.errors import SpecError
-from bayeslaw.fit import Fit
-from bayeslaw.laws.base import Law
-from bayeslaw.laws.registry import law as find_law
-from bayeslaw.priors import Prior
-from bayeslaw.runs import Runs, read_runs
-from bayeslaw.spec import ModelSpec
-from bayeslaw.storage import load
+
+if TYPE_CHECKING:
+    from bayeslaw.laws.base import Law
 
 
 def pairs(items: Sequence[str], option: str) -> dict[str, str]:
@@ -54,23 +51,23 @@ def law(text: str, allow_import: bool = False) -> Law:
         name = f"{name}:{own}"
     else:
         options = rest
-    return find_law(name, allow_import=allow_import, **pairs([part for part in options.split(",") if part], "--law"))
+    return bl.law(name, allow_import=allow_import, **pairs([part for part in options.split(",") if part], "--law"))
 
 
-def saved(path: Path, own_law: str | None, allow_import: bool) -> Fit:
+def saved(path: Path, own_law: str | None, allow_import: bool) -> bl.Fit:
     """A saved fit; a law of one's own is imported first, and then found by the fit's name of it."""
     if own_law is not None:
         law(own_law, allow_import)
-    return load(path)
+    return bl.load(path)
 
 
-def prior(text: str) -> Prior:
+def prior(text: str) -> bl.Prior:
     """``LogNormal:median=0.3,sigma=0.1``, or a number, which pins the parameter."""
     distribution, _, rest = text.partition(":")
     if not rest:
-        return Prior.of(number(text, "--prior"))
+        return bl.Prior.of(number(text, "--prior"))
     parameters: dict[str, Any] = {name: number(value, f"--prior {name}") for name, value in pairs(rest.split(","), "--prior").items()}
-    return Prior(distribution, **parameters)
+    return bl.Prior(distribution, **parameters)
 
 
 def points(at: Sequence[str]) -> dict[str, list[Any]]:
@@ -88,18 +85,18 @@ def points(at: Sequence[str]) -> dict[str, list[Any]]:
 def runs(
     path: Path, law_name: str, column: Sequence[str], group: Sequence[str], where: str | None, melt: str | None, scale: Sequence[str],
     allow_import: bool = False,
-) -> Runs:  # fmt: skip
+) -> bl.Runs:  # fmt: skip
     """The table of runs that the options of a command describe."""
     factors = {name: number(text, f"--scale {name}") for name, text in pairs(scale, "--scale").items()}
     columns = pairs(column, "--column")
-    return read_runs(path, law(law_name, allow_import), columns=columns, groups=list(group) or None, where=where, melt_into=melt, scale=factors)
+    return bl.read_runs(path, law(law_name, allow_import), columns=columns, groups=list(group) or None, where=where, melt_into=melt, scale=factors)
 
 
 def spec(
     law: Law, effects: Sequence[str], priors: Sequence[str], noise: str | None, discrepancy: str | None, curve_by: Sequence[str]
-) -> ModelSpec:  # fmt: skip
+) -> bl.ModelSpec:  # fmt: skip
     """What to fit, from the options that say so."""
-    return ModelSpec(
+    return bl.ModelSpec(
         law,
         effects=pairs(effects, "--effect"),
         priors={name: prior(text) for name, text in pairs(priors, "--prior").items()},

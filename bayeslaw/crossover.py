@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from bayeslaw.bisection import bisect
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.posterior import DIMS, Kind, Posterior, by_chain, draw_coords, samples_of
+from bayeslaw.posterior import Kind, Posterior, over_draws, samples_of
 from bayeslaw.predict import places
 from bayeslaw.runs import label
 from bayeslaw.spec import all_covariates
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from bayeslaw.fit import Fit
     from bayeslaw.laws.base import Law
 
@@ -92,12 +93,11 @@ def crossover(
     names = np.array([label(group) for group in between], dtype=object)
     below, above = (names[((end < 0) != law.response.lower_is_better).astype(int)] for end in at_ends)
     none = np.isnan(x)
-    attrs: dict[str, Any] = {"over": over, "by": by, "lower_bound": low, "upper_bound": high, "kind": kind, "p_crossover": float(1 - none.mean()), "converged": int(fit.convergence.passed)}
+    attrs: dict[str, Any] = {"over": over, "by": by, "lower_bound": low, "upper_bound": high, "kind": kind, "p_crossover": float(1 - none.mean())}
     for name in names:
         attrs[f"p_{name}_throughout"] = float((none & (below == name)).mean())
         attrs[f"p_{name}_below"] = float((below[~none] == name).mean()) if not none.all() else float("nan")
-    variables = {"crossover": x, "crossings": crossings, "below": below, "above": above}
-    return xr.Dataset({key: (DIMS, by_chain(fit, value)) for key, value in variables.items()}, coords=draw_coords(fit), attrs=attrs)
+    return over_draws(fit, {"crossover": x, "crossings": crossings, "below": below, "above": above}, **attrs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ centre of the table, where its prior is. Group terms are independent of each oth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,6 +89,8 @@ class Formula:
         FormulaError : it cannot be read, or asks for something other than columns, the transforms of `TRANSFORMS`, group
             terms and ``0 + column``.
         """
+        if (groups := _plain_groups(text)) is not None:
+            return cls(groups=groups)
         from formulae import model_description
         from formulae.terms import GroupSpecificTerm, Intercept, Term
 
@@ -106,25 +109,25 @@ class Formula:
         intercept = False
         covariates: list[Covariate] = []
         plain: list[str] = []
-        groups: list[GroupTerm] = []
+        terms: list[GroupTerm] = []
         for term in description.terms:
             if isinstance(term, Intercept):
                 intercept = True
             elif isinstance(term, GroupSpecificTerm):
                 factor = tuple(_column(component, text) for component in term.factor.components)
-                groups.append(GroupTerm(factor, None if isinstance(term.expr, Intercept) else _covariate(term.expr, text)))
+                terms.append(GroupTerm(factor, None if isinstance(term.expr, Intercept) else _covariate(term.expr, text)))
             elif isinstance(term, Term):
                 covariate = _covariate(term, text)
                 (covariates.append(covariate) if intercept or covariate.transforms else plain.append(covariate.column))
             else:
                 raise FormulaError(f"The formula {text!r} has {term}, which is not offered.")
         if intercept:
-            return cls(tuple(covariates), tuple(groups))
+            return cls(tuple(covariates), tuple(terms))
         if len(plain) != 1 or covariates:
             raise FormulaError(
                 f"The formula {text!r} has no intercept. Start with 1, or write 0 + column for a value of its own in each group."
             )
-        return cls((), tuple(groups), by=plain[0])
+        return cls((), tuple(terms), by=plain[0])
 
     @property
     def by_term(self) -> GroupTerm | None:
@@ -149,6 +152,21 @@ class Formula:
         # "(x | g)" would read back with an intercept of its own.
         terms = [f"({'0 + ' * (term.covariate is not None)}{term.covariate or 1} | {':'.join(term.factor)})" for term in self.groups]
         return " + ".join([head, *map(str, self.covariates), *terms])
+
+
+#: ``1 + (1 | task) + (1 | task:method)``: an intercept, and groups of columns with plain names.
+_NAME = r"(?!(?:True|False|None)\b)[A-Za-z][A-Za-z0-9_]*"
+_PLAIN = rf"\s*1(\s*\+\s*\(\s*1\s*\|\s*{_NAME}(\s*:\s*{_NAME})*\s*\))*\s*"
+
+
+def _plain_groups(text: str) -> tuple[GroupTerm, ...] | None:
+    """The groups of a formula of the commonest kind, that of the defaults too; None for any other. It has no need of ``formulae``, which loads much of SciPy:
+    a second for the person whose study file has a fault elsewhere."""
+    if not re.fullmatch(_PLAIN, text):
+        return None
+    factors = [tuple(re.split(r"\s*:\s*", factor)) for factor in re.findall(r"\|\s*(.+?)\s*\)", text)]
+    once = len({frozenset(factor) for factor in factors}) == len(factors) and all(len(set(factor)) == len(factor) for factor in factors)
+    return tuple(GroupTerm(factor) for factor in factors) if once else None
 
 
 def _column(component: Any, text: str) -> str:

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.posterior import DIMS, Kind, Posterior, by_chain, draw_coords, samples_of
+from bayeslaw.posterior import Kind, Posterior, over_draws, samples_of
 from bayeslaw.predict import check_table, predict
 from bayeslaw.runs import label
 from bayeslaw.spec import all_covariates, columns_of, group_columns
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from bayeslaw.fit import Fit
 
 #: Values tried between the bounds, evenly in the logarithm; between two of them the response is as good as straight in it.
@@ -86,9 +87,8 @@ def solve_for(
     none = np.isnan(solution)
     attrs = {
         "target": target, "p_none": float(none.mean()), "p_above": float((none & (values[:, 0] > target)).mean()), "lower_bound": low, "upper_bound": high, "kind": kind,
-        "converged": int(fit.convergence.passed),
     }  # fmt: skip
-    return xr.DataArray(by_chain(fit, solution), dims=DIMS, coords=draw_coords(fit), name=name, attrs=attrs)
+    return over_draws(fit, {name: solution}, **attrs)[name]
 
 
 def _on_the_trend(fit: Fit, table: pd.DataFrame, name: str, of: str | None) -> np.ndarray:

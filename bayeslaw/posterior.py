@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 from zlib import crc32
@@ -136,9 +136,17 @@ def with_draws(fit: Fit, draws: xr.Dataset) -> Fit:
     return replace(fit, idata=xr.DataTree.from_dict({"posterior": draws}))
 
 
-def draw_coords(fit: Fit) -> dict[str, Any]:
-    """The coordinates ``chain`` and ``draw`` of a fit's draws."""
-    return {dim: fit.idata["posterior"][dim].values for dim in DIMS}
+def over_draws(
+    fit: Fit, variables: Mapping[str, np.ndarray], dims: Sequence[str] = (), coords: Mapping[str, Any] | None = None, /, **attrs: Any
+) -> xr.Dataset:  # fmt: skip
+    """Values for each draw, (sample, ...), as variables with dims chain, draw and those of ``dims``; whether the fit had converged is among the attributes,
+    of each of them too."""
+    import xarray as xr
+
+    posterior = fit.idata["posterior"]
+    attrs |= {"converged": int(fit.convergence.passed)}
+    laid_out = {name: ((*DIMS, *dims), by_chain(fit, values), attrs) for name, values in variables.items()}
+    return xr.Dataset(laid_out, coords={dim: posterior[dim].values for dim in DIMS} | dict(coords or {}), attrs=attrs)
 
 
 def by_chain(fit: Fit, values: np.ndarray) -> np.ndarray:

@@ -21,16 +21,17 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from bayeslaw import defaults, noise
 from bayeslaw.effects import GroupTerm
 from bayeslaw.errors import Fault, RunsError, SpecError, UnknownNameError, suggest
-from bayeslaw.posterior import DIMS, Kind, Posterior, by_chain, draw_coords, samples_of
+from bayeslaw.posterior import DIMS, Kind, Posterior, over_draws, samples_of
 from bayeslaw.runs import Runs, check_points, label
 from bayeslaw.spec import ModelSpec, all_covariates, columns_of, designs, group_columns
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from bayeslaw.fit import Fit
 
 type Points = pd.DataFrame | Mapping[str, Any]
@@ -81,13 +82,10 @@ def predict(fit: Fit, points: Points, kind: Kind = "run", *, random_seed: int | 
         values[:, rows] = drawn
 
     _each_block(fit, table, kind, random_seed, keep)
-    coords = draw_coords(fit)
-    coords |= {str(name): ("point", table[name].to_numpy()) for name in names}
+    coords = {str(name): ("point", table[name].to_numpy()) for name in names}
     coords |= {str(name): ("point", x.to_numpy()) for name, x in reach(fit, table).items()}
-    return xr.DataArray(
-        by_chain(fit, values), dims=(*DIMS, "point"), coords=coords,
-        name=fit.spec.law.response.name, attrs={"kind": kind, "unit": fit.spec.law.response.unit, "converged": int(fit.convergence.passed)},
-    )  # fmt: skip
+    response = fit.spec.law.response
+    return over_draws(fit, {response.name: values}, ["point"], coords, kind=kind, unit=response.unit)[response.name]
 
 
 def bands(

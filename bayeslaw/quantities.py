@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.posterior import DIMS, Posterior, by_chain, draw_coords, samples_of
+from bayeslaw.posterior import Posterior, over_draws, samples_of
 from bayeslaw.runs import label
 from bayeslaw.spec import all_covariates, group_columns, law_group_columns
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from bayeslaw.fit import Fit
 
 
@@ -54,13 +55,11 @@ def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
     values = params[name] if name in params else law.value(name, **params, **{needed[key]: x for key, x in at.items()})
     values = np.broadcast_to(values, (samples_of(fit), len(groups)))
     columns = list(law_group_columns(fit.spec))
-    coords = draw_coords(fit)
-    attrs = {"meaning": known[name], "converged": int(fit.convergence.passed)}
     if not columns:
-        return xr.DataArray(by_chain(fit, values[:, 0]), dims=DIMS, coords=coords, name=name, attrs=attrs)
+        return over_draws(fit, {name: values[:, 0]}, meaning=known[name])[name]
     labels = groups[columns[0]].str.cat([groups[c] for c in columns[1:]], sep=":") if columns[1:] else groups[columns[0]]
-    coords |= {"group": labels.to_numpy(object)} | {c: ("group", groups[c].to_numpy(object)) for c in columns}
-    return xr.DataArray(by_chain(fit, values), dims=(*DIMS, "group"), coords=coords, name=name, attrs=attrs)
+    coords = {"group": labels.to_numpy(object)} | {c: ("group", groups[c].to_numpy(object)) for c in columns}
+    return over_draws(fit, {name: values}, ["group"], coords, meaning=known[name])[name]
 
 
 def group_table(fit: Fit) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ import pytest
 from scipy import stats
 
 import bayeslaw as bl
+from bayeslaw import effects
 from bayeslaw.effects import Covariate, Design, Formula, GroupTerm, default_formula, factor_columns, linear_predictor
 from bayeslaw.errors import FormulaError, RunsError, SpecError, UnknownNameError
 from bayeslaw.priors import Prior, lognormal
@@ -56,6 +58,22 @@ def test_a_formula_is_read(text: str) -> None:
 @pytest.mark.parametrize("text", FORMULAS)
 def test_a_formula_reads_back_from_its_text(text: str) -> None:
     assert Formula.parse(str(Formula.parse(text))) == FORMULAS[text]
+
+
+def test_plain_formulas_are_read_as_formulae_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commonest kind has a way of its own, without the library: the same formula, or the same refusal."""
+    terms = ["(1 | a)", "(1|b)", "( 1 | a:b )", "(1 | b : a)", "(1|a:a)", "(1|True)", "(1|for)", "(1|a.b)", "1", "0", "c", "(1|_x:c)", "(1|x1_Y)", "(1|None1)"]
+    texts = [join.join(("1", *chosen)) for n in range(3) for chosen in itertools.product(terms, repeat=n) for join in (" + ", "+")]
+
+    def read(text: str) -> Formula | type[Exception]:
+        try:
+            return Formula.parse(text)
+        except FormulaError as error:
+            return type(error)
+
+    own = [read(text) for text in texts]
+    monkeypatch.setattr(effects, "_plain_groups", lambda text: None)
+    assert own == [read(text) for text in texts] and sum(isinstance(formula, Formula) for formula in own) > 100
 
 
 def test_a_spec_keeps_a_slope_without_intercepts() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import xarray as xr
-
 from bayeslaw.checks.base import CheckResult, draws_for
 from bayeslaw.defaults import SENSITIVE_ABOVE, SMOOTHED_FROM
 from bayeslaw.fit import Fit
@@ -26,6 +24,7 @@ def check_sensitivity(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
     ----------
     Kallioinen, Paananen, Bürkner, Vehtari 2023, Statistics and Computing 34, arXiv 2107.14054.
     """
+    import xarray as xr
     from arviz_stats import psense
 
     some = thinned(fit, draws_for(len(fit.runs), draws))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
 import bayeslaw as bl
@@ -33,7 +32,9 @@ from bayeslaw.cli.options import (
     Where,
 )
 from bayeslaw.cli.terminal import err, out, parent_exists, print_table, save_figure, say_working, write_csv
-from bayeslaw.report.figures import first_split
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @app.command()
@@ -98,6 +99,7 @@ def backtest(
         save_figure(lambda plots: plots.calibration(result.points, title=title), plot)
     if panels is not None:
         from bayeslaw.plots.bands import MOST_PANELS
+        from bayeslaw.report.figures import first_split
 
         save_figure(lambda plots: plots.hindsight(**first_split(result, MOST_PANELS), title=title), panels)
     if as_json:

@@ -14,7 +14,6 @@ from bayeslaw.cli.app import app
 from bayeslaw.cli.options import AllowImport, AsJson, OwnLaw, Quiet
 from bayeslaw.cli.terminal import out, print_table
 from bayeslaw.errors import SpecError
-from bayeslaw.tables import load_table
 
 #: Exit codes of ``--gate``, for pipelines.
 GATE = {"go": 0, "no-go": 10, "inconclusive": 11}
@@ -43,6 +42,8 @@ def decide(
 
     Example: `bayeslaw decide finetuning.nc --option method=lora,fmt --at model_size=16e9 --at finetuning_data=1e5 --target 1.05 --cost lora=12000 --cost fmt=90000`
     """
+    from bayeslaw.tables import load_table
+
     if (options is None) == (not option):
         raise SpecError("Say what the options are: either --option method=lora,fmt, or --options FILE.")
     fit = arguments.saved(fitted, law, allow_import)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import typer
 
 import bayeslaw as bl
@@ -87,6 +86,8 @@ def _finetuning(fit: bl.Fit, output: Path, quiet: bool) -> tuple[list[str], list
 
 
 def _overoptimization(fit: bl.Fit, output: Path, quiet: bool) -> tuple[list[str], list[str]]:
+    import numpy as np
+
     from bayeslaw.demos import overoptimization
 
     outcome = overoptimization.hindsight(fit)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
 import bayeslaw as bl
@@ -35,9 +34,9 @@ from bayeslaw.cli.options import (
 )
 from bayeslaw.cli.terminal import err, out, parent_exists, print_fit, print_table, save_figure, say_working, write_csv
 from bayeslaw.errors import SpecError
-from bayeslaw.sweep import sweep
-from bayeslaw.tables import load_table
-from bayeslaw.wording import named
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @app.command()
@@ -101,6 +100,8 @@ def predict(
 
     Example: `bayeslaw predict chinchilla.nc --at model_size=70e9 --at data_size=1.4e12 -o bands.csv --plot bands.png`
     """
+    from bayeslaw.tables import load_table
+
     for path in (output, plot):
         if path is not None:
             parent_exists(path)
@@ -124,6 +125,9 @@ def predict(
 
 def _plot(fit_: bl.Fit, bands: pd.DataFrame, path: Path, kind: str, prob: Sequence[float], seed: int | None) -> None:
     """Bands along the first input, from the runs to the farthest point asked for, at the points' other inputs and groups."""
+    from bayeslaw.sweep import sweep
+    from bayeslaw.wording import named
+
     law = fit_.spec.law
     swept = sweep(fit_, bands, x=next(iter(law.inputs)), kind=kind, probs=prob, random_seed=seed)  # type: ignore[arg-type]
     title = ["simulated runs"] * fit_.runs.simulated + [named(c, value) for c, value in swept.shared.items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -13,7 +13,9 @@ from bayeslaw import arguments
 from bayeslaw.cli.app import app
 from bayeslaw.cli.options import AllowImport, AsJson, Columns, Groups, LawName, Melt, RunsFile, Scale, Where
 from bayeslaw.cli.terminal import out
-from bayeslaw.laws.base import Law
+
+if TYPE_CHECKING:
+    from bayeslaw.laws.base import Law
 
 
 @app.command()

@@ -69,12 +69,14 @@ def run(
 
     Example: `bayeslaw run study.toml -o out`
     """
-    from bayeslaw.study.prepare import prepare
     from bayeslaw.study.schema import read_study
 
-    if gate and read_study(study)[0].decision is None:
+    asked, _ = read_study(study)  # before all that it takes to do more is loaded
+    if gate and asked.decision is None:
         raise SpecError(f"{study} has no [decision]: there is nothing to gate.")
     if dry_run:
+        from bayeslaw.study.prepare import prepare
+
         prepared = prepare(study, allow_import=allow_import)
         out.print(f"{study} has no fault.\n{prepared.runs}", markup=False, highlight=False)
         return

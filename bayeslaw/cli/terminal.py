@@ -6,15 +6,18 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 import bayeslaw as bl
 from bayeslaw.errors import SpecError
 from bayeslaw.files import whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 #: A pipe or a file has no width: wide enough that no table is folded.
 out, err = (
@@ -72,9 +75,11 @@ def print_fit(fitted: bl.Fit, checks: Sequence[bl.CheckResult] | None = None) ->
 
 def print_table(table: pd.DataFrame) -> None:
     """A table with its numbers to four digits."""
+    from pandas.api.types import is_numeric_dtype
+
     shown = Table(box=None, header_style="bold", padding=(0, 1))
     for name, column in table.items():
-        shown.add_column(str(name), justify="right" if pd.api.types.is_numeric_dtype(column) else "left", overflow="fold")
+        shown.add_column(str(name), justify="right" if is_numeric_dtype(column) else "left", overflow="fold")
     for row in table.itertuples(index=False):
         shown.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
     out.print(shown)

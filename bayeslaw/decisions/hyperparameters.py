@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.laws.hyperparameters import OPTIMA, TUNED, TunedLaw
-from bayeslaw.posterior import DIMS, Posterior, by_chain, draw_coords, samples_of
+from bayeslaw.posterior import Posterior, over_draws, samples_of
 from bayeslaw.predict import Points, grid, levels, places, quantiles_of
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from bayeslaw.fit import Fit
 
 #: Choices looked at along each axis where none are given, over the central 98 % of the optimum's draws.
@@ -43,7 +44,7 @@ def optimum(fit: Fit, at: Mapping[str, Any]) -> xr.Dataset:
     law, params, scale = _at(fit, at)
     names = dict(zip(OPTIMA, (*TUNED, "loss"), strict=True))
     drawn = {names[key]: np.broadcast_to(law.value(key, **scale, **params), samples_of(fit)) for key in OPTIMA}
-    return xr.Dataset({key: (DIMS, by_chain(fit, x)) for key, x in drawn.items()}, coords=draw_coords(fit), attrs={**scale, "converged": int(fit.convergence.passed)})
+    return over_draws(fit, drawn, **scale)
 
 
 def hyperparameters(
