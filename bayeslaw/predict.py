@@ -85,7 +85,8 @@ def predict(fit: Fit, points: Points, kind: Kind = "run", *, random_seed: int | 
     coords = {str(name): ("point", table[name].to_numpy()) for name in names}
     coords |= {str(name): ("point", x.to_numpy()) for name, x in reach(fit, table).items()}
     response = fit.spec.law.response
-    return over_draws(fit, {response.name: values}, ["point"], coords, kind=kind, unit=response.unit)[response.name]
+    drawn = over_draws(fit, {"drawn": values}, ["point"], coords, kind=kind, unit=response.unit)["drawn"]
+    return drawn.rename(response.name)  # at last: the points may have a column of that name
 
 
 def bands(
