@@ -56,8 +56,7 @@ def test_verdicts_follow_the_thresholds(grouped_fit: bl.Fit) -> None:
     assert between.verdict == "inconclusive" and "the runs do not say" in between.reasons[0] and str(between).startswith("INCONCLUSIVE: task")
     # The stated targets are where the verdict flips.
     for target, verdict in ((between.flips["go"], "go"), (between.flips["no-go"] * 0.9999, "no-go")):
-        only = {"task": [between.table["task"].iloc[between.chosen]]}
-        assert bl.decide(grouped_fit, only, target * 1.0001 if verdict == "go" else target, at=AT, checks=[]).verdict == verdict
+        assert bl.decide(grouped_fit, TASKS, target * 1.0001 if verdict == "go" else target, at=AT, checks=[]).verdict == verdict
 
 
 def test_values_and_perfect_information(grouped_fit: bl.Fit) -> None:
