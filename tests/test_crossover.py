@@ -98,7 +98,8 @@ def test_crossovers_of_simulated_runs_cover_the_truth(fit: bl.Fit) -> None:
                     assert p > 0.5
                 else:
                     assert p < 0.5
-    assert total >= 8 and covered >= total - 2
+    # Both sizes of a pair move with the same draws: of five pairs that miss with probability .1 each, three or more do with .009, two with .07.
+    assert total >= 8 and covered >= total - 4
 
 
 def test_the_band_at_the_point_named_by_the_paper_covers(fit: bl.Fit) -> None:
