@@ -27,9 +27,10 @@ from bayeslaw.laws.base import Param
 from bayeslaw.measurement import BASELINE, BASELINE_ERROR, BASELINE_SE, baseline_labels, noise_scale
 from bayeslaw.priors import Prior
 from bayeslaw.runs import Runs
+from bayeslaw.semivariance import sampled_together
 from bayeslaw.spec import ModelSpec, covariate_columns, curve_labels, designs, group_columns, population_name, resolve, shared_labels
 
-#: Suffix of what is sampled in place of a group's deviations.
+#: Suffix of what is sampled in place of a group's deviations, or of other parameters.
 RAW = "_raw"
 #: The ``pm.Data`` that says how far each deviation is centred: one vector for all, because each ``pm.Data`` slows the compiler.
 CENTRING = "centring"
@@ -87,10 +88,11 @@ def build(spec: ModelSpec, runs: Runs, *, parts: bool = False, fixed: Mapping[st
             vector = pm.Data(CENTRING, np.clip(np.concatenate(list(first.values())), *PILOT_CENTRING), dims=DEVIATION)
             centring = {variable: vector[np.flatnonzero(of == variable)] for variable in first}
 
+        together = sampled_together(f"semivariance{RAW}", spec, runs, met, unit)
         population, by_cell = {}, {}
         distinct, cell = cells(runs.table, [*group_columns(spec), *covariate_columns(spec)])
         for name, param in spec.params.items():
-            population[name], by_cell[name] = _parameter(name, param, met[name], spec.priors, unit, distinct, centring, fixed or {})
+            population[name], by_cell[name] = _parameter(name, param, met[name], spec.priors, unit, distinct, centring, fixed or {}, together.get(name))
         for name, value in law.from_centre({name: population[name] for name in law.params}, centre).items():
             if law.params[name].at_centre and population[name].ndim == 0 and value.ndim == 0:
                 pm.Deterministic(name, value)
@@ -187,12 +189,13 @@ def _along_curves(spec: ModelSpec, runs: Runs, residual: Any, variance: Any, see
 
 def _parameter(
     name: str, param: Param, design: Design, priors: Mapping[str, Prior], unit: Any, table: pd.DataFrame, centring: Mapping[str, Any],
-    fixed: Mapping[str, Mapping[str, float]],
+    fixed: Mapping[str, Mapping[str, float]], population: Any = None,
 ) -> tuple[Any, Any]:  # fmt: skip
-    """The population value of a parameter, and its value for each row of ``table`` (a scalar where no effect makes it differ)."""
+    """The population value of a parameter, unless it is given, and its value for each row of ``table`` (a scalar where no effect makes it differ)."""
     variable = population_name(name, param)
     by = design.formula.by_term
-    population = _random_variable(variable, priors[variable], unit, dims=design.formula.by)
+    if population is None:
+        population = _random_variable(variable, priors[variable], unit, dims=design.formula.by)
     if by is None and not design.formula.covariates and not design.formula.groups:
         return population, population
     intercept = param.link.forward(population)

@@ -20,6 +20,7 @@ from bayeslaw.defaults import (
     PILOT_DRAWS,
     PILOT_TUNE,
     RHAT_MAX,
+    TARGET_ACCEPT,
     TARGET_ACCEPT_CAREFUL,
 )
 from bayeslaw.errors import SamplingError
@@ -59,7 +60,12 @@ class Convergence:
 
     @property
     def passed(self) -> bool:
-        return self.rhat <= RHAT_MAX and min(self.ess_bulk, self.ess_tail) >= ESS_MIN and self.divergences <= DIVERGENCES_MAX
+        return self.mixed and self.divergences <= DIVERGENCES_MAX
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the chains agree, and move enough."""
+        return self.rhat <= RHAT_MAX and min(self.ess_bulk, self.ess_tail) >= ESS_MIN
 
     @property
     def badness(self) -> tuple[int, float]:
@@ -204,7 +210,7 @@ def converge(compiled: Compiled, effort: Effort, attempts: int, data: Data | Non
     """Sample until the chains converge, or ``attempts`` are used up; the best attempt and its draws. ``data`` as for `Compiled.sample`.
 
     After the first attempt the remedies are a smaller step against divergences, and more tuning and draws, with group effects
-    centred anew by a longer pilot, against chains that disagree. ``attempts`` of the result tells what was tried.
+    centred anew by a longer pilot, against chains that disagree: both, where both are the case. ``attempts`` of the result tells what was tried.
     """
     grouped = CENTRING in compiled.model
     given = dict(data or {})
@@ -221,13 +227,15 @@ def converge(compiled: Compiled, effort: Effort, attempts: int, data: Data | Non
         if verdict.passed or len(tried) == attempts:
             best, tree = min(tried, key=lambda attempt: attempt[0].badness)
             return replace(best, attempts=tuple(history)), tree
+        remedies = []
         if verdict.divergences and effort.target_accept < TARGET_ACCEPT_CAREFUL:
-            action = f"target_accept {TARGET_ACCEPT_CAREFUL}"
-            effort = replace(effort, target_accept=TARGET_ACCEPT_CAREFUL)
-        else:
-            action = "twice the tuning and draws" + ", group effects centred anew by a longer pilot" * grouped
+            effort = replace(effort, target_accept=TARGET_ACCEPT if effort.target_accept < TARGET_ACCEPT else TARGET_ACCEPT_CAREFUL)
+            remedies.append(f"target_accept {effort.target_accept}")
+        if not verdict.mixed or not remedies:
             effort = replace(effort, tune=2 * effort.tune, draws=2 * effort.draws)
             centring = compiled.pilot(replace(effort, chains=PILOT_CHAINS), given) if grouped else {}
+            remedies.append("twice the tuning and draws" + ", group effects centred anew by a longer pilot" * grouped)
+        action = ", ".join(remedies)
 
 
 def convergence(tree: xr.DataTree) -> Convergence:

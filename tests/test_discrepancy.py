@@ -17,7 +17,10 @@ from bayeslaw.defaults import CURVATURE_MEMORY, CURVE_POINTS
 from bayeslaw.discrepancy import COMPONENTS, extended, knots, sequence, shared_basis, smooth_covariance, state_space
 from bayeslaw.errors import RunsWarning, SpecError
 from bayeslaw.kalman import Filtered
+from bayeslaw.model import build
 from bayeslaw.paths import draw_paths
+from bayeslaw.sampling import draw_prior
+from bayeslaw.semivariance import TOGETHER, Semivariance
 from bayeslaw.spec import resolve
 
 PARAMS = {
@@ -84,6 +87,62 @@ def test_likelihood_and_gradient_are_those_of_the_dense_normal(own: tuple[str, .
                 run(*(x + sign * step_size * direction if j == i else x for j, x in enumerate((at, y[order], noise[order]))), mask)[0] for sign in (1, -1)
             )
             np.testing.assert_allclose(found[1 + i] @ direction, (ahead - back) / (2 * step_size), rtol=1e-5)
+
+
+def test_the_semivariance_is_half_the_mean_squared_difference_of_neighbours() -> None:
+    """The first coordinate against the dense covariance, and the volume of the transform against the determinant of its Jacobian."""
+    at = pt.vector("at", shape=(3,))
+    transform, step = Semivariance(0.2), 0.2
+    forward = pytensor.function([at], transform.forward(at))
+    backward = pytensor.function([at], [transform.backward(at), transform.log_jac_det(at), pytensor.gradient.jacobian(transform.backward(at), at)])
+    for noise, shared, length in [(0.02, 0.01, 0.15), (1e-4, 0.3, 5.0), (0.1, 1e-5, 1e-3), (0.05, 0.05, 0.2)]:
+        value = np.array([noise, shared, length])
+        K = shared**2 * np.exp(-abs(np.subtract.outer([0.0, step], [0.0, step])) / length) + noise**2 * np.eye(2)
+        found = forward(value)
+        np.testing.assert_allclose(found[0], np.log(np.array([1, -1]) @ K @ np.array([1, -1]) / 2) / 2, rtol=1e-9)
+        again, volume, jacobian = backward(found)
+        np.testing.assert_allclose(again, value, rtol=1e-9)
+        np.testing.assert_allclose(volume, np.linalg.slogdet(jacobian)[1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("law", ["power", "overoptimization_bon"])
+def test_noise_and_errors_of_neighbours_keep_their_priors(law: str) -> None:
+    """Sampled together, they have the priors of the spec: log density and draws; absolute ones and those in units of the typical response."""
+    losses = {"data_size": np.geomspace(1e5, 1e8, 12), "loss": np.linspace(2.0, 1.0, 12)}
+    scores = {"n": 2.0 ** np.arange(12), "gold_score": np.linspace(0.0, 3.0, 12)}
+    runs = bl.read_runs(pd.DataFrame(losses if law == "power" else scores), law)
+    priors = {"sigma": bl.Prior("HalfNormal", sigma=0.3), "local_length": bl.Prior("Gamma", mu=0.2, sigma=0.1)} if law == "power" else {}
+    spec = resolve(bl.ModelSpec(law, discrepancy={"kind": "curve", "own": ["local"], "shared": False}, priors=priors), runs)  # type: ignore[arg-type]
+    model = build(spec, runs, parts=True)
+    assert model["semivariance_raw"] in model.free_RVs
+    point = model.initial_point()
+    values = dict(zip(TOGETHER, model["semivariance_raw"].eval(), strict=True))
+    of = {name: spec.priors[name].in_scipy(runs.typical_response) for name in TOGETHER}
+    value = model.rvs_to_values[model["semivariance_raw"]]
+    point[value.name] = Semivariance(float(np.median(np.diff(spec.axis.forward(runs.inputs[spec.along]))))).forward(pt.as_tensor(list(values.values()))).eval()
+    np.testing.assert_allclose(
+        model.compile_logp(vars=[model["semivariance_raw"]], jacobian=False)(point), sum(of[name].logpdf(values[name]) for name in TOGETHER), rtol=1e-9
+    )
+    drawn = draw_prior(model, TOGETHER, 4000, 1)
+    for name in TOGETHER:
+        assert stats.kstest(drawn[name].values.ravel(), of[name].cdf).pvalue > 1e-3, name
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"priors": {"local_sigma": bl.Prior.of(0.01)}}, "pinned"),
+        ({"priors": {"sigma": bl.Prior("Uniform", lower=0.0, upper=1.0)}}, "an upper end"),
+        ({"effects": {"sigma": "0 + task"}}, "another in each group"),
+        ({"discrepancy": {"kind": "curve", "own": ["matern"]}}, "no local component"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_what_is_sampled_one_by_one(spec: dict, why: str) -> None:
+    table = pd.DataFrame({"data_size": np.tile(np.geomspace(1e5, 1e8, 6), 2), "loss": np.linspace(2.0, 1.0, 12), "task": np.repeat(["a", "b"], 6)})
+    runs = bl.read_runs(table, "power", groups=["task"])
+    model = build(bl.ModelSpec("power", **({"discrepancy": {"kind": "curve", "own": ["matern", "local"]}} | spec)), runs)  # type: ignore[arg-type]
+    assert "semivariance_raw" not in model, why
 
 
 @pytest.mark.parametrize("own", [("matern",), ("wiener",), ("matern", "local")], ids="+".join)
