@@ -22,7 +22,8 @@ TARGET_ACCEPT = 0.95
 #: Where the paths of curves are integrated out, what is left to sample is smooth. Measured on 36 learning curves: no divergence at .8, .9 or
 #: .95, and .8 gives 160 effective draws in 16 s where .95 gives 75 in 34 s.
 TARGET_ACCEPT_CURVES = 0.8
-#: The remedy after divergences, where `TARGET_ACCEPT` has them too.
+#: The remedy after divergences. Measured on 6 curves of 16 points, 3,200 draws, three seeds: .8 leaves 13, 12 and 13, .95 leaves 3, none and 16, .99 none, 2 and
+#: none.
 TARGET_ACCEPT_CAREFUL = 0.99
 #: Unconstrained dimensions up to which nutpie adapts a low-rank mass matrix. Measured: on 7 dimensions (Chinchilla) it takes
 #: a fifth of the time of a diagonal one; on 167 (30 models in 8 families) it takes 40 s for 1.6 times the effective

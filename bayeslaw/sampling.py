@@ -20,7 +20,6 @@ from bayeslaw.defaults import (
     PILOT_DRAWS,
     PILOT_TUNE,
     RHAT_MAX,
-    TARGET_ACCEPT,
     TARGET_ACCEPT_CAREFUL,
 )
 from bayeslaw.errors import SamplingError
@@ -229,8 +228,8 @@ def converge(compiled: Compiled, effort: Effort, attempts: int, data: Data | Non
             return replace(best, attempts=tuple(history)), tree
         remedies = []
         if verdict.divergences and effort.target_accept < TARGET_ACCEPT_CAREFUL:
-            effort = replace(effort, target_accept=TARGET_ACCEPT if effort.target_accept < TARGET_ACCEPT else TARGET_ACCEPT_CAREFUL)
-            remedies.append(f"target_accept {effort.target_accept}")
+            effort = replace(effort, target_accept=TARGET_ACCEPT_CAREFUL)
+            remedies.append(f"target_accept {TARGET_ACCEPT_CAREFUL}")
         if not verdict.mixed or not remedies:
             effort = replace(effort, tune=2 * effort.tune, draws=2 * effort.draws)
             centring = compiled.pilot(replace(effort, chains=PILOT_CHAINS), given) if grouped else {}

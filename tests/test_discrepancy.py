@@ -245,10 +245,10 @@ def departing() -> tuple[pd.DataFrame, bl.Fit]:
     rng = np.random.default_rng(8)
     x = np.geomspace(1e4, 1e7, 25)
     _, step, first = sequence(np.log10(x), np.full(len(x), ""))
-    own = draw_paths(("matern",), step, first, {"delta_sigma": np.full((6, 1), 0.05), "delta_memory": np.full((6, 1), 1.0)},
-                     np.zeros((6, 25)), np.ones((6, 25)), np.zeros(25), rng)  # fmt: skip
+    own = draw_paths(("matern",), step, first, {"delta_sigma": np.full((10, 1), 0.05), "delta_memory": np.full((10, 1), 1.0)},
+                     np.zeros((10, 25)), np.ones((10, 25)), np.zeros(25), rng)  # fmt: skip
     loss = 3 * (x / 1e4) ** -0.15 * np.exp(own + rng.normal(0, 0.004, own.shape))
-    table = pd.DataFrame([(f"task{i}", a, b) for i in range(6) for a, b in zip(x, loss[i], strict=True)], columns=["task", "data_size", "loss"])
+    table = pd.DataFrame([(f"task{i}", a, b) for i in range(10) for a, b in zip(x, loss[i], strict=True)], columns=["task", "data_size", "loss"])
     runs = bl.read_runs(table[table["data_size"] < 1e6], "power", groups=["task"])
     return table, bl.fit("power", runs, draws=400, tune=500, random_seed=1, progressbar=False)
 
