@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from bayeslaw.errors import BayeslawError, StorageError
 from bayeslaw.files import whole
@@ -67,12 +68,13 @@ def tree_of(fit: Fit) -> xr.DataTree:
 
 
 def dataset_of(table: pd.DataFrame, dim: str = ROW) -> xr.Dataset:
-    """A table as a Dataset over its rows, which are along ``dim``: numbers as they are, everything else as text."""
+    """A table as a Dataset over its rows, which are along ``dim``: numbers and booleans as they are, everything else as text."""
     import xarray as xr
 
-    text, numbers = table.select_dtypes(exclude="number"), table.select_dtypes(include="number")
-    columns: dict[str, Any] = {str(name): (dim, x.astype(str).to_numpy(object)) for name, x in text.items()}
-    columns |= {str(name): (dim, x.to_numpy()) for name, x in numbers.items()}
+    columns = {
+        str(name): (dim, x.to_numpy() if is_numeric_dtype(x) and not (is_bool_dtype(x) and x.hasnans) else x.astype(str).to_numpy(object))
+        for name, x in table.items()
+    }
     return xr.Dataset(columns, coords={dim: table.index.to_numpy(object)})
 
 

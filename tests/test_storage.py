@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -35,6 +36,18 @@ def test_what_is_loaded_is_what_was_saved(grouped_fit: bl.Fit, tmp_path: Path) -
     assert back.bands(points).equals(grouped_fit.bands(points))
     assert back.quantity("alpha").identical(grouped_fit.quantity("alpha"))
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_columns_come_back_as_they_were(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {"n": [1, 2], "loss": [2.5, np.nan], "moe": [True, False], "note": ["x", "True"], "kept": pd.array([True, None], dtype="boolean")},
+        index=pd.Index(["row 2", "row 3"], name="row", dtype=object),
+    )
+    storage.dataset_of(table).to_netcdf(tmp_path / "table.nc", engine="h5netcdf")
+    back = storage.table_of(xr.load_dataset(tmp_path / "table.nc", engine="h5netcdf"), list(table))
+    pd.testing.assert_frame_equal(back[["n", "loss", "moe", "note"]], table[["n", "loss", "moe", "note"]], check_dtype=False)
+    assert back["moe"].dtype == bool
+    assert back["kept"].tolist() == ["True", ""]  # a boolean that is missing is neither: such a column is text
 
 
 def test_a_saved_fit_opens_in_xarray(grouped_fit: bl.Fit, tmp_path: Path) -> None:
