@@ -291,6 +291,19 @@ def starts(labels: np.ndarray) -> np.ndarray:
     return np.unique(labels.astype(str), return_index=True)[1]
 
 
+def runs_in_sequence(t: np.ndarray, labels: np.ndarray, origin: float | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Runs of many curves as one `sequence`, (point,): the run at each point, 1 where it is a run, decades since the point before, and 1 at a curve's first.
+
+    Where curves have an origin, each has a point there that nobody sees, 0 in the second; its run is one of the curve's.
+    """
+    run, is_run = np.arange(len(t)), np.ones(len(t))
+    if origin is not None:
+        of_curve = starts(labels)
+        run, is_run, t = np.append(run, of_curve), np.append(is_run, np.zeros(len(of_curve))), np.append(t, np.full(len(of_curve), origin))
+    order, step, first = sequence(t, labels[run])
+    return run[order], is_run[order], step, first
+
+
 def sequence(t: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points of many curves as one sequence: their order (by curve, then t), decades since the point before, and 1 at a curve's first."""
     order = np.lexsort((t, labels.astype(str)))

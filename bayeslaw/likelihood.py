@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayeslaw import noise
-from bayeslaw.discrepancy import sequence, starts, state_space
+from bayeslaw.discrepancy import runs_in_sequence, state_space
 from bayeslaw.paths import expected
 from bayeslaw.posterior import Posterior
 from bayeslaw.spec import curve_labels
@@ -51,23 +51,18 @@ def _along_curves(fit: Fit, residual: np.ndarray, params: dict[str, np.ndarray])
     from bayeslaw.kalman import compiled
 
     spec, (samples, n) = fit.spec, residual.shape
-    t, labels = spec.axis.forward(fit.runs.inputs[spec.along]), curve_labels(spec, fit.runs.table)
-    place, seen = np.arange(n), np.ones(n)
-    if spec.axis.origin is not None:  # a point of each curve that nobody sees
-        place = np.append(place, starts(labels))
-        t, labels, seen = np.append(t, np.full(len(place) - n, spec.axis.origin)), labels[place], np.append(seen, np.zeros(len(place) - n))
-    order, step, first = sequence(t, labels)
-    place, seen = place[order], seen[order]
+    run, is_run, step, first = runs_in_sequence(spec.axis.forward(fit.runs.inputs[spec.along]), curve_labels(spec, fit.runs.table), spec.axis.origin)
+    seen = is_run == 1
     total, by_residual, by_variance = np.empty(samples), np.zeros((samples, n)), np.zeros((samples, n))
-    block = max(1, POINTS_PER_BLOCK // len(place))
+    block = max(1, POINTS_PER_BLOCK // len(run))
     for start in range(0, samples, block):
         some = slice(start, start + block)
-        own = {name: x[some] if x.shape[1] == 1 else x[some][:, place] for name, x in params.items()}
+        own = {name: x[some] if x.shape[1] == 1 else x[some][:, run] for name, x in params.items()}
         Phi, Q, h = state_space(spec.departs.own, step, first, own)
-        r, R = residual[some][:, place], np.broadcast_to(own["sigma"] ** 2, (len(own["sigma"]), len(place)))
+        r, R = residual[some][:, run], np.broadcast_to(own["sigma"] ** 2, (len(own["sigma"]), len(run)))
         for i, arrays in enumerate(zip(r, R, Phi, Q, strict=True), start):
             r_i, R_i, Phi_i, Q_i = (np.ascontiguousarray(x) for x in arrays)
-            total[i], d_r, d_R, *_ = compiled(len(h))[0](r_i, R_i, seen, Phi_i, Q_i, h)
-            by_residual[i, place[seen == 1]], by_variance[i, place[seen == 1]] = d_r[seen == 1], d_R[seen == 1]
+            total[i], d_r, d_R, *_ = compiled(len(h))[0](r_i, R_i, is_run, Phi_i, Q_i, h)
+            by_residual[i, run[seen]], by_variance[i, run[seen]] = d_r[seen], d_R[seen]
     precision = by_residual**2 - 2 * by_variance
     return total, 0.5 * (np.log(precision / (2 * np.pi)) - by_residual**2 / precision)

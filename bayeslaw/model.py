@@ -20,7 +20,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayeslaw.defaults import PILOT_CENTRING
-from bayeslaw.discrepancy import knots, middle, sequence, shared_basis, shared_factor, starts, state_space
+from bayeslaw.discrepancy import knots, middle, runs_in_sequence, shared_basis, shared_factor, state_space
 from bayeslaw.effects import Design, cells, linear_predictor
 from bayeslaw.identifiability import first_centring
 from bayeslaw.laws.base import Param
@@ -172,18 +172,11 @@ def _along_curves(spec: ModelSpec, runs: Runs, residual: Any, variance: Any, see
     """The log density of the residuals of all curves, each with a process of its own: one sequence, sorted by curve and input."""
     from bayeslaw.kalman import Filtered
 
-    t, labels = spec.axis.forward(runs.inputs[spec.along]), curve_labels(spec, runs.table)
-    at, n = np.arange(len(runs)), len(runs)
-    if spec.axis.origin is not None:
-        at = np.append(at, starts(labels))
-        t, labels = np.append(t, np.full(len(at) - n, spec.axis.origin)), labels[at]
-        seen = pt.concatenate([seen, pt.zeros(len(at) - n)])
-    order, step, first = sequence(t, labels)
-    place = at[order]
-    own = {name: pt.broadcast_to(by_run[name], (n,))[place] for name in spec.params if name in by_run and name not in spec.law.params}
+    run, is_run, step, first = runs_in_sequence(spec.axis.forward(runs.inputs[spec.along]), curve_labels(spec, runs.table), spec.axis.origin)
+    own = {name: pt.broadcast_to(by_run[name], (len(runs),))[run] for name in spec.params if name in by_run and name not in spec.law.params}
     Phi, Q, h = state_space(spec.departs.own, step, first, own, pt.stack)
-    variance = pt.broadcast_to(variance, (n,))[place]
-    log_density, *_ = Filtered(len(h)).make_node(residual[place], variance, seen[order], Phi, Q, h).outputs
+    variance = pt.broadcast_to(variance, (len(runs),))[run]
+    log_density, *_ = Filtered(len(h)).make_node(residual[run], variance, seen[run] * is_run, Phi, Q, h).outputs
     return log_density
 
 

@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from bayeslaw.discrepancy import extended, middle, sequence, shared_basis, state_space
+from bayeslaw.discrepancy import extended, middle, runs_in_sequence, shared_basis, state_space
 from bayeslaw.posterior import samples_of
 from bayeslaw.spec import ModelSpec, curve_labels, shared_labels
 
@@ -125,14 +125,11 @@ def one_curve(
     spec: ModelSpec, t: np.ndarray, params: Mapping[str, Any], residual: np.ndarray, variance: np.ndarray, seen: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:  # fmt: skip
     """`draw_paths` of one curve at points in any order, (draw, point), from its origin where it has one."""
-    n = len(t)
-    if spec.axis.origin is not None:  # a point that nobody sees
-        t, seen = np.append(t, spec.axis.origin), np.append(seen, 0.0)
-        residual, variance = (np.column_stack([x, np.zeros(len(x))]) for x in (residual, variance))
-    order, step, first = sequence(t, np.full(len(t), ""))
+    point, is_point, step, first = runs_in_sequence(t, np.full(len(t), ""), spec.axis.origin)
+    drawn = draw_paths(spec.departs.own, step, first, params, residual[:, point], variance[:, point], seen[point] * is_point, rng)
     placed = np.empty_like(residual)
-    placed[:, order] = draw_paths(spec.departs.own, step, first, params, residual[:, order], variance[:, order], seen[order], rng)
-    return placed[:, :n]
+    placed[:, point[is_point == 1]] = drawn[:, is_point == 1]
+    return placed
 
 
 def draw_paths(
