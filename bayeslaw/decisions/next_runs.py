@@ -88,7 +88,8 @@ def next_runs(
     n, link = len(table), fit.spec.law.response.link
     both = pd.concat([points, wanted], ignore_index=True)
     latent = np.asarray(link.forward(predict(fit, both, "latent", random_seed=random_seed).values.reshape(samples_of(fit), -1)))
-    logged = np.asarray(link.forward(predict(fit, both, "run", random_seed=random_seed).values.reshape(samples_of(fit), -1)))
+    with np.errstate(divide="ignore"):  # a Student-t leaves the numbers now and then: a loss that rounds to 0 is infinitely far, and the spread is by quantiles
+        logged = np.asarray(link.forward(predict(fit, both, "run", random_seed=random_seed).values.reshape(samples_of(fit), -1)))
     noise = spread(logged - latent) ** 2
     noise, option_noise = noise[:n], noise[n:]
     mean, covariance = latent.mean(axis=0), np.cov(latent.T)
