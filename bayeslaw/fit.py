@@ -42,7 +42,7 @@ class Fit:
     runs : the table it was fitted to.
     idata : DataTree with groups posterior, sample_stats, observed_data, as PyMC and ArviZ know it.
     convergence : the chains' verdict, which every result derived from the fit carries.
-    random_seed : gives the same draws again (as `fit` says of it), and seeds the predictions.
+    random_seed : gives the same draws again, and seeds the predictions.
     warnings : what the table cannot identify, and what did not converge.
     versions : of the libraries that made it.
     """
@@ -132,8 +132,7 @@ def fit(
     spec : what to fit, or the name of a law, for its defaults.
     runs : from `bayeslaw.read_runs`.
     draws, tune, chains : per chain; chains.
-    random_seed : same seed, same numbers, on one machine with the same libraries. A model's first compilation, which fills PyTensor's cache, may round
-        otherwise than the later ones: its chains are other draws of the same posterior. None: one is drawn, and kept in the fit.
+    random_seed : same seed, same numbers, on one machine with the same libraries. None: one is drawn, and kept in the fit.
     sampler : "nutpie", "pymc" or "numpyro" (the latter needs the extra ``numpyro``).
     target_accept : acceptance rate that sets the step size. None: `defaults.TARGET_ACCEPT`, or `defaults.TARGET_ACCEPT_CURVES` where each
         curve has a path of its own and nothing is in common.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import arviz_stats
 import numpy as np
 import pymc as pm
+import pytensor
 import xarray as xr
 from pymc.model.transform.optimization import freeze_dims_and_data
 
@@ -158,7 +160,8 @@ class Compiled:
             fixed = [] if self.refit else [x.name for x in self.model.data_vars if x.name != CENTRING]
             frozen = freeze_dims_and_data(self.model, data=fixed)
             spread = {x for x in frozen.free_RVs if not getattr(self.model[x.name].tag, "starts_at_prior", False)}
-            self._nutpie = nutpie.compile_pymc_model(frozen, freeze_model=False, jitter_rvs=spread)
+            with rounding_alike():
+                self._nutpie = nutpie.compile_pymc_model(frozen, freeze_model=False, jitter_rvs=spread)
         # What the log density does not depend on is not in the compiled model: a centre, the typical response of priors in absolute units.
         used = {variable.name for variable in self._nutpie.shared_var_keys}
         replaced = {name: value for name, value in (data or {}).items() if name in used or name not in self.model}
@@ -177,7 +180,7 @@ class Compiled:
             raise SamplingError(_no_start(error)) from error
 
     def _sample_pymc(self, effort: Effort, data: Data | None) -> xr.DataTree:
-        with self.model:
+        with self.model, rounding_alike():
             if data:
                 pm.set_data(dict(data))
             try:
@@ -188,6 +191,15 @@ class Compiled:
                 )  # fmt: skip
             except (RuntimeError, pm.exceptions.SamplingError) as error:
                 raise SamplingError(_no_start(error)) from error
+
+
+def rounding_alike() -> AbstractContextManager[Any]:
+    """While it lasts, what PyTensor compiles rounds as it is written.
+
+    Fast mathematics lets the compiler reorder sums, which it does by what it inlines: otherwise in the process that fills the compiler's cache than in those
+    that read it. The last bit of a log density is enough for chains to part, and the same seed gave other draws. Measured on Chinchilla's 240 runs and on simulated curves: no slower.
+    """
+    return pytensor.config.change_flags(numba__fastmath=False)
 
 
 def draw_prior(model: pm.Model, names: Sequence[str], draws: int, random_seed: int) -> xr.Dataset:

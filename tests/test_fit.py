@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,6 +31,25 @@ def test_chinchilla_agrees_with_the_published_refit(chinchilla_fit: bl.Fit) -> N
     # a = beta / (alpha + beta): .513 with standard error .020 (the same paper, section 4)
     assert abs(float(chinchilla_fit.quantity("size_exponent").mean()) - 0.513) < 0.020
     assert all(result.passed is not False for result in bl.check(chinchilla_fit))
+
+
+@pytest.mark.slow
+def test_a_seed_gives_the_same_draws_where_nothing_was_ever_compiled(tmp_path: Path) -> None:
+    """In a process that fills the compiler's caches, and in one that reads them: draws along curves and of independent runs, to the last bit."""
+    script = (
+        "import sys, hashlib, warnings; warnings.simplefilter('ignore'); import bayeslaw as bl\n"
+        "from conftest import grouped_table\n"
+        "for spec in (bl.ModelSpec('power', discrepancy='curve'), bl.ModelSpec('power', discrepancy='none')):\n"
+        "    runs = bl.read_runs(grouped_table(), 'power', groups=['task'])\n"
+        "    fit = bl.fit(spec, runs, draws=100, tune=150, chains=2, random_seed=1, attempts=1, progressbar=False)\n"
+        "    draws = fit.idata['posterior'].to_dataset().to_array().values\n"
+        "    print(hashlib.sha256(draws.tobytes()).hexdigest())"
+    )
+    environment = os.environ | {"PYTENSOR_FLAGS": f"base_compiledir={tmp_path / 'pytensor'}", "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
+    run = [sys.executable, "-c", script]
+    first, second = (subprocess.run(run, env=environment, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout for _ in range(2))
+    assert len(set(first.split())) == 2
+    assert first == second
 
 
 @pytest.mark.slow
