@@ -89,10 +89,12 @@ def build(spec: ModelSpec, runs: Runs, *, parts: bool = False, fixed: Mapping[st
             centring = {variable: vector[np.flatnonzero(of == variable)] for variable in first}
 
         together = sampled_together(f"semivariance{RAW}", spec, runs, met, unit)
-        population, by_cell = {}, {}
+        population = {name: together[name] if name in together else _population(name, param, met[name], spec.priors, unit) for name, param in spec.params.items()}
         distinct, cell = cells(runs.table, [*group_columns(spec), *covariate_columns(spec)])
-        for name, param in spec.params.items():
-            population[name], by_cell[name] = _parameter(name, param, met[name], spec.priors, unit, distinct, centring, fixed or {}, together.get(name))
+        by_cell = {
+            name: _by_cell(name, param, met[name], population[name], spec.priors, unit, distinct, centring, fixed or {}, _law_at_groups(spec, runs, name, met, population, centre))
+            for name, param in spec.params.items()
+        }
         for name, value in law.from_centre({name: population[name] for name in law.params}, centre).items():
             if law.params[name].at_centre and population[name].ndim == 0 and value.ndim == 0:
                 pm.Deterministic(name, value)
@@ -180,33 +182,61 @@ def _along_curves(spec: ModelSpec, runs: Runs, residual: Any, variance: Any, see
     return log_density
 
 
-def _parameter(
-    name: str, param: Param, design: Design, priors: Mapping[str, Prior], unit: Any, table: pd.DataFrame, centring: Mapping[str, Any],
-    fixed: Mapping[str, Mapping[str, float]], population: Any = None,
-) -> tuple[Any, Any]:  # fmt: skip
-    """The population value of a parameter, unless it is given, and its value for each row of ``table`` (a scalar where no effect makes it differ)."""
+def _population(name: str, param: Param, design: Design, priors: Mapping[str, Prior], unit: Any) -> Any:
+    """The population value of a parameter: one, or one a group where its formula has no intercept."""
     variable = population_name(name, param)
+    return _random_variable(variable, priors[variable], unit, dims=design.formula.by)
+
+
+def _law_at_groups(spec: ModelSpec, runs: Runs, name: str, met: Mapping[str, Design], population: Mapping[str, Any], centre: Mapping[str, Any]) -> dict[str, Any]:
+    """By how much the law's log loss at the inputs of each group, their geometric means, differs from that at the table's centre: (level,) by ``str(term)``,
+    for terms of the law's level whose groups are made by an input, as checkpoints are by their size.
+
+    Only where the law's other parameters are the same in all runs. Elsewhere a checkpoint's runs determine the exponents of their tasks and methods, not the
+    population's: on the README's model, following the latter left a quarter of the effective draws, or fewer.
+    """
+    law, design = spec.law, met[name]
+    terms = [term for term in design.formula.groups if term.covariate is None and not law.inputs.keys().isdisjoint(term.factor)]
+    others_differ = any(met[other].formula.columns for other in law.params if other != name)
+    one_centre = all(np.ndim(value) == 0 for value in runs.centre_of(runs.table).values())
+    if not terms or others_differ or design.formula.by or not one_centre or law.switches or not spec.params[name].is_level:
+        return {}
+    natural = law.in_units_of_centre({other: population[other] for other in law.params})
+    found = {}
+    for term in terms:
+        of = pd.DataFrame({column: np.log(x) for column, x in runs.inputs.items()}).groupby(design.index(term, runs.table)).mean()
+        at = law.at_centred({column: np.exp(of[column].to_numpy()) for column in law.inputs}, natural, centre)
+        found[str(term)] = law.response.link.forward(at) - spec.params[name].link.forward(population[name])
+    return found
+
+
+def _by_cell(
+    name: str, param: Param, design: Design, population: Any, priors: Mapping[str, Prior], unit: Any, table: pd.DataFrame, centring: Mapping[str, Any],
+    fixed: Mapping[str, Mapping[str, float]], law_at: Mapping[str, Any],
+) -> Any:  # fmt: skip
+    """A parameter's value for each row of ``table``, on its own scale: a scalar where no effect makes it differ."""
     by = design.formula.by_term
-    if population is None:
-        population = _random_variable(variable, priors[variable], unit, dims=design.formula.by)
     if by is None and not design.formula.covariates and not design.formula.groups:
-        return population, population
+        return population
     intercept = param.link.forward(population)
     index = np.zeros(len(table), dtype=int) if by is None else design.index(by, table)
     coefficients = {str(x): _random_variable(f"{name}_{x}", priors[f"{name}_{x}"], unit) for x in design.formula.covariates}
-    deviations = _deviations(name, design, pt.atleast_1d(intercept), index, coefficients, priors, unit, table, centring, fixed)
+    deviations = _deviations(name, design, pt.atleast_1d(intercept), index, coefficients, priors, unit, table, centring, fixed, law_at)
     at_rows = intercept if by is None else intercept[index]
-    return population, param.link.inverse(linear_predictor(at_rows, design, coefficients, deviations, table))
+    return param.link.inverse(linear_predictor(at_rows, design, coefficients, deviations, table))
 
 
 def _deviations(
     name: str, design: Design, value: Any, index: np.ndarray, coefficients: Mapping[str, Any],
     priors: Mapping[str, Prior], unit: Any, table: pd.DataFrame, centring: Mapping[str, Any], fixed: Mapping[str, Mapping[str, float]],
+    law_at: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """The deviations u of each group term, by ``str(term)``, as (level,).
 
     A term whose groups each lie within one group of what came before, as models lie in families, inherits the value m of
-    that group; others inherit nothing. What is sampled for a group is v, with a centring c between 0 and 1:
+    that group; others inherit nothing. Where the groups are made by an input, m has what the law's log loss differs by from the table's centre to the group's
+    inputs too (``law_at``): there is what the group's runs determine, and were it left out, every checkpoint would move with each exponent. What is sampled
+    for a group is v, with a centring c between 0 and 1:
 
     .. math:: v \\sim N(c \\, m, \\sigma^c), \\qquad u = \\sigma^{1-c} (v - c \\, m)
 
@@ -226,8 +256,9 @@ def _deviations(
             found[str(term)] = pm.Deterministic(variable, pt.as_tensor([fixed[variable][level] for level in design.levels[str(term)]]), dims=dims)
             continue
         c = centring[variable]
-        raw = pm.Normal(f"{variable}{RAW}", c * inherited, scale**c, dims=dims)
-        deviation = scale ** (1 - c) * (raw - c * inherited)
+        expected = inherited + law_at.get(str(term), 0.0)
+        raw = pm.Normal(f"{variable}{RAW}", c * expected, scale**c, dims=dims)
+        deviation = scale ** (1 - c) * (raw - c * expected)
         found[str(term)] = pm.Deterministic(variable, deviation, dims=dims)
         if nested:
             value, index = inherited + deviation, own

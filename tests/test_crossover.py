@@ -117,13 +117,13 @@ def test_each_draw_against_scipy(fit: bl.Fit) -> None:
     at = {"task": "wmt_en_zh", "llm": "en_zh", "model_size": 2e9}
     drawn = bl.crossover(fit, "finetuning_data", ("lora", "fmt"), at)["crossover"].values.ravel()
     grid = np.geomspace(1e4, 1e8, 400)
-    curves = fit.predict({**at, "method": ["lora", "fmt"], "finetuning_data": grid}, "mean").values.reshape(2000, 2, 400)
-    for i in range(0, 2000, 187):
+    curves = fit.predict({**at, "method": ["lora", "fmt"], "finetuning_data": grid}, "mean").values.reshape(len(drawn), 2, 400)
+    for i in range(0, len(drawn), 187):
         gap = np.log(curves[i, 0] / curves[i, 1])
         (step,) = np.flatnonzero(np.diff(np.sign(gap)))
         root = optimize.brentq(lambda x, gap=gap: np.interp(x, np.log(grid), gap), np.log(grid[step]), np.log(grid[step + 1]))
         assert drawn[i] == pytest.approx(np.exp(root), rel=1e-4)
-    exact = fit.predict({**at, "method": ["lora", "fmt"], "finetuning_data": float(drawn[5])}, "mean").values.reshape(2000, 2)[5]
+    exact = fit.predict({**at, "method": ["lora", "fmt"], "finetuning_data": float(drawn[5])}, "mean").values.reshape(len(drawn), 2)[5]
     assert exact[0] == pytest.approx(exact[1], rel=1e-9)
 
 
