@@ -40,12 +40,12 @@ def test_money_is_spent_until_nothing_is_affordable() -> None:
 
 @pytest.mark.slow
 def test_probabilities_of_decisions_under_the_right_law() -> None:
-    """200 simulated studies, truths from the prior of `chinchilla`, the option ten times beyond the runs: in each decile of the stated probability the target is met at
+    """400 simulated studies, truths from the prior of `chinchilla`, the option ten times beyond the runs: in each decile of the stated probability the target is met at
     that rate, and so it is of the verdicts."""
-    table, told = reliability.judged(reliability.ARMS["right law"], 200, seed=1, draws=300)
+    table, told = reliability.judged(reliability.ARMS["right law"], 400, seed=1, draws=300)
     assert len(table) == 10 and (abs(table["z"]) < 3).all(), table.to_string()
     assert told["p_value"] > 0.001 and abs(told["sureness"]) < 3, told
-    # Some 250 decisions of each verdict: those of a study hang together, so that the error of a share is .03 at most.
+    # Some 500 decisions of each verdict: those of a study hang together, so that the error of a share is .02 at most.
     assert told["met_go"] > 0.8 and told["met_no-go"] < 0.2, told
 
 
