@@ -147,6 +147,21 @@ def test_hits_and_misses_are_told_apart(backtested: pd.DataFrame) -> None:
         plots.hindsight(backtested, seen, x="model_size", prob=0.99)
 
 
+def test_titles_of_panels_keep_to_their_panels(backtested: pd.DataFrame) -> None:
+    """Three panels with long names: no title reaches into the next or past the figure, and the legend of coverage hides no point."""
+    three = pd.concat([backtested.assign(task=f"wmt_en_de_{k}", method_of_tuning="prompt, base model en_de") for k in "abc"])
+    seen = pd.DataFrame(columns=["model_size", "task", "method_of_tuning", "loss"])
+    axes = plots.hindsight(three, seen, x="model_size", by=["task", "method_of_tuning"], width=9.0)
+    figure = axes[0].figure
+    figure.canvas.draw()
+    boxes = [axis.title.get_window_extent(figure.canvas.get_renderer()) for axis in axes]
+    assert all(one.x1 < next_.x0 for one, next_ in zip(boxes, boxes[1:], strict=False)) and boxes[0].x0 >= 0 and boxes[-1].x1 <= figure.bbox.x1
+    axis = plots.calibration(backtested, width=4.0)[0]
+    axis.figure.canvas.draw()
+    legend = axis.get_legend().get_window_extent(axis.figure.canvas.get_renderer())
+    assert legend.y1 < axis.get_window_extent().y0 and legend.x0 >= 0 and legend.x1 <= axis.figure.bbox.x1
+
+
 # ---- Over-optimisation
 
 

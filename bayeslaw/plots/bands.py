@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bayeslaw.errors import SpecError
-from bayeslaw.plots.rows import inches, wrapped
+from bayeslaw.plots.rows import entitle
 from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, log_x, log_y, style
 from bayeslaw.runs import label
 from bayeslaw.wording import named
@@ -65,7 +65,7 @@ def bands(
         drawn = axes_of_panels(len(panels), axes, width, title)
         for axis, (chosen, part) in zip(drawn, panels, strict=False):
             _panel(axis, part.sort_values(x), x, response, rows_of(runs, chosen), rows_of(hidden, chosen))
-            axis.set_title(wrapped(", ".join(named(column, value) for column, value in chosen.items()), inches(axis)))
+            entitle(axis, ", ".join(named(column, value) for column, value in chosen.items()))
             scale_and_name(axis, x, response, x_unit, response_unit, log)
         if axes is None:
             tidy(drawn)

@@ -50,7 +50,7 @@ def coverage(points: pd.DataFrame, *, ax: Axes | None = None, title: str = "") -
             front = 3 if marker == "o" else 2
             axis.plot([100 * p for p in columns.values()], shares, color=colour, marker=marker, markersize=4.5, linewidth=1.2, label=str(name), zorder=front)
         axis.set(xlim=(0, 100), ylim=(0, 102), xlabel="probability of the band (%)", ylabel="hidden runs within it (%)", title=title)
-        axis.legend(loc="lower right")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)  # below: the lines may be anywhere within
     return axis
 
 

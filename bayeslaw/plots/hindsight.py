@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.bands import MOST_PANELS, axes_of_panels, rows_of, scale_and_name, tidy
-from bayeslaw.plots.rows import inches, wrapped
+from bayeslaw.plots.rows import entitle
 from bayeslaw.plots.style import BAND, HIDDEN, RUN, style
 from bayeslaw.wording import named
 
@@ -71,7 +71,7 @@ def hindsight(
             axis.plot(part.loc[hit, x], part.loc[hit, "observed"], "o", color=BAND, markersize=4, linestyle="none", label="hidden run, within")
             axis.plot(part.loc[~hit, x], part.loc[~hit, "observed"], "x", color=HIDDEN, markersize=5.5, markeredgewidth=1.5, linestyle="none", label="hidden run, outside")
             name = ", ".join(named(column, value) for column, value in chosen.items())
-            axis.set_title(wrapped(f"{name}{': ' * bool(name)}{int(hit.sum())} of {len(part)} within", inches(axis)))
+            entitle(axis, f"{name}{': ' * bool(name)}{int(hit.sum())} of {len(part)} within")
             scale_and_name(axis, x, response, x_unit, response_unit, log)
         if axes is None:
             tidy(drawn)

@@ -14,6 +14,8 @@ from bayeslaw.plots.style import NOTE, RUN, plain
 
 #: Inches: a line of a row's text, the gap below a row; the width of a letter, and of a column of numbers.
 LINE, GAP, LETTER, NUMBERS = 0.16, 0.16, 0.065, 0.8
+#: Inches: the width of a letter of a panel's title, and of what stands left of its axes, about whose middle the title is centred.
+TITLE_LETTER, LABELS = 0.073, 0.45
 
 
 def inches(axis: Axes) -> float:
@@ -29,6 +31,11 @@ def inches(axis: Axes) -> float:
 def wrapped(text: str, wide: float, letter: float = LETTER) -> str:
     """Text from data as it stands, in lines that so many inches hold."""
     return plain("\n".join(textwrap.wrap(text, max(int(wide / letter), 14))))
+
+
+def entitle(axis: Axes, text: str) -> None:
+    """The title of one panel of several, in lines that do not reach into the next panel or past the figure."""
+    axis.set_title(wrapped(text, inches(axis) - LABELS, TITLE_LETTER))
 
 
 class Rows:
