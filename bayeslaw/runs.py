@@ -337,7 +337,7 @@ def _validate(
     for name in needed:
         if name not in frame.columns:
             unit = f" ({units[name]})" if name in units else " (a missing value stands for a group never seen)"
-            remedy = f"Add it{unit}, or say which column it is: columns={{{name!r}: ...}}.{suggest(name, frame.columns)} The table has: {', '.join(map(str, frame.columns))}"
+            remedy = f"Add it{unit}, or say which column it is: columns={{{name!r}: ...}}, on the command line --column {name}=\"...\".{suggest(name, frame.columns)} The table has: {', '.join(map(str, frame.columns))}"
             faults.append(Fault("the column is missing", remedy, name))
     if not len(frame):
         faults.append(Fault("there are no rows", "Check the file, and the filter (where)."))

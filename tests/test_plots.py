@@ -155,7 +155,7 @@ def test_titles_of_panels_keep_to_their_panels(backtested: pd.DataFrame) -> None
     figure = axes[0].figure
     figure.canvas.draw()
     boxes = [axis.title.get_window_extent(figure.canvas.get_renderer()) for axis in axes]
-    assert all(one.x1 < next_.x0 for one, next_ in zip(boxes, boxes[1:], strict=False)) and boxes[0].x0 >= 0 and boxes[-1].x1 <= figure.bbox.x1
+    assert all(one.x1 < next_.x0 for one, next_ in itertools.pairwise(boxes)) and boxes[0].x0 >= 0 and boxes[-1].x1 <= figure.bbox.x1
     axis = plots.calibration(backtested, width=4.0)[0]
     axis.figure.canvas.draw()
     legend = axis.get_legend().get_window_extent(axis.figure.canvas.get_renderer())
