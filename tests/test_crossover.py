@@ -61,7 +61,7 @@ def fit() -> bl.Fit:
     table = bl.dataset("finetuning_simulated")
     runs = bl.read_runs(table[~table["heldout"]], law="finetuning_multiplicative")
     spec = bl.ModelSpec("finetuning_multiplicative", effects={"A": "1 + (1 | task:method) + (1 | llm:model_size)"})
-    return bl.fit(spec, runs, draws=500, tune=500, random_seed=1, progressbar=False)
+    return bl.fit(spec, runs, draws=700, tune=700, random_seed=1, progressbar=False)
 
 
 LLM = {"wmt_en_de": "en_de", "wmt_en_zh": "en_zh", "mlsum": "en_de"}

@@ -36,7 +36,7 @@ def simulated(seed: int = 1, noise: float = 0.001) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def fit() -> bl.Fit:
-    return bl.fit(LAW.name, bl.read_runs(simulated(), LAW), draws=400, tune=500, random_seed=1, progressbar=False)
+    return bl.fit(LAW.name, bl.read_runs(simulated(), LAW), draws=800, tune=800, random_seed=1, progressbar=False)
 
 
 AT = {"compute": 1e20}  # ten times beyond the runs
