@@ -13,7 +13,7 @@ from scipy import integrate, stats
 
 import bayeslaw as bl
 from bayeslaw.binning import binned
-from bayeslaw.defaults import CURVATURE_MEMORY, CURVE_POINTS
+from bayeslaw.defaults import CURVATURE_MEMORY, CURVE_POINTS, OWN_COMPONENTS
 from bayeslaw.discrepancy import COMPONENTS, extended, knots, sequence, shared_basis, smooth_covariance, state_space
 from bayeslaw.errors import RunsWarning, SpecError
 from bayeslaw.kalman import Filtered
@@ -67,7 +67,9 @@ def test_likelihood_and_gradient_are_those_of_the_dense_normal(own: tuple[str, .
     Phi, Q, h = state_space(own, step, first, params, pt.stack)
     r, R, seen = pt.vector("r"), pt.vector("R"), pt.vector("seen")
     value = Filtered(len(h))(r, R, seen, Phi, Q, h)[0]
-    run = pytensor.function([sigma, r, R, seen], [value, *pytensor.grad(value, [sigma, r, R])])
+    # The default's components are compiled as for a fit; each of the other thirteen would take the compiler up to half a minute, for the same filter.
+    mode = None if own == OWN_COMPONENTS else pytensor.compile.Mode(linker="py", optimizer="merge")
+    run = pytensor.function([sigma, r, R, seen], [value, *pytensor.grad(value, [sigma, r, R])], mode=mode)
     at = np.array([PARAMS[name] for name in names])
     hidden = np.ones(20)
     hidden[[3, 11]] = 0.0
