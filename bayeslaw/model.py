@@ -202,10 +202,10 @@ def _law_at_groups(spec: ModelSpec, runs: Runs, name: str, met: Mapping[str, Des
     if not terms or others_differ or design.formula.by or not one_centre or law.switches or not spec.params[name].is_level:
         return {}
     natural = law.in_units_of_centre({other: population[other] for other in law.params})
-    found = {}
+    logs, found = np.log(pd.DataFrame(runs.inputs)), {}
     for term in terms:
-        of = pd.DataFrame({column: np.log(x) for column, x in runs.inputs.items()}).groupby(design.index(term, runs.table)).mean()
-        at = law.at_centred({column: np.exp(of[column].to_numpy()) for column in law.inputs}, natural, centre)
+        inputs = np.exp(logs.groupby(design.index(term, runs.table)).mean())
+        at = law.at_centred({column: inputs[column].to_numpy() for column in law.inputs}, natural, centre)
         found[str(term)] = law.response.link.forward(at) - spec.params[name].link.forward(population[name])
     return found
 
