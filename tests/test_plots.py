@@ -156,6 +156,7 @@ def test_titles_of_panels_keep_to_their_panels(backtested: pd.DataFrame) -> None
     figure.canvas.draw()
     boxes = [axis.title.get_window_extent(figure.canvas.get_renderer()) for axis in axes]
     assert all(one.x1 < next_.x0 for one, next_ in itertools.pairwise(boxes)) and boxes[0].x0 >= 0 and boxes[-1].x1 <= figure.bbox.x1
+    assert all(axis.get_title().splitlines()[-1] == "9 of 10 within" for axis in axes)  # a count is not broken
     axis = plots.calibration(backtested, width=4.0)[0]
     axis.figure.canvas.draw()
     legend = axis.get_legend().get_window_extent(axis.figure.canvas.get_renderer())

@@ -71,7 +71,7 @@ def hindsight(
             axis.plot(part.loc[hit, x], part.loc[hit, "observed"], "o", color=BAND, markersize=4, linestyle="none", label="hidden run, within")
             axis.plot(part.loc[~hit, x], part.loc[~hit, "observed"], "x", color=HIDDEN, markersize=5.5, markeredgewidth=1.5, linestyle="none", label="hidden run, outside")
             name = ", ".join(named(column, value) for column, value in chosen.items())
-            entitle(axis, f"{name}{': ' * bool(name)}{int(hit.sum())} of {len(part)} within")
+            entitle(axis, name, f"{int(hit.sum())} of {len(part)} within")
             scale_and_name(axis, x, response, x_unit, response_unit, log)
         if axes is None:
             tidy(drawn)

@@ -33,9 +33,11 @@ def wrapped(text: str, wide: float, letter: float = LETTER) -> str:
     return plain("\n".join(textwrap.wrap(text, max(int(wide / letter), 14))))
 
 
-def entitle(axis: Axes, text: str) -> None:
-    """The title of one panel of several, in lines that do not reach into the next panel or past the figure."""
-    axis.set_title(wrapped(text, inches(axis) - LABELS, TITLE_LETTER))
+def entitle(axis: Axes, *parts: str) -> None:
+    """The title of one panel of several, in lines that do not reach into the next panel or past the figure: one part a line, where one line does not hold all."""
+    wide = inches(axis) - LABELS
+    title = wrapped(": ".join(filter(None, parts)), wide, TITLE_LETTER)
+    axis.set_title("\n".join(wrapped(part, wide, TITLE_LETTER) for part in parts if part) if "\n" in title else title)
 
 
 class Rows:
