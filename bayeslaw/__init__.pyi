@@ -6,7 +6,16 @@ from .average import Average, average
 from .checks import Backtest, CheckResult, backtest, check
 from .crossover import crossover
 from .datasets import dataset
-from .decisions import Decision, best_checkpoint, decide, hyperparameters, next_runs, optimum, stopping, which_pays
+from .decisions import (
+    Decision,
+    best_checkpoint,
+    decide,
+    hyperparameters,
+    next_runs,
+    optimum,
+    stopping,
+    which_pays,
+)
 from .fit import Fit, fit
 from .inverse import solve_for
 from .laws import law, laws, register

@@ -44,14 +44,20 @@ def number(text: str, what: str) -> float:
 
 
 def law(text: str, allow_import: bool = False) -> Law:
-    """``chinchilla``, ``finetuning_multiplicative:factor=pet_size``, ``my_module:MyLaw`` or ``my_module:MyLaw:option=value``."""
+    """``chinchilla``, ``finetuning_multiplicative:factor=pet_size``, ``my_module:MyLaw`` or
+    ``my_module:MyLaw:option=value``.
+    """
     name, _, rest = text.partition(":")
     own, _, options = rest.partition(":")
     if rest and "=" not in own:
         name = f"{name}:{own}"
     else:
         options = rest
-    return bl.law(name, allow_import=allow_import, **pairs([part for part in options.split(",") if part], "--law"))
+    return bl.law(
+        name,
+        allow_import=allow_import,
+        **pairs([part for part in options.split(",") if part], "--law"),
+    )
 
 
 def saved(path: Path, own_law: str | None, allow_import: bool) -> bl.Fit:
@@ -66,12 +72,17 @@ def prior(text: str) -> bl.Prior:
     distribution, _, rest = text.partition(":")
     if not rest:
         return bl.Prior.of(number(text, "--prior"))
-    parameters: dict[str, Any] = {name: number(value, f"--prior {name}") for name, value in pairs(rest.split(","), "--prior").items()}
+    parameters: dict[str, Any] = {
+        name: number(value, f"--prior {name}")
+        for name, value in pairs(rest.split(","), "--prior").items()
+    }
     return bl.Prior(distribution, **parameters)
 
 
 def points(at: Sequence[str]) -> dict[str, list[Any]]:
-    """``["model_size=1e9,2e9", "method=lora"]`` as lists to multiply out; what is not a number stays text."""
+    """``["model_size=1e9,2e9", "method=lora"]`` as lists to multiply out; what is not a number
+    stays text.
+    """
 
     def value(text: str) -> Any:
         try:
@@ -79,22 +90,46 @@ def points(at: Sequence[str]) -> dict[str, list[Any]]:
         except ValueError:
             return text
 
-    return {name: [value(part.strip()) for part in values.split(",")] for name, values in pairs(at, "--at").items()}
+    return {
+        name: [value(part.strip()) for part in values.split(",")]
+        for name, values in pairs(at, "--at").items()
+    }
 
 
 def runs(
-    path: Path, law_name: str, column: Sequence[str], group: Sequence[str], where: str | None, melt: str | None, scale: Sequence[str],
+    path: Path,
+    law_name: str,
+    column: Sequence[str],
+    group: Sequence[str],
+    where: str | None,
+    melt: str | None,
+    scale: Sequence[str],
     allow_import: bool = False,
-) -> bl.Runs:  # fmt: skip
+) -> bl.Runs:
     """The table of runs that the options of a command describe."""
-    factors = {name: number(text, f"--scale {name}") for name, text in pairs(scale, "--scale").items()}
+    factors = {
+        name: number(text, f"--scale {name}") for name, text in pairs(scale, "--scale").items()
+    }
     columns = pairs(column, "--column")
-    return bl.read_runs(path, law(law_name, allow_import), columns=columns, groups=list(group) or None, where=where, melt_into=melt, scale=factors)
+    return bl.read_runs(
+        path,
+        law(law_name, allow_import),
+        columns=columns,
+        groups=list(group) or None,
+        where=where,
+        melt_into=melt,
+        scale=factors,
+    )
 
 
 def spec(
-    law: Law, effects: Sequence[str], priors: Sequence[str], noise: str | None, discrepancy: str | None, curve_by: Sequence[str]
-) -> bl.ModelSpec:  # fmt: skip
+    law: Law,
+    effects: Sequence[str],
+    priors: Sequence[str],
+    noise: str | None,
+    discrepancy: str | None,
+    curve_by: Sequence[str],
+) -> bl.ModelSpec:
     """What to fit, from the options that say so."""
     return bl.ModelSpec(
         law,

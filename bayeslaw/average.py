@@ -1,11 +1,14 @@
-r"""Several law forms as one prediction, weighted by how well each foretold runs that it had not seen.
+r"""Several law forms as one prediction, weighted by how well each foretold runs that it had not
+seen.
 
-Which form is right beyond the runs, the runs cannot say; which forms foretold the larger runs from the smaller ones, they can.
-The weights maximise the mixture's log score over those (stacking: Yao, Vehtari, Simpson, Gelman 2018, Bayesian Analysis 13(3), eq. 3),
+Which form is right beyond the runs, the runs cannot say; which forms foretold the larger runs from
+the smaller ones, they can. The weights maximise the mixture's log score over those (stacking: Yao,
+Vehtari, Simpson, Gelman 2018, Bayesian Analysis 13(3), eq. 3),
 
 .. math:: \hat w = \arg\max_w \sum_i \log \sum_k w_k \, p_k(y_i \mid \text{smaller runs}) + \sum_k \log w_k
 
-where the second sum, one run's worth of evidence for each form, keeps a form from being struck out by a handful of runs.
+where the second sum, one run's worth of evidence for each form, keeps a form from being struck out
+by a handful of runs.
 """
 
 from __future__ import annotations
@@ -36,14 +39,15 @@ FEWEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Average:
-    """Fits of several law forms to the same runs, and how much each counts. Made by `average`, never changed.
+    """Fits of several law forms to the same runs, and how much each counts. Made by `average`,
+    never changed.
 
     Attributes
     ----------
     fits : one a form, to all runs.
     weights : (form,), summing to one.
-    scores : a row a form: its law, ``weight``, and ``log_density``, the mean over hidden runs. NaN where the weights are equal because
-        there was too little to hide.
+    scores : a row a form: its law, ``weight``, and ``log_density``, the mean over hidden runs. NaN
+        where the weights are equal because there was too little to hide.
     reason : how the weights came about, in words.
     """
 
@@ -52,11 +56,13 @@ class Average:
     scores: pd.DataFrame
     reason: str
 
-    def predict(self, points: Points, kind: Kind = "run", *, random_seed: int | None = None) -> xr.DataArray:
+    def predict(
+        self, points: Points, kind: Kind = "run", *, random_seed: int | None = None
+    ) -> xr.DataArray:
         """Draws of the mixture, (chain, draw, point), as `bayeslaw.predict.predict` gives them.
 
-        Each draw is of one form, at all points: what is said of several points together holds within a form. The coordinate ``form`` says
-        which, (chain, draw).
+        Each draw is of one form, at all points: what is said of several points together holds
+        within a form. The coordinate ``form`` says which, (chain, draw).
         """
         drawn = [predict(each, points, kind, random_seed=random_seed) for each in self.fits]
         form = self._form_of_draws(random_seed)
@@ -65,17 +71,30 @@ class Average:
         return mixed.assign_coords(form=(DIMS, form)).assign_attrs(converged=int(self.converged))
 
     def bands(
-        self, points: Points, kind: Kind = "run", probs: Sequence[float] = defaults.PROBS, *, random_seed: int | None = None
+        self,
+        points: Points,
+        kind: Kind = "run",
+        probs: Sequence[float] = defaults.PROBS,
+        *,
+        random_seed: int | None = None,
     ) -> pd.DataFrame:
-        """Mean, median and equal-tailed bands of the mixture, a row a point, as `bayeslaw.predict.bands` gives them."""
+        """Mean, median and equal-tailed bands of the mixture, a row a point, as
+        `bayeslaw.predict.bands` gives them.
+        """
         drawn = self.predict(points, kind, random_seed=random_seed)
         table = grid(points)
         summaries = quantiles_of(drawn.values.reshape(-1, drawn.sizes["point"]), probs)
-        return pd.concat([table, pd.DataFrame(summaries), reach(self.fits[0], table)], axis=1).assign(converged=self.converged)
+        return pd.concat(
+            [table, pd.DataFrame(summaries), reach(self.fits[0], table)], axis=1
+        ).assign(converged=self.converged)
 
     def log_density(self, table: pd.DataFrame, *, random_seed: int | None = None) -> np.ndarray:
-        """The log of the mixture's density of runs that were made, (point,), as `bayeslaw.predict.log_density` gives it."""
-        each = np.stack([log_density(fitted, table, random_seed=random_seed) for fitted in self.fits])
+        """The log of the mixture's density of runs that were made, (point,), as
+        `bayeslaw.predict.log_density` gives it.
+        """
+        each = np.stack(
+            [log_density(fitted, table, random_seed=random_seed) for fitted in self.fits]
+        )
         return np.logaddexp.reduce(each + np.log(self.weights)[:, None], axis=0)
 
     @property
@@ -112,14 +131,17 @@ def average(
 ) -> Average:
     """Fit several law forms and weigh them by leave-future-out log score.
 
-    Of each group's runs, ordered by the product of the inputs (the input itself for a learning curve; compute for size and data), the
-    largest half and then the largest quarter are hidden, and foretold from the others (`FUTURES`). With fewer than `FEWEST` hidden
-    runs all forms weigh the same, and ``reason`` says so.
+    Of each group's runs, ordered by the product of the inputs (the input itself for a learning
+    curve; compute for size and data), the largest half and then the largest quarter are hidden, and
+    foretold from the others (`FUTURES`). With fewer than `FEWEST` hidden runs all forms weigh the
+    same, and ``reason`` says so.
 
     Parameters
     ----------
-    specs : what to fit, or names of laws: at least two, whose laws have the same inputs and response. The runs may have been read for any.
-    runs, draws, tune, chains, random_seed, target_accept, attempts, cores, progressbar : as in `bayeslaw.fit`.
+    specs : what to fit, or names of laws: at least two, whose laws have the same inputs and
+        response. The runs may have been read for any.
+    runs, draws, tune, chains, random_seed, target_accept, attempts, cores, progressbar : as in
+        `bayeslaw.fit`.
 
     Returns
     -------
@@ -134,11 +156,20 @@ def average(
     resolved = [meant(spec, runs) for spec in specs]
     for spec in resolved:
         if set(spec.law.inputs) != set(runs.law.inputs) or spec.law.response != runs.law.response:
-            raise SpecError(f"The law {spec.law.name} has other inputs or another response than the runs, which were read for {runs.law.name}.")
+            raise SpecError(
+                f"The law {spec.law.name} has other inputs or another response than the runs, which"
+                f" were read for {runs.law.name}."
+            )
     effort: dict[str, Any] = {
-        "draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept, "attempts": attempts, "cores": cores,
-        "random_seed": seeded(random_seed), "progressbar": progressbar,
-    }  # fmt: skip
+        "draws": draws,
+        "tune": tune,
+        "chains": chains,
+        "target_accept": target_accept,
+        "attempts": attempts,
+        "cores": cores,
+        "random_seed": seeded(random_seed),
+        "progressbar": progressbar,
+    }
     hidden = [rows for rows in futures(runs) if rows.any() and not rows.all()]
     count = int(sum(rows.sum() for rows in hidden))
     enough = count >= FEWEST
@@ -147,14 +178,25 @@ def average(
         for k, spec in enumerate(resolved):
             own = runs.read_for(spec.law)
             past = fit_each(spec, own, [~rows for rows in hidden], **effort)
-            density[k] = np.concatenate([log_density(each, own.table[rows]) for each, rows in zip(past, hidden, strict=True)])
+            density[k] = np.concatenate(
+                [
+                    log_density(each, own.table[rows])
+                    for each, rows in zip(past, hidden, strict=True)
+                ]
+            )
         weights = stacked(density)
         reason = f"Weights by the log score of {count} runs foretold from smaller ones (stacking)."
     else:
         weights = np.full(len(specs), 1 / len(specs))
-        reason = f"Equal weights: only {count} runs could be hidden, and fewer than {FEWEST} cannot tell the forms apart."
+        reason = (
+            f"Equal weights: only {count} runs could be hidden, and fewer than {FEWEST} cannot tell"
+            " the forms apart."
+        )
     fits = tuple(fit(spec, runs.read_for(spec.law), **effort) for spec in resolved)
-    scores = pd.DataFrame({"weight": weights, "log_density": density.mean(axis=1)}, index=pd.Index([s.law.name for s in resolved], name="law"))
+    scores = pd.DataFrame(
+        {"weight": weights, "log_density": density.mean(axis=1)},
+        index=pd.Index([s.law.name for s in resolved], name="law"),
+    )
     return Average(fits, weights, scores, reason)
 
 
@@ -167,7 +209,9 @@ def futures(runs: Runs) -> list[np.ndarray]:
 
 
 def stacked(density: np.ndarray) -> np.ndarray:
-    """The stacking weights, (form,), from log densities (form, run), by expectation maximisation: each step raises the score."""
+    """The stacking weights, (form,), from log densities (form, run), by expectation maximisation:
+    each step raises the score.
+    """
     forms = len(density)
     weights = np.full(forms, 1 / forms)
     likelihood = np.exp(density - density.max(axis=0))

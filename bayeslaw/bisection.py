@@ -7,8 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 
-def bisect(low: np.ndarray, high: np.ndarray, beyond: Callable[[np.ndarray], np.ndarray], steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Intervals halved ``steps`` times around where ``beyond`` turns true, which it is at ``high`` and from there on."""
+def bisect(
+    low: np.ndarray, high: np.ndarray, beyond: Callable[[np.ndarray], np.ndarray], steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals halved ``steps`` times around where ``beyond`` turns true, which it is at ``high``
+    and from there on.
+    """
     for _ in range(steps):
         middle = (low + high) / 2
         there = beyond(middle)

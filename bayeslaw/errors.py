@@ -32,8 +32,8 @@ class BayeslawError(Exception):
 class Fault:
     """One thing that is wrong with a table: where it is, what stands there, what would be right.
 
-    ``row`` is a row as the user can find it ("line 17" of a file, "row 3" of a DataFrame), or "" for
-    a fault of the whole table.
+    ``row`` is a row as the user can find it ("line 17" of a file, "row 3" of a DataFrame), or ""
+    for a fault of the whole table.
     """
 
     problem: str
@@ -43,7 +43,9 @@ class Fault:
     value: Any = None
 
     def __str__(self) -> str:
-        place = ", ".join(part for part in (self.row, f"column {self.column!r}" if self.column else "") if part)
+        place = ", ".join(
+            part for part in (self.row, f"column {self.column!r}" if self.column else "") if part
+        )
         return f"{place + ': ' if place else ''}{self.problem}. {self.remedy}"
 
 
@@ -58,12 +60,16 @@ class RunsError(BayeslawError):
         lines = [f"{source} has {len(self.faults)} fault{'s' * (len(self.faults) != 1)}:"]
         lines += [f"  - {fault}" for fault in self.faults[: self.SHOWN]]
         if len(self.faults) > self.SHOWN:
-            lines.append(f"  ... and {len(self.faults) - self.SHOWN} more (all in the error's .faults)")
+            lines.append(
+                f"  ... and {len(self.faults) - self.SHOWN} more (all in the error's .faults)"
+            )
         super().__init__("\n".join(lines))
 
 
 class StudyError(BayeslawError):
-    """A study file has faults; ``faults`` holds all of them: ``row`` is its line, ``column`` the key."""
+    """A study file has faults; ``faults`` holds all of them: ``row`` is its line, ``column`` the
+    key.
+    """
 
     def __init__(self, source: str, faults: Sequence[Fault]):
         self.source = source
@@ -93,7 +99,9 @@ class UnknownNameError(BayeslawError):
 
     def __init__(self, what: str, name: str, known: Iterable[str]):
         known = sorted(known)
-        super().__init__(f"There is no {what} named {name!r}.{suggest(name, known)} Known: {', '.join(known)}.")
+        super().__init__(
+            f"There is no {what} named {name!r}.{suggest(name, known)} Known: {', '.join(known)}."
+        )
 
 
 class SamplingError(BayeslawError):

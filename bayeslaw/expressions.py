@@ -1,4 +1,6 @@
-"""Filters over a table, such as ``model_size >= 8e9 and method in ["lora", "prompt"]``, read without running code."""
+"""Filters over a table, such as ``model_size >= 8e9 and method in ["lora", "prompt"]``, read
+without running code.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,8 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
     Parameters
     ----------
     table : DataFrame whose columns the expression names.
-    expression : comparisons of columns with numbers, strings, lists (``in``) or columns, joined by ``and``, ``or``,
-        ``not``. A comparison with a missing value does not hold.
+    expression : comparisons of columns with numbers, strings, lists (``in``) or columns, joined by
+        ``and``, ``or``, ``not``. A comparison with a missing value does not hold.
 
     Returns
     -------
@@ -58,43 +60,60 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
             case ast.Name(id=name):
                 if name not in table.columns:
                     raise ExpressionError(
-                        f"{expression!r}: there is no column {name!r}.{suggest(name, table.columns)} "
-                        f"Columns: {', '.join(map(str, table.columns))}. Text needs quotes."
+                        f"{expression!r}: there is no column"
+                        f" {name!r}.{suggest(name, table.columns)} Columns:"
+                        f" {', '.join(map(str, table.columns))}. Text needs quotes."
                     )
                 return table[name]
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 return [value(item) for item in items]
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -value(operand)
-        raise ExpressionError(f"{expression!r}: {ast.unparse(node)!r} is not a column, a number, a string or a list.")
+        raise ExpressionError(
+            f"{expression!r}: {ast.unparse(node)!r} is not a column, a number, a string or a list."
+        )
 
     def holds(node: ast.expr) -> Any:
         match node:
             case ast.BoolOp(op=op, values=parts):
-                return (np.logical_and if isinstance(op, ast.And) else np.logical_or).reduce([holds(part) for part in parts])
+                return (np.logical_and if isinstance(op, ast.And) else np.logical_or).reduce(
+                    [holds(part) for part in parts]
+                )
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return np.logical_not(holds(operand))
             case ast.Compare(left=left, ops=ops, comparators=rights):
                 values = [value(left), *map(value, rights)]
-                return np.logical_and.reduce([compare(op, *pair) for op, pair in zip(ops, pairwise(values), strict=True)])
-        raise ExpressionError(f'{expression!r}: {ast.unparse(node)!r} is not a comparison such as "model_size >= 8e9".')
+                return np.logical_and.reduce(
+                    [compare(op, *pair) for op, pair in zip(ops, pairwise(values), strict=True)]
+                )
+        raise ExpressionError(
+            f'{expression!r}: {ast.unparse(node)!r} is not a comparison such as "model_size >='
+            ' 8e9".'
+        )
 
     def compare(op: ast.cmpop, left: Any, right: Any) -> np.ndarray:
         if type(op) not in COMPARISONS:
             raise ExpressionError(f"{expression!r}: use <, <=, >, >=, ==, !=, in, not in.")
         if isinstance(op, ast.In | ast.NotIn) != isinstance(right, list) or isinstance(left, list):
-            raise ExpressionError(f"{expression!r}: a list stands to the right of in, and nowhere else: method in ['lora', 'fmt'].")
+            raise ExpressionError(
+                f"{expression!r}: a list stands to the right of in, and nowhere else: method in"
+                " ['lora', 'fmt']."
+            )
         if isinstance(right, list) and not isinstance(left, pd.Series):
             raise ExpressionError(f"{expression!r}: to the left of in stands a column.")
         there = np.logical_and.reduce(
-            [np.asarray(pd.notna(side)) for side in (left, right) if isinstance(side, pd.Series)] or [np.array(True)]
+            [np.asarray(pd.notna(side)) for side in (left, right) if isinstance(side, pd.Series)]
+            or [np.array(True)]
         )
         return np.asarray(COMPARISONS[type(op)](left, right), dtype=bool) & there
 
     try:
         mask = np.broadcast_to(np.asarray(holds(_parse(expression)), dtype=bool), len(table))
     except TypeError as error:
-        raise ExpressionError(f"{expression!r}: it compares text with a number. Text needs quotes, numbers must not have them.") from error
+        raise ExpressionError(
+            f"{expression!r}: it compares text with a number. Text needs quotes, numbers must not"
+            " have them."
+        ) from error
     except RecursionError as error:
         raise ExpressionError("The expression is nested too deeply.") from error
     return pd.Series(mask, index=table.index)
@@ -102,10 +121,13 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
 
 def _parse(expression: str) -> ast.expr:
     if len(expression) > LONGEST:
-        raise ExpressionError(f"The expression has {len(expression)} characters, and at most {LONGEST} are read.")
+        raise ExpressionError(
+            f"The expression has {len(expression)} characters, and at most {LONGEST} are read."
+        )
     try:
         return ast.parse(expression.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ExpressionError(
-            f"{expression[:80]!r} cannot be read: {str(getattr(error, 'msg', error)).rstrip('.')}. Write comparisons such as \"model_size >= 8e9 and method == 'lora'\"."
+            f"{expression[:80]!r} cannot be read: {str(getattr(error, 'msg', error)).rstrip('.')}."
+            " Write comparisons such as \"model_size >= 8e9 and method == 'lora'\"."
         ) from error

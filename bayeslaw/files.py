@@ -13,7 +13,8 @@ from bayeslaw.errors import StorageError
 
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` that takes its place when the block ends well, and is gone when it does not.
+    """A temporary file beside ``path`` that takes its place when the block ends well, and is gone
+    when it does not.
 
     Raises
     ------
@@ -21,14 +22,20 @@ def whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix
+        )
     except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}. Check that the folder exists and may be written.") from error
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror}. Check that the folder exists and may be"
+            " written."
+        ) from error
     os.close(handle)
     part = Path(name)
     try:
         yield part
-        part.chmod(0o666 & ~_umask())  # mkstemp's files are the owner's alone; ours are as readable as any
+        # mkstemp's files are the owner's alone; ours are as readable as any
+        part.chmod(0o666 & ~_umask())
         part.replace(path)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -1,15 +1,18 @@
-"""A Kalman filter with its gradient, for the sampler, and draws of the path that it filters, for prediction.
+"""A Kalman filter with its gradient, for the sampler, and draws of the path that it filters, for
+prediction.
 
 The model is that of `bayeslaw.discrepancy.state_space`, observed with independent noise:
 
 .. math:: z_i = \\Phi_i z_{i-1} + u_i, \\; u_i \\sim N(0, Q_i), \\qquad r_i = h^\\top z_i + e_i, \\; e_i \\sim N(0, R_i)
 
-Many curves are one sequence: at the first point of a curve Phi is zero. Time is linear in the points, where a covariance
-matrix would take their cube; and the value and its gradient come from one pass forth and one back.
+Many curves are one sequence: at the first point of a curve Phi is zero. Time is linear in the
+points, where a covariance matrix would take their cube; and the value and its gradient come from
+one pass forth and one back.
 
 References
 ----------
-Durbin and Koopman 2012, Time Series Analysis by State Space Methods, 2nd ed., sections 4.3-4.5 and 4.9.
+Durbin and Koopman 2012, Time Series Analysis by State Space Methods, 2nd ed., sections 4.3-4.5 and
+4.9.
 """
 
 from __future__ import annotations
@@ -32,7 +35,9 @@ FAST = frozenset(("contract", "reassoc", "arcp", "nsz"))
 
 @lru_cache
 def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """``likelihood`` and ``paths`` for a number of states, known to the compiler so that it unrolls the small loops."""
+    """``likelihood`` and ``paths`` for a number of states, known to the compiler so that it unrolls
+    the small loops.
+    """
     J = states
 
     def jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,7 +45,9 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     @jit
     def forward(r, R, seen, Phi, Q, h):  # type: ignore[no-untyped-def]
-        """Predicted and filtered states, innovations and their variances; the log density of the innovations."""
+        """Predicted and filtered states, innovations and their variances; the log density of the
+        innovations.
+        """
         n = r.size
         filtered, spread = np.zeros((n + 1, J)), np.zeros((n + 1, J, J))
         predicted, before = np.empty((n, J)), np.empty((n, J, J))
@@ -88,7 +95,9 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     @jit
     def likelihood(r, R, seen, Phi, Q, h):  # type: ignore[no-untyped-def]
-        """The log density of r, and its gradient by r, R, Phi and Q: `forward`, differentiated line by line from its end."""
+        """The log density of r, and its gradient by r, R, Phi and Q: `forward`, differentiated line
+        by line from its end.
+        """
         n = r.size
         logp, filtered, spread, _, _, gain, innovation, variance = forward(r, R, seen, Phi, Q, h)
         d_r, d_R = np.zeros(n), np.zeros(n)
@@ -148,9 +157,11 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     @jit
     def paths(r, R, seen, Phi, Q, h, z, e, out):  # type: ignore[no-untyped-def]
-        """For each draw, h'z at every point given the r that were seen: a path of the prior, corrected by what it got wrong.
+        """For each draw, h'z at every point given the r that were seen: a path of the prior,
+        corrected by what it got wrong.
 
-        r, R, e : (draw, point); Phi, Q : (draw, point, state, state); z : (draw, point, state) and e standard normal.
+        r, R, e : (draw, point); Phi, Q : (draw, point, state, state); z : (draw, point, state) and
+            e standard normal.
         """
         n = seen.size
         L, state, moved = np.empty((J, J)), np.zeros(J), np.empty(J)
@@ -178,7 +189,9 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
                     out[s, i] += h[a] * total
                 state[:] = moved
                 wrong[i] = r[s, i] - out[s, i] - np.sqrt(R[s, i]) * e[s, i]
-            _, _, _, predicted, before, gain, innovation, variance = forward(wrong, R[s], seen, Phi[s], Q[s], h)
+            _, _, _, predicted, before, gain, innovation, variance = forward(
+                wrong, R[s], seen, Phi[s], Q[s], h
+            )
             d_m[:] = 0.0
             for i in range(n - 1, -1, -1):
                 if seen[i] != 0.0:
@@ -188,7 +201,8 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
                     d_v = (mg - innovation[i]) / variance[i]
                     for a in range(J):
                         d_m[a] -= h[a] * d_v
-                for a in range(J):  # the state is its prediction plus its covariance times the gradient there
+                # the state is its prediction plus its covariance times the gradient there
+                for a in range(J):
                     total = predicted[i, a]
                     for b in range(J):
                         total += before[i, a, b] * d_m[b]
@@ -203,9 +217,11 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 class Filtered(Op):
-    """The log density of residuals under the state space; further outputs are its gradient, which the sampler needs anyway.
+    """The log density of residuals under the state space; further outputs are its gradient, which
+    the sampler needs anyway.
 
-    Inputs: r, R and seen (1 where r counts, else 0), (point,); Phi and Q, (point, state, state); h, (state,).
+    Inputs: r, R and seen (1 where r counts, else 0), (point,); Phi and Q, (point, state, state); h,
+    (state,).
     """
 
     __props__ = ("states",)
@@ -215,7 +231,9 @@ class Filtered(Op):
 
     def make_node(self, *inputs: Any) -> Apply:
         r, R, seen, Phi, Q, h = (pt.as_tensor(x) for x in inputs)
-        return Apply(self, [r, R, seen, Phi, Q, h], [pt.dscalar(), r.type(), R.type(), Phi.type(), Q.type()])
+        return Apply(
+            self, [r, R, seen, Phi, Q, h], [pt.dscalar(), r.type(), R.type(), Phi.type(), Q.type()]
+        )
 
     def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
         for storage, value in zip(output_storage, compiled(self.states)[0](*inputs), strict=True):

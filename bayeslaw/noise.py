@@ -19,15 +19,40 @@ from bayeslaw.priors import Prior, lognormal
 
 Noise = Literal["student_t", "normal", "laplace"]
 
-#: Scale of the noise. On a log response it is relative error: reruns of one setting differ by .1 to 4 % of the loss
-#: (Choshen et al. 2024, arXiv 2410.11840: up to 3.5 % between seeds). It may have an effects formula, as a parameter has.
-SIGMA = Param("σ", "scale of the noise, on the response's scale", lognormal(0.02, 1.0), group_scale=scale_of_groups(0.3), varies=False)
+#: Scale of the noise. On a log response it is relative error: reruns of one setting differ by .1 to
+#: 4 % of the loss (Choshen et al. 2024, arXiv 2410.11840: up to 3.5 % between seeds). It may have
+#: an effects formula, as a parameter has.
+SIGMA = Param(
+    "σ",
+    "scale of the noise, on the response's scale",
+    lognormal(0.02, 1.0),
+    group_scale=scale_of_groups(0.3),
+    varies=False,
+)
 #: On a linear response, in units of the typical response.
-SIGMA_LINEAR = Param("σ", "scale of the noise", lognormal(0.1, 1.0, relative=True), group_scale=scale_of_groups(0.3), varies=False)
+SIGMA_LINEAR = Param(
+    "σ",
+    "scale of the noise",
+    lognormal(0.1, 1.0, relative=True),
+    group_scale=scale_of_groups(0.3),
+    varies=False,
+)
 #: On a logit response.
-SIGMA_LOGIT = Param("σ", "scale of the noise, in logits", lognormal(0.1, 1.0), group_scale=scale_of_groups(0.3), varies=False)
-#: Degrees of freedom of the Student-t: Juárez and Steel 2010 (Journal of Applied Econometrics 25(7)), Gamma(2, rate .1).
-NU = Param("ν", "degrees of freedom of the noise; below 10 the tails are heavy", Prior("Gamma", mu=20.0, sigma=200.0**0.5), varies=False)
+SIGMA_LOGIT = Param(
+    "σ",
+    "scale of the noise, in logits",
+    lognormal(0.1, 1.0),
+    group_scale=scale_of_groups(0.3),
+    varies=False,
+)
+#: Degrees of freedom of the Student-t: Juárez and Steel 2010 (Journal of Applied Econometrics
+#: 25(7)), Gamma(2, rate .1).
+NU = Param(
+    "ν",
+    "degrees of freedom of the noise; below 10 the tails are heavy",
+    Prior("Gamma", mu=20.0, sigma=200.0**0.5),
+    varies=False,
+)
 
 SIGMAS: Mapping[str, Param] = {"log": SIGMA, "linear": SIGMA_LINEAR, "logit": SIGMA_LOGIT}
 
@@ -37,7 +62,9 @@ def noise_params(noise: Noise, scale: str) -> dict[str, Param]:
     return {"sigma": SIGMAS[scale]} | ({"nu": NU} if noise == "student_t" else {})
 
 
-def draw(noise: Noise, params: Mapping[str, Any], shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def draw(
+    noise: Noise, params: Mapping[str, Any], shape: tuple[int, ...], rng: np.random.Generator
+) -> np.ndarray:
     """Noise of new runs, of ``shape`` (draw, point), on the response's scale."""
     if noise == "laplace":
         return rng.laplace(size=shape) * params["sigma"]
@@ -52,5 +79,11 @@ def log_density(noise: Noise, params: Mapping[str, Any], residual: np.ndarray) -
     """The log density of residuals, (draw, point), on the response's scale."""
     from scipy import stats
 
-    family = stats.t(np.asarray(params["nu"])) if noise == "student_t" else stats.laplace if noise == "laplace" else stats.norm
+    family = (
+        stats.t(np.asarray(params["nu"]))
+        if noise == "student_t"
+        else stats.laplace
+        if noise == "laplace"
+        else stats.norm
+    )
     return family.logpdf(residual / params["sigma"]) - np.log(params["sigma"])

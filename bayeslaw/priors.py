@@ -1,9 +1,9 @@
 """Priors as values: a distribution's name and its parameters, in PyMC's words.
 
-A prior is on the population value of one parameter, on the parameter's own scale (an exponent, a loss in nats), never
-on a transformed one. ``relative=True`` says that its location and scale are in units of the table's typical response
-(geometric mean of a loss, root mean square of a score): "0.6" is then "60 % of the typical loss", in whatever unit the
-loss was logged.
+A prior is on the population value of one parameter, on the parameter's own scale (an exponent, a
+loss in nats), never on a transformed one. ``relative=True`` says that its location and scale are in
+units of the table's typical response (geometric mean of a loss, root mean square of a score): "0.6"
+is then "60 % of the typical loss", in whatever unit the loss was logged.
 """
 
 from __future__ import annotations
@@ -38,13 +38,16 @@ class Prior:
 
     Parameters
     ----------
-    distribution : one of `DISTRIBUTIONS`, named as in PyMC; "Constant" (with ``value``) pins the parameter.
+    distribution : one of `DISTRIBUTIONS`, named as in PyMC; "Constant" (with ``value``) pins the
+        parameter.
     relative : location and scale are in units of the table's typical response.
-    **parameters : the distribution's parameters, named as in PyMC. A LogNormal also takes ``median`` for ``mu``.
+    **parameters : the distribution's parameters, named as in PyMC. A LogNormal also takes
+        ``median`` for ``mu``.
 
     Raises
     ------
-    SpecError : unknown distribution, missing or surplus parameters, or a scale that is not positive.
+    SpecError : unknown distribution, missing or surplus parameters, or a scale that is not
+        positive.
     """
 
     distribution: str
@@ -57,29 +60,51 @@ class Prior:
             if "mu" in parameters:
                 raise SpecError("Prior LogNormal takes mu or median, not both.")
             if not (isinstance(median, Real) and median > 0):
-                raise SpecError(f"Prior LogNormal: the median is {median!r}, and it must be a positive number.")
+                raise SpecError(
+                    f"Prior LogNormal: the median is {median!r}, and it must be a positive number."
+                )
             parameters["mu"] = math.log(median)
-        known = {**{name: names for name, (names, _) in DISTRIBUTIONS.items()}, "Constant": ("value",)}
+        known = {
+            **{name: names for name, (names, _) in DISTRIBUTIONS.items()},
+            "Constant": ("value",),
+        }
         if distribution not in known:
-            raise SpecError(f"There is no prior distribution {distribution!r}.{suggest(distribution, known)} Known: {', '.join(known)}.")
+            raise SpecError(
+                f"There is no prior distribution {distribution!r}.{suggest(distribution, known)}"
+                f" Known: {', '.join(known)}."
+            )
         if set(parameters) != set(known[distribution]):
             raise SpecError(
-                f"Prior {distribution} takes {', '.join(known[distribution])}; it was given {', '.join(parameters) or 'nothing'}."
+                f"Prior {distribution} takes {', '.join(known[distribution])}; it was given"
+                f" {', '.join(parameters) or 'nothing'}."
             )
         for name, value in parameters.items():
             if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-                raise SpecError(f"Prior {distribution}: {name} is {value!r}, and it must be a finite number.")
-            positive = name in ("sigma", "nu") or distribution == "Beta" or (distribution == "Gamma" and name == "mu")
+                raise SpecError(
+                    f"Prior {distribution}: {name} is {value!r}, and it must be a finite number."
+                )
+            positive = (
+                name in ("sigma", "nu")
+                or distribution == "Beta"
+                or (distribution == "Gamma" and name == "mu")
+            )
             if positive and not value > 0:
-                raise SpecError(f"Prior {distribution}: {name} is {value!r}, and it must be positive.")
+                raise SpecError(
+                    f"Prior {distribution}: {name} is {value!r}, and it must be positive."
+                )
         if distribution == "Uniform" and not parameters["lower"] < parameters["upper"]:
             raise SpecError("Prior Uniform: lower must be below upper.")
         object.__setattr__(self, "distribution", distribution)
-        object.__setattr__(self, "parameters", tuple((name, float(parameters[name])) for name in known[distribution]))
+        object.__setattr__(
+            self,
+            "parameters",
+            tuple((name, float(parameters[name])) for name in known[distribution]),
+        )
         object.__setattr__(self, "relative", bool(relative))
 
     def in_units(self, unit: Any) -> dict[str, Any]:
-        """The distribution's parameters with ``unit``, the typical response, multiplied in where the prior is relative.
+        """The distribution's parameters with ``unit``, the typical response, multiplied in where
+        the prior is relative.
 
         ``unit`` is a number or a PyTensor scalar; so are the values returned.
         """
@@ -96,7 +121,9 @@ class Prior:
         return parameters
 
     def in_scipy(self, unit: float) -> Any:
-        """The frozen SciPy distribution, where ``unit`` is the typical response. A Constant has none."""
+        """The frozen SciPy distribution, where ``unit`` is the typical response. A Constant has
+        none.
+        """
         from scipy import stats
 
         p = self.in_units(unit)
@@ -119,7 +146,9 @@ class Prior:
 
     @classmethod
     def of(cls, value: Prior | Mapping[str, Any] | float) -> Prior:
-        """A prior from a prior, from its JSON form, or from a number, which pins the parameter to it."""
+        """A prior from a prior, from its JSON form, or from a number, which pins the parameter to
+        it.
+        """
         if isinstance(value, Prior):
             return value
         if isinstance(value, Mapping):
@@ -128,20 +157,32 @@ class Prior:
             return cls(**value)
         if isinstance(value, Real) and not isinstance(value, bool):
             return cls("Constant", value=float(value))
-        raise SpecError(f"A prior is a Prior, a table with 'distribution', or a number; it was given {value!r}.")
+        raise SpecError(
+            f"A prior is a Prior, a table with 'distribution', or a number; it was given {value!r}."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The prior as plain data; `of` reads it back."""
-        return {"distribution": self.distribution, **dict(self.parameters), **({"relative": True} if self.relative else {})}
+        return {
+            "distribution": self.distribution,
+            **dict(self.parameters),
+            **({"relative": True} if self.relative else {}),
+        }
 
     def __str__(self) -> str:
         inner = ", ".join(
-            f"median={math.exp(value):.3g}" if self.distribution == "LogNormal" and name == "mu" else f"{name}={value:.3g}"
+            (
+                f"median={math.exp(value):.3g}"
+                if self.distribution == "LogNormal" and name == "mu"
+                else f"{name}={value:.3g}"
+            )
             for name, value in self.parameters
         )
         return f"{self.distribution}({inner}){' x typical response' if self.relative else ''}"
 
 
 def lognormal(median: float, sigma: float, *, relative: bool = False) -> Prior:
-    """A LogNormal by its median and its standard deviation on the log scale: 90 % lie within a factor exp(1.64 sigma)."""
+    """A LogNormal by its median and its standard deviation on the log scale: 90 % lie within a
+    factor exp(1.64 sigma).
+    """
     return Prior("LogNormal", median=median, sigma=sigma, relative=relative)

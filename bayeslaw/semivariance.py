@@ -1,11 +1,14 @@
-r"""Noise, and the errors that neighbours on a curve share, sampled by what the points determine of them.
+r"""Noise, and the errors that neighbours on a curve share, sampled by what the points determine of
+them.
 
 .. math:: \gamma = \sigma^2 + \sigma_o^2 \, (1 - e^{-h / \tau_o})
 
-is half the mean squared difference of two neighbours, h decades apart: the exponential semivariogram with a nugget (Cressie 1993, Statistics for Spatial
-Data, section 2.3). Every pair of neighbours bears on gamma; how much of it is noise, sigma, and how much the ``local`` component of
-`bayeslaw.discrepancy`, few curves can tell. As sigma and sigma_o the posterior is a thin arc, a unit or more long, which chains creep along or never leave;
-as gamma and their ratio it is wide in the ratio and narrow in gamma, whatever tau_o is.
+is half the mean squared difference of two neighbours, h decades apart: the exponential
+semivariogram with a nugget (Cressie 1993, Statistics for Spatial Data, section 2.3). Every pair of
+neighbours bears on gamma; how much of it is noise, sigma, and how much the ``local`` component of
+`bayeslaw.discrepancy`, few curves can tell. As sigma and sigma_o the posterior is a thin arc, a
+unit or more long, which chains creep along or never leave; as gamma and their ratio it is wide in
+the ratio and narrow in gamma, whatever tau_o is.
 """
 
 from __future__ import annotations
@@ -30,9 +33,11 @@ POSITIVE = ("LogNormal", "HalfNormal", "Gamma")
 
 
 class Semivariance(Transform):
-    r"""(sigma, sigma_o, tau_o) as (log gamma / 2, log(sigma_o / sigma), log tau_o), which are unconstrained.
+    r"""(sigma, sigma_o, tau_o) as (log gamma / 2, log(sigma_o / sigma), log tau_o), which are
+    unconstrained.
 
-    Given tau_o, the two first are a sum and a difference of log sigma and log sigma_o with weights that add to one, so that volume on the log scale is kept.
+    Given tau_o, the two first are a sum and a difference of log sigma and log sigma_o with weights
+    that add to one, so that volume on the log scale is kept.
 
     Parameters
     ----------
@@ -47,7 +52,9 @@ class Semivariance(Transform):
 
     def forward(self, value: Any, *inputs: Any) -> Any:
         sigma, shared, length = (pt.log(value[..., i]) for i in range(3))
-        return pt.stack([sigma + self._of_shared(shared - sigma, length), shared - sigma, length], axis=-1)
+        return pt.stack(
+            [sigma + self._of_shared(shared - sigma, length), shared - sigma, length], axis=-1
+        )
 
     def backward(self, value: Any, *inputs: Any) -> Any:
         return pt.exp(self._logs(value))
@@ -65,25 +72,41 @@ class Semivariance(Transform):
         return pt.softplus(2 * ratio + pt.log(-pt.expm1(-self.step * pt.exp(-length)))) / 2
 
 
-def sampled_together(name: str, spec: ModelSpec, runs: Runs, designs: Mapping[str, Design], unit: Any) -> dict[str, Any]:
-    """The population values of `TOGETHER`, as Deterministics of the model in context, from one random variable that is called ``name``.
+def sampled_together(
+    name: str, spec: ModelSpec, runs: Runs, designs: Mapping[str, Design], unit: Any
+) -> dict[str, Any]:
+    """The population values of `TOGETHER`, as Deterministics of the model in context, from one
+    random variable that is called ``name``.
 
-    Empty where they are better sampled one by one: without a ``local`` component, where no curve has neighbours, where one of them is pinned or has a prior
-    with an upper end, or is another in each group.
+    Empty where they are better sampled one by one: without a ``local`` component, where no curve
+    has neighbours, where one of them is pinned or has a prior with an upper end, or is another in
+    each group.
     """
     if spec.departs.kind != "curve" or not set(TOGETHER) <= set(spec.params):
         return {}
     priors = [spec.priors[parameter] for parameter in TOGETHER]
-    _, step, first = sequence(spec.axis.forward(runs.inputs[spec.along]), curve_labels(spec, runs.table))
+    _, step, first = sequence(
+        spec.axis.forward(runs.inputs[spec.along]), curve_labels(spec, runs.table)
+    )
     between = step[(first == 0) & (step > 0)]
-    if not len(between) or any(prior.distribution not in POSITIVE for prior in priors) or any(designs[parameter].formula.by for parameter in TOGETHER):
+    if (
+        not len(between)
+        or any(prior.distribution not in POSITIVE for prior in priors)
+        or any(designs[parameter].formula.by for parameter in TOGETHER)
+    ):
         return {}
 
     def each(unit: Any) -> list[Any]:
         return [getattr(pm, prior.distribution).dist(**prior.in_units(unit)) for prior in priors]
 
     sampled = pm.CustomDist(
-        name, unit, dist=lambda unit, size: pt.stack(each(unit)), logp=lambda value, unit: sum(pm.logp(x, value[i]) for i, x in enumerate(each(unit))),
-        signature="()->(n)", transform=Semivariance(float(np.median(between))),
-    )  # fmt: skip
-    return {parameter: pm.Deterministic(parameter, sampled[i]) for i, parameter in enumerate(TOGETHER)}
+        name,
+        unit,
+        dist=lambda unit, size: pt.stack(each(unit)),
+        logp=lambda value, unit: sum(pm.logp(x, value[i]) for i, x in enumerate(each(unit))),
+        signature="()->(n)",
+        transform=Semivariance(float(np.median(between))),
+    )
+    return {
+        parameter: pm.Deterministic(parameter, sampled[i]) for i, parameter in enumerate(TOGETHER)
+    }

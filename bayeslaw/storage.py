@@ -21,16 +21,19 @@ from bayeslaw.tables import ROW
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Raised when the file's meaning changes; a file of an older format is read, of a newer one refused.
+#: Raised when the file's meaning changes; a file of an older format is read, of a newer one
+#: refused.
 FORMAT = 1
 ATTRIBUTE = "bayeslaw"
 
 
 def save(fit: Fit, path: str | Path) -> Path:
-    """Write a fit to one NetCDF file, whole or not at all: an interrupted save leaves the file that was there.
+    """Write a fit to one NetCDF file, whole or not at all: an interrupted save leaves the file that
+    was there.
 
-    The file opens in xarray and ArviZ as a DataTree (posterior, sample_stats, observed_data, and the table as ``runs``).
-    The root's attribute ``bayeslaw`` holds spec, seed, convergence and versions as JSON.
+    The file opens in xarray and ArviZ as a DataTree (posterior, sample_stats, observed_data, and
+    the table as ``runs``). The root's attribute ``bayeslaw`` holds spec, seed, convergence and
+    versions as JSON.
 
     Raises
     ------
@@ -46,7 +49,12 @@ def tree_of(fit: Fit) -> xr.DataTree:
     """A fit as the DataTree that `save` writes."""
     import xarray as xr
 
-    tree = xr.DataTree.from_dict({**{name: node.to_dataset() for name, node in fit.idata.children.items()}, "runs": dataset_of(fit.runs.table)})
+    tree = xr.DataTree.from_dict(
+        {
+            **{name: node.to_dataset() for name, node in fit.idata.children.items()},
+            "runs": dataset_of(fit.runs.table),
+        }
+    )
     tree.attrs[ATTRIBUTE] = json.dumps(
         {
             "format": FORMAT,
@@ -68,11 +76,20 @@ def tree_of(fit: Fit) -> xr.DataTree:
 
 
 def dataset_of(table: pd.DataFrame, dim: str = ROW) -> xr.Dataset:
-    """A table as a Dataset over its rows, which are along ``dim``: numbers and booleans as they are, everything else as text."""
+    """A table as a Dataset over its rows, which are along ``dim``: numbers and booleans as they
+    are, everything else as text.
+    """
     import xarray as xr
 
     columns = {
-        str(name): (dim, x.to_numpy() if is_numeric_dtype(x) and not (is_bool_dtype(x) and x.hasnans) else x.astype(str).to_numpy(object))
+        str(name): (
+            dim,
+            (
+                x.to_numpy()
+                if is_numeric_dtype(x) and not (is_bool_dtype(x) and x.hasnans)
+                else x.astype(str).to_numpy(object)
+            ),
+        )
         for name, x in table.items()
     }
     return xr.Dataset(columns, coords={dim: table.index.to_numpy(object)})
@@ -80,7 +97,10 @@ def dataset_of(table: pd.DataFrame, dim: str = ROW) -> xr.Dataset:
 
 def table_of(stored: xr.Dataset, columns: Sequence[str], dim: str = ROW) -> pd.DataFrame:
     """The table that `dataset_of` stored, its columns in order."""
-    return pd.DataFrame({name: stored[name].values for name in columns}, index=pd.Index(stored[dim].values, name=ROW, dtype=object))
+    return pd.DataFrame(
+        {name: stored[name].values for name in columns},
+        index=pd.Index(stored[dim].values, name=ROW, dtype=object),
+    )
 
 
 def load(path: str | Path) -> Fit:
@@ -111,11 +131,13 @@ def opened(path: str | Path) -> xr.DataTree:
             tree = on_disk.load()
     except Exception as error:  # h5py and xarray raise OSError, KeyError, ValueError, RuntimeError on wrong or cut files
         raise StorageError(
-            f"{path} cannot be read: it is not a NetCDF file, or it was cut short ({type(error).__name__}). Save the fit again."
+            f"{path} cannot be read: it is not a NetCDF file, or it was cut short"
+            f" ({type(error).__name__}). Save the fit again."
         ) from error
     if ATTRIBUTE not in tree.attrs:
         raise StorageError(
-            f"{path} is a NetCDF file, but not a fit saved by bayeslaw. It has the groups {', '.join(tree.children) or 'none'}."
+            f"{path} is a NetCDF file, but not a fit saved by bayeslaw. It has the groups"
+            f" {', '.join(tree.children) or 'none'}."
         )
     return tree
 
@@ -130,14 +152,19 @@ def fit_of(tree: xr.DataTree, path: str | Path) -> Fit:
         meta = json.loads(tree.attrs[ATTRIBUTE])
         if meta["format"] > FORMAT:
             raise StorageError(
-                f"{path} was saved by bayeslaw {meta['versions'].get('bayeslaw')}, in format {meta['format']}; this version reads up to {FORMAT}. Upgrade bayeslaw."
+                f"{path} was saved by bayeslaw {meta['versions'].get('bayeslaw')}, in format"
+                f" {meta['format']}; this version reads up to {FORMAT}. Upgrade bayeslaw."
             )
         spec = ModelSpec.from_json(meta["spec"])
         table = table_of(tree["runs"].to_dataset(), meta["runs"].pop("columns"))
-        about: dict[str, Any] = {key: value if key == "source" else tuple(value) for key, value in meta["runs"].items()}
+        about: dict[str, Any] = {
+            key: value if key == "source" else tuple(value) for key, value in meta["runs"].items()
+        }
         attempts = tuple(meta["convergence"].pop("attempts"))
         convergence = Convergence(**meta["convergence"], attempts=attempts)
-        idata = xr.DataTree.from_dict({name: node.to_dataset() for name, node in tree.children.items() if name != "runs"})
+        idata = xr.DataTree.from_dict(
+            {name: node.to_dataset() for name, node in tree.children.items() if name != "runs"}
+        )
         return Fit(
             spec,
             Runs(law=spec.law, table=table, **about),
@@ -150,4 +177,6 @@ def fit_of(tree: xr.DataTree, path: str | Path) -> Fit:
     except BayeslawError:
         raise
     except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{path} was saved by bayeslaw and is damaged: {error!r}. Save the fit again.") from error
+        raise StorageError(
+            f"{path} was saved by bayeslaw and is damaged: {error!r}. Save the fit again."
+        ) from error

@@ -1,7 +1,9 @@
-"""Best-of-n against reward models of five data sizes: coefficients beside the authors', and larger n foretold from smaller ones.
+"""Best-of-n against reward models of five data sizes: coefficients beside the authors', and larger
+n foretold from smaller ones.
 
-``uv run python benchmarks/best_of_n.py [--data FILE] [--json FILE]``. ``split`` is the largest n that the fit sees. ``rmsle`` is here the root mean
-square error of the score itself: it has no logarithm.
+``uv run python benchmarks/best_of_n.py [--data FILE] [--json FILE]``. ``split`` is the largest n
+that the fit sees. ``rmsle`` is here the root mean square error of the score itself: it has no
+logarithm.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from bayeslaw.errors import BayeslawWarning
 
 LAW = "overoptimization_bon"
 COLUMNS = {"gold_score": "gold_score_std", "reward_model_data": "proxy_data_size"}
-#: The authors' 95 % intervals of alpha and beta (rush-srik/Overoptimization-Repro, results/figures/coefficients_bon.md).
+#: The authors' 95 % intervals of alpha and beta (rush-srik/Overoptimization-Repro,
+#: results/figures/coefficients_bon.md).
 PUBLISHED = {
     "500": ((0.253, 0.517), (0.082, 0.194)),
     "1000": ((0.321, 0.589), (0.064, 0.181)),
@@ -35,7 +38,18 @@ def coefficients(fit: bl.Fit) -> pd.DataFrame:
         for group in map(str, drawn["group"].values):
             low, median, high = drawn.sel(group=group).quantile([0.025, 0.5, 0.975]).values
             a, b = PUBLISHED[group][which]
-            found.append({"data_size": int(group), "coefficient": name, "median": median, "lower_95": low, "upper_95": high, "published_lower": a, "published_upper": b, "inside": a <= median <= b})
+            found.append(
+                {
+                    "data_size": int(group),
+                    "coefficient": name,
+                    "median": median,
+                    "lower_95": low,
+                    "upper_95": high,
+                    "published_lower": a,
+                    "published_upper": b,
+                    "inside": a <= median <= b,
+                }
+            )
     return pd.DataFrame(found).sort_values(["coefficient", "data_size"])
 
 
@@ -47,11 +61,18 @@ def main() -> None:
     found = []
     for path in options.data:
         runs = bl.read_runs(path, LAW, columns=COLUMNS)
-        effort = {"draws": options.draws, "tune": options.draws, "random_seed": options.seed, "progressbar": False}
+        effort = {
+            "draws": options.draws,
+            "tune": options.draws,
+            "random_seed": options.seed,
+            "progressbar": False,
+        }
         for discrepancy in (None, "none"):
             fit = bl.fit(bl.ModelSpec(LAW, discrepancy=discrepancy), runs, **effort)  # type: ignore[arg-type]
             print(f"\n{path.stem}, all runs, discrepancy {fit.spec.departs}: {fit.convergence}")
-            print(coefficients(fit).to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+            print(
+                coefficients(fit).to_string(index=False, float_format=lambda value: f"{value:.3f}")
+            )
             print(*check_residuals(fit), sep="\n")
         for n in options.seen:
             found += rows(run(bl.ModelSpec(LAW), runs, f"n > {n}", options), f"n <= {n}", path)

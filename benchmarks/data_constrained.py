@@ -1,7 +1,8 @@
-"""Repeated data: runs on unique tokens seen, runs that repeat them hidden: ``uv run python benchmarks/data_constrained.py [--data FILE] [--json FILE]``.
+"""Repeated data: runs on unique tokens seen, runs that repeat them hidden: ``uv run python
+benchmarks/data_constrained.py [--data FILE] [--json FILE]``.
 
-The 182 runs of the published fit of Muennighoff et al. 2023 (arXiv 2305.16264). What a repeat is worth is then the prior's answer, and
-the bands must say so.
+The 182 runs of the published fit of Muennighoff et al. 2023 (arXiv 2305.16264). What a repeat is
+worth is then the prior's answer, and the bands must say so.
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ def main() -> None:
         table = pd.read_csv(path)
         if "in_published_182" in table:
             table = table[table["in_published_182"]]
-        table = table.assign(repeated=(table["tokens"] > 1.001 * table["unique_tokens"]).astype(int))
+        table = table.assign(
+            repeated=(table["tokens"] > 1.001 * table["unique_tokens"]).astype(int)
+        )
         columns = {"model_size": "params", "data_size": "tokens", "unique_data": "unique_tokens"}
         runs = bl.read_runs(table, "data_constrained", columns=columns, groups=[])
-        found += rows(run(bl.ModelSpec("data_constrained"), runs, "repeated == 1", options), "repeated", path)
+        found += rows(
+            run(bl.ModelSpec("data_constrained"), runs, "repeated == 1", options), "repeated", path
+        )
     report(found, options)
 
 

@@ -1,10 +1,13 @@
-"""Learning curves, Training = 1 seen, the rest hidden: ``uv run python benchmarks/learning_curves.py [--data FILE] [--json FILE]``.
+"""Learning curves, Training = 1 seen, the rest hidden: ``uv run python
+benchmarks/learning_curves.py [--data FILE] [--json FILE]``.
 
-One fit of all curves. Scores are means over the points of each curve, then over curves; ``seconds`` are per curve.
+One fit of all curves. Scores are means over the points of each curve, then over curves; ``seconds``
+are per curve.
 
-In the published files the seen part of a curve is its evaluations averaged in bins of log examples, and the hidden part is
-the evaluations themselves, whose noise is that much larger. How many each seen point is the mean of follows from the spacing of
-the points alone, and is given to the fit as the column ``averaged``.
+In the published files the seen part of a curve is its evaluations averaged in bins of log examples,
+and the hidden part is the evaluations themselves, whose noise is that much larger. How many each
+seen point is the mean of follows from the spacing of the points alone, and is given to the fit as
+the column ``averaged``.
 """
 
 from __future__ import annotations
@@ -19,15 +22,22 @@ COLUMNS = {"task": "Task", "model": "Model", "data_size": "Seen Examples", "loss
 
 
 def averaged(curve: pd.DataFrame) -> pd.Series:
-    """How many evaluations each point is the mean of: the spacing of seen points over the spacing of hidden ones."""
+    """How many evaluations each point is the mean of: the spacing of seen points over the spacing
+    of hidden ones.
+    """
     curve = curve.sort_values("Seen Examples")
-    seen, hidden = curve[curve["Training"] == 1]["Seen Examples"], curve[curve["Training"] == 0]["Seen Examples"]
+    seen, hidden = (
+        curve[curve["Training"] == 1]["Seen Examples"],
+        curve[curve["Training"] == 0]["Seen Examples"],
+    )
     count = np.maximum(1.0, np.gradient(seen) / hidden.diff().median())
     return pd.Series(count, index=seen.index).reindex(curve.index, fill_value=1.0)
 
 
 def main() -> None:
-    options = arguments(__doc__, ["learning_curves/vision_birds_imagenet.csv"], draws=400, attempts=1).parse_args()
+    options = arguments(
+        __doc__, ["learning_curves/vision_birds_imagenet.csv"], draws=400, attempts=1
+    ).parse_args()
     found = []
     for path in options.data:
         table = pd.read_csv(path)

@@ -1,13 +1,16 @@
-"""Whether buying what `bl.next_runs` ranks first makes the forecast of a large run better than other ways to spend as much, over simulated studies.
+"""Whether buying what `bl.next_runs` ranks first makes the forecast of a large run better than
+other ways to spend as much, over simulated studies.
 
-``uv run python benchmarks/next_runs.py [--studies 60] [--json FILE] [--seed 1]``. Each study: a truth from the prior of `chinchilla`, 16 runs with noise, the loss to be
-foretold of a run with 40 times the largest model size and data, and candidates of all shapes between, at 6 N D FLOP each. One compile for all: a
-table holds every candidate, and says which were bought.
+``uv run python benchmarks/next_runs.py [--studies 60] [--json FILE] [--seed 1]``. Each study: a
+truth from the prior of `chinchilla`, 16 runs with noise, the loss to be foretold of a run with 40
+times the largest model size and data, and candidates of all shapes between, at 6 N D FLOP each. One
+compile for all: a table holds every candidate, and says which were bought.
 
-- A batch, for 1/50 of what the large run costs: the ``budget`` of `bl.next_runs`; candidates at random, and the largest that is affordable, each
-  again and again until nothing is affordable. Of several largest the one nearest to the large run's tokens a parameter is taken.
-- A single run, for half of that: of candidates that cost the same, the first of `bl.next_runs`, one at random, and the one nearest to the large run's tokens a
-  parameter.
+- A batch, for 1/50 of what the large run costs: the ``budget`` of `bl.next_runs`; candidates at
+  random, and the largest that is affordable, each again and again until nothing is affordable. Of
+  several largest the one nearest to the large run's tokens a parameter is taken.
+- A single run, for half of that: of candidates that cost the same, the first of `bl.next_runs`, one
+  at random, and the one nearest to the large run's tokens a parameter.
 
 The truth's curve at the large run is held against the posterior of the curve, on the log scale.
 """
@@ -35,11 +38,20 @@ from bayeslaw.spec import resolve
 
 #: The unit of the simulated losses, in nats.
 TYPICAL = 2.5
-#: From one place of the grid to the next, both model size and data grow so much: places with the same sum of steps cost the same.
+#: From one place of the grid to the next, both model size and data grow so much: places with the
+#: same sum of steps cost the same.
 STEP = 10**0.4
-#: Steps up to which runs were made, to which candidates go, that the single run and the large one have.
+#: Steps up to which runs were made, to which candidates go, that the single run and the large one
+#: have.
 SEEN_TO, WIDEST, SINGLE, LARGE = 3, 7, 9, 7
-WAYS = ("batch: next_runs", "batch: random", "batch: largest", "single: next_runs", "single: random", "single: balanced")
+WAYS = (
+    "batch: next_runs",
+    "batch: random",
+    "batch: largest",
+    "single: next_runs",
+    "single: random",
+    "single: balanced",
+)
 
 
 def place(i: np.ndarray | float, j: np.ndarray | float) -> dict[str, np.ndarray]:
@@ -66,10 +78,15 @@ def spent(order: np.ndarray, cost: np.ndarray, budget: float) -> list[int]:
     return bought
 
 
-def purchases(fit: bl.Fit, table: pd.DataFrame, rng: np.random.Generator, ways: tuple[str, ...]) -> dict[str, list[int]]:
+def purchases(
+    fit: bl.Fit, table: pd.DataFrame, rng: np.random.Generator, ways: tuple[str, ...]
+) -> dict[str, list[int]]:
     """The rows that each way to spend buys."""
     new = table.index[~table["seen"]].to_numpy()
-    some, target = table.loc[new, ["model_size", "data_size", "flop"]].reset_index(drop=True), pd.DataFrame(place(LARGE, LARGE))
+    some, target = (
+        table.loc[new, ["model_size", "data_size", "flop"]].reset_index(drop=True),
+        pd.DataFrame(place(LARGE, LARGE)),
+    )
     cost, lopsided = some["flop"].to_numpy(), abs(table["i"] - table["j"]).to_numpy()[new]
     single = np.flatnonzero(table.loc[new, "i"] + table.loc[new, "j"] == SINGLE)
     budget = 2.0001 * float(cost[single[0]])  # sums of equal costs differ in their last digit
@@ -77,8 +94,12 @@ def purchases(fit: bl.Fit, table: pd.DataFrame, rng: np.random.Generator, ways: 
     ranked = bl.next_runs(fit, some, target, cost="flop", budget=budget)
     found = {"batch: next_runs": list(ranked.loc[ranked["bought"] > 0, "row"])}
     found["batch: random"] = spent(rng.permutation(len(some)), cost, budget)
-    found["batch: largest"] = spent(np.lexsort((lopsided, -np.round(np.log(cost), 6))), cost, budget)
-    found["single: next_runs"] = [int(bl.next_runs(fit, some.iloc[single], target, cost="flop")["row"].iloc[0])]
+    found["batch: largest"] = spent(
+        np.lexsort((lopsided, -np.round(np.log(cost), 6))), cost, budget
+    )
+    found["single: next_runs"] = [
+        int(bl.next_runs(fit, some.iloc[single], target, cost="flop")["row"].iloc[0])
+    ]
     found["single: random"] = [int(rng.choice(single))]
     found["single: balanced"] = [int(single[lopsided[single].argmin()])]
     return {way: list(new[found[way]]) for way in ways}
@@ -86,7 +107,9 @@ def purchases(fit: bl.Fit, table: pd.DataFrame, rng: np.random.Generator, ways: 
 
 @dataclass(frozen=True, slots=True)
 class Refits:
-    """Fits of one study to the runs that were made first and those that were bought, without compiling anew."""
+    """Fits of one study to the runs that were made first and those that were bought, without
+    compiling anew.
+    """
 
     compiled: Compiled
     spec: bl.ModelSpec
@@ -99,14 +122,24 @@ class Refits:
         mask = self.seen.copy()
         mask[list(bought)] = True
         part = self.runs.rows(mask)
-        data = {"y": np.log(self.runs.y), SEEN: mask.astype(float), "typical_response": part.typical_response}
+        data = {
+            "y": np.log(self.runs.y),
+            SEEN: mask.astype(float),
+            "typical_response": part.typical_response,
+        }
         data |= {f"centre_{name}": x for name, x in part.centre.items()}
-        tree = self.compiled.sample(Effort(self.draws, self.draws, 4, TARGET_ACCEPT, self.seed, progressbar=False), data)
+        tree = self.compiled.sample(
+            Effort(self.draws, self.draws, 4, TARGET_ACCEPT, self.seed, progressbar=False), data
+        )
         return bl.Fit(self.spec, part, tree, convergence(tree), self.seed, (), {})
 
 
-def studies_of(studies: int, seed: int, draws: int, ways: tuple[str, ...] = WAYS) -> Iterator[dict[str, object]]:
-    """A row a study and way, "before" among them: the error of the forecast, its CRPS and sd, what was spent."""
+def studies_of(
+    studies: int, seed: int, draws: int, ways: tuple[str, ...] = WAYS
+) -> Iterator[dict[str, object]]:
+    """A row a study and way, "before" among them: the error of the forecast, its CRPS and sd, what
+    was spent.
+    """
     table, target, law = design(), pd.DataFrame(place(LARGE, LARGE)), bl.law("chinchilla")
     inputs, seen = table[["model_size", "data_size"]], table["seen"].to_numpy()
     at_first = bl.read_runs(inputs[seen].assign(loss=TYPICAL), law)
@@ -117,10 +150,20 @@ def studies_of(studies: int, seed: int, draws: int, ways: tuple[str, ...] = WAYS
     spec = resolve(bl.ModelSpec(law), every)
     compiled = Compiled(build(spec, every, parts=True), refit=True)
     for study in range(studies):
-        refit = Refits(compiled, spec, bl.read_runs(inputs.assign(loss=outcomes[study]), law), seen, draws, seed + study)
+        refit = Refits(
+            compiled,
+            spec,
+            bl.read_runs(inputs.assign(loss=outcomes[study]), law),
+            seen,
+            draws,
+            seed + study,
+        )
         before = refit(())
         done = {(): before}
-        for way, bought in {"before": [], **purchases(before, table, np.random.default_rng([seed, 8, study]), ways)}.items():
+        for way, bought in {
+            "before": [],
+            **purchases(before, table, np.random.default_rng([seed, 8, study]), ways),
+        }.items():
             key = tuple(sorted(bought))
             if key not in done:
                 done[key] = refit(key)
@@ -128,19 +171,36 @@ def studies_of(studies: int, seed: int, draws: int, ways: tuple[str, ...] = WAYS
             drawn = np.log(fit.predict(target, "mean").values.reshape(-1, 1))
             scores = score_draws(drawn, wanted[study], ())
             yield {
-                "study": study, "way": way, "error": float(scores["median"][0] - wanted[study, 0]), "crps": float(scores["crps"][0]), "sd": float(drawn.std()),
-                "flop": float(table["flop"][list(bought)].sum()), "bought": len(bought), "rhat": fit.convergence.rhat, "converged": fit.convergence.passed,
-            }  # fmt: skip
+                "study": study,
+                "way": way,
+                "error": float(scores["median"][0] - wanted[study, 0]),
+                "crps": float(scores["crps"][0]),
+                "sd": float(drawn.std()),
+                "flop": float(table["flop"][list(bought)].sum()),
+                "bought": len(bought),
+                "rhat": fit.convergence.rhat,
+                "converged": fit.convergence.passed,
+            }
 
 
 def measures(each: pd.DataFrame) -> pd.DataFrame:
-    """(study, way) for each measure: squared error, CRPS and its log, and the log of the posterior variance."""
-    each = each.assign(squared=each["error"] ** 2, log_crps=np.log(each["crps"]), log_variance=2 * np.log(each["sd"]))
-    return each.pivot(index="study", columns="way", values=["squared", "crps", "log_crps", "log_variance"])
+    """(study, way) for each measure: squared error, CRPS and its log, and the log of the posterior
+    variance.
+    """
+    each = each.assign(
+        squared=each["error"] ** 2,
+        log_crps=np.log(each["crps"]),
+        log_variance=2 * np.log(each["sd"]),
+    )
+    return each.pivot(
+        index="study", columns="way", values=["squared", "crps", "log_crps", "log_variance"]
+    )
 
 
 def ratio(of: pd.DataFrame, measure: str, way: str, to: str) -> float:
-    """The RMSE, the mean CRPS, the geometric mean CRPS or the geometric mean sd of one way over that of another."""
+    """The RMSE, the mean CRPS, the geometric mean CRPS or the geometric mean sd of one way over
+    that of another.
+    """
     mine, other = of[measure][way], of[measure][to]
     if measure.startswith("log"):
         return float(np.exp((mine - other).mean() / (2 if measure == "log_variance" else 1)))
@@ -149,20 +209,40 @@ def ratio(of: pd.DataFrame, measure: str, way: str, to: str) -> float:
 
 
 def compared(each: pd.DataFrame, seed: int, resamples: int = 1000) -> list[dict[str, object]]:
-    """Each way over before, and ours over the others: ratios with bootstrap standard errors over studies, and the paired difference of the
-    log posterior variance in units of its error."""
+    """Each way over before, and ours over the others: ratios with bootstrap standard errors over
+    studies, and the paired difference of the log posterior variance in units of its error.
+    """
     of = measures(each)
     rng = np.random.default_rng(seed)
     ways = [way for way in WAYS if way in set(each["way"])]
-    pairs = [(way, "before") for way in ways] + [(f"{kind}: next_runs", way) for kind in ("batch", "single") for way in ways if way.startswith(kind) and not way.endswith("next_runs")]
+    pairs = [(way, "before") for way in ways] + [
+        (f"{kind}: next_runs", way)
+        for kind in ("batch", "single")
+        for way in ways
+        if way.startswith(kind) and not way.endswith("next_runs")
+    ]
     rows = []
     samples = [of.iloc[rng.integers(len(of), size=len(of))] for _ in range(resamples)]
     for way, to in pairs:
         row: dict[str, object] = {"way": way, "over": to}
-        for measure, name in {"squared": "rmse", "crps": "crps", "log_crps": "crps_typical", "log_variance": "sd"}.items():
-            row |= {name: ratio(of, measure, way, to), f"{name}_error": float(np.std([ratio(sample, measure, way, to) for sample in samples]))}
+        for measure, name in {
+            "squared": "rmse",
+            "crps": "crps",
+            "log_crps": "crps_typical",
+            "log_variance": "sd",
+        }.items():
+            row |= {
+                name: ratio(of, measure, way, to),
+                f"{name}_error": float(
+                    np.std([ratio(sample, measure, way, to) for sample in samples])
+                ),
+            }
         paired = of["log_variance"][way] - of["log_variance"][to]
-        row["z_of_log_variance"] = float(paired.mean() / (paired.std() / np.sqrt(len(paired)))) if paired.std() > 0 else 0.0
+        row["z_of_log_variance"] = (
+            float(paired.mean() / (paired.std() / np.sqrt(len(paired))))
+            if paired.std() > 0
+            else 0.0
+        )
         rows.append(row)
     return rows
 
@@ -174,13 +254,35 @@ def main() -> None:
     each = pd.DataFrame(list(studies_of(options.studies, options.seed, options.draws)))
     found = compared(each, options.seed)
     print(pd.DataFrame(found).to_string(index=False, float_format=lambda x: f"{x:.3f}"))
-    told = each.groupby("way").agg(flop=("flop", "mean"), bought=("bought", "mean"), rmse=("error", lambda x: float(np.sqrt((x**2).mean()))), crps=("crps", "mean"), sd=("sd", "mean"), not_converged=("converged", lambda x: int((~x).sum())), stuck=("rhat", lambda x: int((x > 1.05).sum())))
+    told = each.groupby("way").agg(
+        flop=("flop", "mean"),
+        bought=("bought", "mean"),
+        rmse=("error", lambda x: float(np.sqrt((x**2).mean()))),
+        crps=("crps", "mean"),
+        sd=("sd", "mean"),
+        not_converged=("converged", lambda x: int((~x).sum())),
+        stuck=("rhat", lambda x: int((x > 1.05).sum())),
+    )
     print(told.to_string(float_format=lambda x: f"{x:.4g}"))
     seconds = time.perf_counter() - started
     print(f"{seconds:.0f} s")
     if options.json:
         told = told.reset_index().to_dict("records")
-        options.json.write_text(json.dumps({"rows": found, "ways": told, "each": each.to_dict("records"), "studies": options.studies, "seconds": seconds, "bayeslaw": bl.__version__, "seed": options.seed, "simulated": True}, indent=1))
+        options.json.write_text(
+            json.dumps(
+                {
+                    "rows": found,
+                    "ways": told,
+                    "each": each.to_dict("records"),
+                    "studies": options.studies,
+                    "seconds": seconds,
+                    "bayeslaw": bl.__version__,
+                    "seed": options.seed,
+                    "simulated": True,
+                },
+                indent=1,
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Overtraining: five small runs of each corpus seen, all others hidden: ``uv run python benchmarks/overtraining.py [--data FILE] [--json FILE]``.
+"""Overtraining: five small runs of each corpus seen, all others hidden: ``uv run python
+benchmarks/overtraining.py [--data FILE] [--json FILE]``.
 
-The runs that Gadre et al. 2024 (arXiv 2403.08540) fit: 20 tokens a parameter at four sizes, and 320 at the smallest. Response:
-``loss_c4_val``. The baselines fit Hoffmann et al.'s law.
+The runs that Gadre et al. 2024 (arXiv 2403.08540) fit: 20 tokens a parameter at four sizes, and 320
+at the smallest. Response: ``loss_c4_val``. The baselines fit Hoffmann et al.'s law.
 """
 
 from __future__ import annotations
@@ -23,8 +24,14 @@ def main() -> None:
         small = np.isclose(table["params"].to_numpy()[:, None], SIZES, rtol=0.01)
         seen = (small.any(axis=1) & (table["M"] == 1)) | (small[:, 0] & (table["M"] == 16))
         columns = {"model_size": "params", "data_size": "tokens", "loss": "loss_c4_val"}
-        runs = bl.read_runs(table.assign(hidden=(~seen).astype(int)), "skaling", columns=columns, groups=["dataset"])
-        found += rows(run(bl.ModelSpec("skaling"), runs, "hidden == 1", options, baseline_law="chinchilla"), "five runs a corpus", path)
+        runs = bl.read_runs(
+            table.assign(hidden=(~seen).astype(int)), "skaling", columns=columns, groups=["dataset"]
+        )
+        found += rows(
+            run(bl.ModelSpec("skaling"), runs, "hidden == 1", options, baseline_law="chinchilla"),
+            "five runs a corpus",
+            path,
+        )
     report(found, options)
 
 

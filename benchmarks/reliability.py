@@ -1,15 +1,19 @@
 """Whether the probabilities that `bl.decide` states are right, over simulated studies.
 
-``uv run python benchmarks/reliability.py [--studies 200] [--json FILE] [--seed 1]``. Each study: a truth, runs with noise, a refit (one compile an arm), targets
-for a run about ten times beyond them, what `bl.decide` says of each, and the run itself. Arms, all simulated:
+``uv run python benchmarks/reliability.py [--studies 200] [--json FILE] [--seed 1]``. Each study: a
+truth, runs with noise, a refit (one compile an arm), targets for a run about ten times beyond them,
+what `bl.decide` says of each, and the run itself. Arms, all simulated:
 
-- the right law: `chinchilla`, 20 runs; truths are draws of the fit's own prior, the option has ten times the largest model size and data.
-- a law that is slightly wrong: learning curves of 24 points over two decades, fitted by `power`; their exponent changes once and smoothly, by a factor of
-  exp(N(0, .3)), anywhere between the middle of the points and the option (Caballero et al. 2023, arXiv 2210.14891). With the default
+- the right law: `chinchilla`, 20 runs; truths are draws of the fit's own prior, the option has ten
+  times the largest model size and data.
+- a law that is slightly wrong: learning curves of 24 points over two decades, fitted by `power`;
+  their exponent changes once and smoothly, by a factor of exp(N(0, .3)), anywhere between the
+  middle of the points and the option (Caballero et al. 2023, arXiv 2210.14891). With the default
   discrepancy, and with none. And the same curves without that change.
 
-Targets depend on the table and on random numbers of their own: five quantiles of the posterior predictive, one in each fifth, and one that lies a uniform
-0 to 30 % below the lowest loss of the runs.
+Targets depend on the table and on random numbers of their own: five quantiles of the posterior
+predictive, one in each fifth, and one that lies a uniform 0 to 30 % below the lowest loss of the
+runs.
 """
 
 from __future__ import annotations
@@ -39,7 +43,8 @@ TYPICAL = 2.5
 QUANTILES = 5
 #: How far below the lowest loss of the runs the free target lies at most.
 FREE = 0.3
-#: The sd of the log of the factor by which the exponent of a curve changes, and the width of the change in e-folds.
+#: The sd of the log of the factor by which the exponent of a curve changes, and the width of the
+#: change in e-folds.
 CHANGE, WIDTH = 0.3, 0.5
 #: R-hat above which chains are called stuck: with so few draws 1.01 is seldom reached.
 STUCK = 1.05
@@ -63,9 +68,30 @@ def _arms() -> dict[str, Arm]:
     curve, end = pd.DataFrame({"data_size": np.geomspace(1e7, 1e9, 24)}), {"data_size": [1e10]}
     alone = bl.ModelSpec("power", discrepancy="none")  # type: ignore[arg-type]
     found = [
-        Arm("right law", bl.ModelSpec("chinchilla"), grid, {"model_size": [1e10], "data_size": [2e11]}, False, TARGET_ACCEPT),
-        Arm("right curve, discrepancy 'curve'", bl.ModelSpec("power"), curve, end, False, TARGET_ACCEPT_CURVES),
-        Arm("slightly wrong, discrepancy 'curve'", bl.ModelSpec("power"), curve, end, True, TARGET_ACCEPT_CURVES),
+        Arm(
+            "right law",
+            bl.ModelSpec("chinchilla"),
+            grid,
+            {"model_size": [1e10], "data_size": [2e11]},
+            False,
+            TARGET_ACCEPT,
+        ),
+        Arm(
+            "right curve, discrepancy 'curve'",
+            bl.ModelSpec("power"),
+            curve,
+            end,
+            False,
+            TARGET_ACCEPT_CURVES,
+        ),
+        Arm(
+            "slightly wrong, discrepancy 'curve'",
+            bl.ModelSpec("power"),
+            curve,
+            end,
+            True,
+            TARGET_ACCEPT_CURVES,
+        ),
         Arm("slightly wrong, discrepancy 'none'", alone, curve, end, True, TARGET_ACCEPT),
     ]
     return {arm.name: arm for arm in found}
@@ -75,9 +101,15 @@ ARMS = _arms()
 
 
 def losses(arm: Arm, studies: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Simulated losses of the runs, (study, run), and of the option, (study,), noise and all; and by how much the best curve of the fitted law through
-    the runs without noise misses the option without noise, (study,), on the log scale."""
-    of = bl.ModelSpec(arm.spec.law, discrepancy="none", noise="student_t" if arm.spec.departs.kind == "none" and not arm.wrong else "normal")  # type: ignore[arg-type]
+    """Simulated losses of the runs, (study, run), and of the option, (study,), noise and all; and
+    by how much the best curve of the fitted law through the runs without noise misses the option
+    without noise, (study,), on the log scale.
+    """
+    of = bl.ModelSpec(
+        arm.spec.law,
+        discrepancy="none",
+        noise="student_t" if arm.spec.departs.kind == "none" and not arm.wrong else "normal",
+    )  # type: ignore[arg-type]
     runs = bl.read_runs(arm.design.assign(loss=TYPICAL), of.law)
     truth = truths(resolve(of, runs), runs, studies, seed)
     points = pd.concat([arm.design, pd.DataFrame(arm.option)], ignore_index=True)
@@ -89,24 +121,43 @@ def losses(arm: Arm, studies: int, seed: int) -> tuple[np.ndarray, np.ndarray, n
     params = {name: truth.quantity(name).values.reshape(studies, 1) for name in ("alpha", "E")}
     start = np.exp(rng.uniform(np.log(1e8), np.log(1e10), (studies, 1)))
     change = params["alpha"] * (np.exp(rng.normal(0, CHANGE, (studies, 1))) - 1)
-    bent = np.log(params["E"] + (np.exp(mean) - params["E"]) * np.exp(-change * WIDTH * np.logaddexp(0, np.log(x / start) / WIDTH)))
+    bent = np.log(
+        params["E"]
+        + (np.exp(mean) - params["E"])
+        * np.exp(-change * WIDTH * np.logaddexp(0, np.log(x / start) / WIDTH))
+    )
     noisy = noisy - mean + bent
     return np.exp(noisy[:, :-1]), np.exp(noisy[:, -1]), np.array([_missed(x, y) for y in bent])
 
 
 def _missed(x: np.ndarray, log_loss: np.ndarray) -> float:
-    """By how much the power law nearest to all points but the last, on the log scale, misses the last."""
+    """By how much the power law nearest to all points but the last, on the log scale, misses the
+    last.
+    """
 
     def residual(p: np.ndarray) -> np.ndarray:
         return np.logaddexp(p[0] - np.exp(p[1]) * np.log(x / x[:-1].mean()), p[2]) - log_loss
 
-    starts = [np.array([log_loss[:-1].mean() - 0.7, np.log(slope), log_loss.min() - 0.7]) for slope in (0.05, 0.2, 0.8)]
-    best = min((optimize.least_squares(lambda p: residual(p)[:-1], start, max_nfev=400) for start in starts), key=lambda found: found.cost)
+    starts = [
+        np.array([log_loss[:-1].mean() - 0.7, np.log(slope), log_loss.min() - 0.7])
+        for slope in (0.05, 0.2, 0.8)
+    ]
+    best = min(
+        (
+            optimize.least_squares(lambda p: residual(p)[:-1], start, max_nfev=400)
+            for start in starts
+        ),
+        key=lambda found: found.cost,
+    )
     return float(residual(best.x)[-1])
 
 
-def decisions(arm: Arm, studies: int, seed: int, draws: int) -> tuple[pd.DataFrame, dict[str, float]]:
-    """A row a decision: study, stated probability, whether it was met, the verdict, R-hat; and what was seen of the arm as a whole."""
+def decisions(
+    arm: Arm, studies: int, seed: int, draws: int
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """A row a decision: study, stated probability, whether it was met, the verdict, R-hat; and what
+    was seen of the arm as a whole.
+    """
     seen, actual, missed = losses(arm, studies, seed)
     started, first, rows, compiled = time.perf_counter(), 0.0, [], None
     for study in range(studies):
@@ -115,27 +166,45 @@ def decisions(arm: Arm, studies: int, seed: int, draws: int) -> tuple[pd.DataFra
             spec = resolve(arm.spec, runs)
             compiled = Compiled(build(spec, runs), refit=True)
         effort = Effort(draws, draws, 4, arm.target_accept, seed + study, progressbar=False)
-        tree = compiled.sample(effort, {"y": np.log(runs.y), "typical_response": runs.typical_response})
+        tree = compiled.sample(
+            effort, {"y": np.log(runs.y), "typical_response": runs.typical_response}
+        )
         fit = bl.Fit(spec, runs, tree, convergence(tree), seed + study, (), {})
         first = first or time.perf_counter() - started
         for kind, target in _targets(fit, arm, seed):
-            # Checks are left out: so few draws fail them by their number, and a verdict would be "inconclusive" for that alone.
+            # Checks are left out: so few draws fail them by their number, and a verdict would be
+            # "inconclusive" for that alone.
             said = bl.decide(fit, arm.option, target, checks=())
             stated = float(said.table["p_target"].iloc[0])
-            rows.append({"study": study, "kind": kind, "stated": stated, "met": float(actual[study] <= target), "verdict": said.verdict, "rhat": fit.convergence.rhat, "converged": fit.convergence.passed})
+            rows.append(
+                {
+                    "study": study,
+                    "kind": kind,
+                    "stated": stated,
+                    "met": float(actual[study] <= target),
+                    "verdict": said.verdict,
+                    "rhat": fit.convergence.rhat,
+                    "converged": fit.convergence.passed,
+                }
+            )
     each = pd.DataFrame(rows)
     by_study = each.groupby("study")[["rhat", "converged"]].first()
     return each, {
-        "studies": studies, "not_converged": int((~by_study["converged"]).sum()), "stuck": int((by_study["rhat"] > STUCK).sum()),
-        "missed_median": float(np.median(abs(missed))), "missed_90": float(np.quantile(abs(missed), 0.9)),
-        "first": first, "seconds": (time.perf_counter() - started - first) / max(studies - 1, 1),
-    }  # fmt: skip
+        "studies": studies,
+        "not_converged": int((~by_study["converged"]).sum()),
+        "stuck": int((by_study["rhat"] > STUCK).sum()),
+        "missed_median": float(np.median(abs(missed))),
+        "missed_90": float(np.quantile(abs(missed), 0.9)),
+        "first": first,
+        "seconds": (time.perf_counter() - started - first) / max(studies - 1, 1),
+    }
 
 
 def _targets(fit: bl.Fit, arm: Arm, seed: int) -> Iterator[tuple[str, float]]:
     """Targets of one study: their random numbers are none that the truth, the noise or the fit had."""
     rng = np.random.default_rng([seed, 6, fit.random_seed])
-    # Noise of another seed than the decision's: a target is not a quantile of the very draws that it is held against.
+    # Noise of another seed than the decision's: a target is not a quantile of the very draws that
+    # it is held against.
     predicted = fit.predict(arm.option, "run", random_seed=10_000 + fit.random_seed).values.ravel()
     for u in (np.arange(QUANTILES) + rng.random(QUANTILES)) / QUANTILES:
         yield "quantile", float(np.quantile(predicted, u))
@@ -143,26 +212,47 @@ def _targets(fit: bl.Fit, arm: Arm, seed: int) -> Iterator[tuple[str, float]]:
 
 
 def reliability(each: pd.DataFrame) -> pd.DataFrame:
-    """A row a decile of the stated probability: decisions, mean stated, share met, and the error of their difference with the study as the unit.
+    """A row a decile of the stated probability: decisions, mean stated, share met, and the error of
+    their difference with the study as the unit.
 
-    Decisions of one study stand or fall together, so the variance is that of the studies' sums of (met - stated), whose mean is 0 where what is stated is
-    right; and never less than what independent decisions would have, which few decisions may hide.
+    Decisions of one study stand or fall together, so the variance is that of the studies' sums of
+    (met - stated), whose mean is 0 where what is stated is right; and never less than what
+    independent decisions would have, which few decisions may hide.
     """
     decile = np.minimum((each["stated"] * 10).astype(int), 9)
     excess = each["met"] - each["stated"]
     rows = []
     for k, some in each.groupby(decile):
         by_study = excess[some.index].groupby(some["study"]).sum()
-        error = np.sqrt(max((by_study**2).sum(), (some["stated"] * (1 - some["stated"])).sum())) / len(some)
+        error = np.sqrt(
+            max((by_study**2).sum(), (some["stated"] * (1 - some["stated"])).sum())
+        ) / len(some)
         gap = some["met"].mean() - some["stated"].mean()
-        rows.append({"decile": f"{k / 10:.1f}-{(k + 1) / 10:.1f}", "decisions": len(some), "stated": some["stated"].mean(), "met": some["met"].mean(), "error": error, "z": gap / error})
+        rows.append(
+            {
+                "decile": f"{k / 10:.1f}-{(k + 1) / 10:.1f}",
+                "decisions": len(some),
+                "stated": some["stated"].mean(),
+                "met": some["met"].mean(),
+                "error": error,
+                "z": gap / error,
+            }
+        )
     return pd.DataFrame(rows)
 
 
 def overall(each: pd.DataFrame) -> tuple[float, float]:
-    """Hotelling's T-squared of the studies' sums of (met - stated) by decile, and its p-value: all deciles at once, and how they hang together."""
+    """Hotelling's T-squared of the studies' sums of (met - stated) by decile, and its p-value: all
+    deciles at once, and how they hang together.
+    """
     decile = np.minimum((each["stated"] * 10).astype(int), 9)
-    sums = (each["met"] - each["stated"]).groupby([each["study"], decile]).sum().unstack(fill_value=0.0).to_numpy()
+    sums = (
+        (each["met"] - each["stated"])
+        .groupby([each["study"], decile])
+        .sum()
+        .unstack(fill_value=0.0)
+        .to_numpy()
+    )
     n, k = sums.shape
     mean = sums.mean(axis=0)
     squared = float(n * mean @ np.linalg.solve(np.cov(sums.T), mean))
@@ -170,26 +260,41 @@ def overall(each: pd.DataFrame) -> tuple[float, float]:
 
 
 def sureness(each: pd.DataFrame) -> float:
-    """Whether what is stated is too sure or too cautious, in units of its error: the studies' sums of (stated - met) (stated - 1/2), whose mean is 0 where what is
-    stated is right. Above 0 targets of high probability are missed and those of low probability met too often; below 0, too seldom."""
+    """Whether what is stated is too sure or too cautious, in units of its error: the studies' sums
+    of (stated - met) (stated - 1/2), whose mean is 0 where what is stated is right. Above 0 targets
+    of high probability are missed and those of low probability met too often; below 0, too seldom.
+    """
     sums = ((each["stated"] - each["met"]) * (each["stated"] - 0.5)).groupby(each["study"]).sum()
     return float(sums.sum() / np.sqrt((sums**2).sum()))
 
 
 def verdicts(each: pd.DataFrame) -> dict[str, float]:
     """Shares of verdicts, and of targets met among them."""
-    shares = {f"share_{verdict}": float((each["verdict"] == verdict).mean()) for verdict in ("go", "no-go", "inconclusive")}
-    return shares | {f"met_{verdict}": float(each.loc[each["verdict"] == verdict, "met"].mean()) for verdict in ("go", "no-go")}
+    shares = {
+        f"share_{verdict}": float((each["verdict"] == verdict).mean())
+        for verdict in ("go", "no-go", "inconclusive")
+    }
+    return shares | {
+        f"met_{verdict}": float(each.loc[each["verdict"] == verdict, "met"].mean())
+        for verdict in ("go", "no-go")
+    }
 
 
 def judged(arm: Arm, studies: int, seed: int, draws: int) -> tuple[pd.DataFrame, dict[str, float]]:
     """The reliability table of an arm, and its figures."""
     each, told = decisions(arm, studies, seed, draws)
     squared, p = overall(each)
-    told |= {"t_squared": squared, "p_value": p, "sureness": sureness(each), "decisions": len(each), **verdicts(each)}
+    told |= {
+        "t_squared": squared,
+        "p_value": p,
+        "sureness": sureness(each),
+        "decisions": len(each),
+        **verdicts(each),
+    }
     told |= {f"{name}_free": x for name, x in verdicts(each[each["kind"] == "free"]).items()}
     well = each[each["rhat"] <= STUCK]
-    told["largest_z_of_others"] = float(abs(reliability(well)["z"]).max())  # what is left where studies with stuck chains are left out
+    # what is left where studies with stuck chains are left out
+    told["largest_z_of_others"] = float(abs(reliability(well)["z"]).max())
     return reliability(each), told
 
 
@@ -200,10 +305,24 @@ def main() -> None:
     for name, arm in ARMS.items():
         table, told = judged(arm, options.studies, options.seed, options.draws)
         found.append({"arm": name, **told, "deciles": table.to_dict("records")})
-        print(f"\n{name} (simulated)\n{table.to_string(index=False, float_format=lambda x: f'{x:.3f}')}", flush=True)
+        print(
+            f"\n{name}"
+            f" (simulated)\n{table.to_string(index=False, float_format=lambda x: f'{x:.3f}')}",
+            flush=True,
+        )
         print({key: round(x, 3) for key, x in told.items()}, flush=True)
     if options.json:
-        options.json.write_text(json.dumps({"rows": found, "bayeslaw": bl.__version__, "seed": options.seed, "simulated": True}, indent=1))
+        options.json.write_text(
+            json.dumps(
+                {
+                    "rows": found,
+                    "bayeslaw": bl.__version__,
+                    "seed": options.seed,
+                    "simulated": True,
+                },
+                indent=1,
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Three studies of public runs, from file to report: the verdict, what was said of each option, and how long it took.
+"""Three studies of public runs, from file to report: the verdict, what was said of each option, and
+how long it took.
 
-``uv run python benchmarks/studies.py [--output FOLDER]``. The files are in ``benchmarks/studies``, each with what happened in its head.
+``uv run python benchmarks/studies.py [--output FOLDER]``. The files are in ``benchmarks/studies``,
+each with what happened in its head.
 """
 
 from __future__ import annotations
@@ -21,20 +23,39 @@ STUDIES = Path(__file__).parent / "studies"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, help="folder for the reports; default: one that is thrown away")
+    parser.add_argument(
+        "--output", type=Path, help="folder for the reports; default: one that is thrown away"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore", BayeslawWarning)
     rows = []
     with tempfile.TemporaryDirectory() as thrown_away:
         for path in sorted(STUDIES.glob("*.toml")):
             started = time.perf_counter()
-            outcome = bl.run_study(path, (options.output or Path(thrown_away)) / path.stem, progressbar=False)
+            outcome = bl.run_study(
+                path, (options.output or Path(thrown_away)) / path.stem, progressbar=False
+            )
             seconds = time.perf_counter() - started
             assert outcome.decision is not None and outcome.backtest is not None
             failed = ", ".join(check.name for check in outcome.checks if check.passed is False)
             covered = outcome.backtest.scores().loc["bayeslaw", "coverage_90"]
-            for label, row in zip(outcome.decision.labels, outcome.decision.table.to_dict("records"), strict=True):
-                rows.append({"study": path.stem, "verdict": outcome.decision.verdict, "option": label, "p_target": row["p_target"], "median": row["median"], "lower_90": row["lower_90"], "upper_90": row["upper_90"], "coverage_90": covered, "failed": failed, "seconds": seconds})
+            for label, row in zip(
+                outcome.decision.labels, outcome.decision.table.to_dict("records"), strict=True
+            ):
+                rows.append(
+                    {
+                        "study": path.stem,
+                        "verdict": outcome.decision.verdict,
+                        "option": label,
+                        "p_target": row["p_target"],
+                        "median": row["median"],
+                        "lower_90": row["lower_90"],
+                        "upper_90": row["upper_90"],
+                        "coverage_90": covered,
+                        "failed": failed,
+                        "seconds": seconds,
+                    }
+                )
             print(path.stem, *outcome.decision.reasons, sep="\n  ")
     print(pd.DataFrame(rows).to_string(index=False, float_format=lambda x: f"{x:.4g}"))
 

@@ -1,7 +1,9 @@
-"""Write the simulated pretraining runs of this folder: ``uv run python data/simulate_pretraining.py``.
+"""Write the simulated pretraining runs of this folder: ``uv run python
+data/simulate_pretraining.py``.
 
-Losses follow the law of Hoffmann et al. 2022 with the coefficients that Besiroglu et al. 2024 (arXiv 2404.10102) found for its public runs, over a ladder
-of sizes and tokens per parameter, with noise. Nothing here was measured.
+Losses follow the law of Hoffmann et al. 2022 with the coefficients that Besiroglu et al. 2024
+(arXiv 2404.10102) found for its public runs, over a ladder of sizes and tokens per parameter, with
+noise. Nothing here was measured.
 """
 
 from __future__ import annotations
@@ -42,13 +44,28 @@ def main() -> None:
     table = simulate(SEED)
     here = Path(__file__).parent
     manifest = {
-        "name": "pretraining_simulated", "simulated": True,
-        "description": "Simulated pretraining losses of a ladder of 50M to 3B models and of larger runs; those above 2e20 FLOP are marked heldout. Nothing was measured.",
-        "script": "data/simulate_pretraining.py", "seed": SEED, "rows": len(table),
-        "source": "Hoffmann et al. 2022, arXiv 2203.15556, eq. 2; coefficients of Besiroglu et al. 2024, arXiv 2404.10102, table 1",
+        "name": "pretraining_simulated",
+        "simulated": True,
+        "description": (
+            "Simulated pretraining losses of a ladder of 50M to 3B models and of larger runs; those"
+            " above 2e20 FLOP are marked heldout. Nothing was measured."
+        ),
+        "script": "data/simulate_pretraining.py",
+        "seed": SEED,
+        "rows": len(table),
+        "source": (
+            "Hoffmann et al. 2022, arXiv 2203.15556, eq. 2; coefficients of Besiroglu et al. 2024,"
+            " arXiv 2404.10102, table 1"
+        ),
         "truth": {"law": "chinchilla", "parameters": TRUTH, "noise_log_sd": NOISE},
-        "columns": {"model_size": "parameters", "data_size": "tokens", "compute": "FLOP, 6 N D", "loss": "nats per token", "heldout": "above 2e20 FLOP"},
-    }  # fmt: skip
+        "columns": {
+            "model_size": "parameters",
+            "data_size": "tokens",
+            "compute": "FLOP, 6 N D",
+            "loss": "nats per token",
+            "heldout": "above 2e20 FLOP",
+        },
+    }
     table.to_csv(here / "pretraining_simulated.csv", index=False)
     (here / "pretraining_simulated.json").write_text(json.dumps(manifest, indent=2) + "\n")
 

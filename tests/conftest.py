@@ -27,9 +27,13 @@ def public_path(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def chinchilla_runs() -> bl.Runs:
-    """The 240 lowest losses of Hoffmann et al. 2022, figure 4, as digitised and used by Besiroglu et al. 2024."""
+    """The 240 lowest losses of Hoffmann et al. 2022, figure 4, as digitised and used by Besiroglu
+    et al. 2024.
+    """
     table = pd.read_csv(public_path("chinchilla/svg_extracted_data.csv")).nsmallest(240, "loss")
-    return bl.read_runs(table, "chinchilla", columns={"model_size": "Model Size", "compute": "Training FLOP"})
+    return bl.read_runs(
+        table, "chinchilla", columns={"model_size": "Model Size", "compute": "Training FLOP"}
+    )
 
 
 @pytest.fixture(scope="session")
@@ -44,12 +48,18 @@ def grouped_table(seed: int = 7, groups: int = 6, points: int = 12) -> pd.DataFr
     rows = []
     for g in range(groups):
         level, slope = np.exp(rng.normal(0, 0.2)), 0.15 * np.exp(rng.normal(0, 0.2))
-        loss = bl.law("power").evaluate({"data_size": x}, {"A": level * 3e7**slope, "alpha": slope, "E": 0.3})
-        rows += [(f"task{g}", a, b) for a, b in zip(x, loss * np.exp(rng.normal(0, 0.01, points)), strict=True)]
+        loss = bl.law("power").evaluate(
+            {"data_size": x}, {"A": level * 3e7**slope, "alpha": slope, "E": 0.3}
+        )
+        rows += [
+            (f"task{g}", a, b)
+            for a, b in zip(x, loss * np.exp(rng.normal(0, 0.01, points)), strict=True)
+        ]
     return pd.DataFrame(rows, columns=["task", "data_size", "loss"])
 
 
-#: Runs that scatter independently around the law: what tests of effects and of prediction reckon with.
+#: Runs that scatter independently around the law: what tests of effects and of prediction reckon
+#: with.
 POWER = bl.ModelSpec("power", discrepancy="none")  # type: ignore[arg-type]
 
 
@@ -57,7 +67,9 @@ POWER = bl.ModelSpec("power", discrepancy="none")  # type: ignore[arg-type]
 def grouped_fit() -> bl.Fit:
     """A small fit with groups, to simulated curves."""
     runs = bl.read_runs(grouped_table(), "power")
-    return bl.fit(POWER, runs, draws=300, tune=500, chains=4, random_seed=3, progressbar=False, attempts=2)
+    return bl.fit(
+        POWER, runs, draws=300, tune=500, chains=4, random_seed=3, progressbar=False, attempts=2
+    )
 
 
 #: A study of simulated runs that takes seconds.

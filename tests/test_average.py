@@ -21,7 +21,15 @@ def simulated(points: int = 24) -> bl.Runs:
     """A simulated curve with an irreducible part, without which its end is foretold too low."""
     rng = np.random.default_rng(4)
     x = np.geomspace(1e4, 1e8, points)
-    return bl.read_runs(pd.DataFrame({"data_size": x, "loss": (1.5 * (x / 1e4) ** -0.3 + 0.5) * np.exp(rng.normal(0, 0.005, points))}), "power")
+    return bl.read_runs(
+        pd.DataFrame(
+            {
+                "data_size": x,
+                "loss": (1.5 * (x / 1e4) ** -0.3 + 0.5) * np.exp(rng.normal(0, 0.005, points)),
+            }
+        ),
+        "power",
+    )
 
 
 def test_stacking_finds_the_optimum() -> None:
@@ -31,14 +39,20 @@ def test_stacking_finds_the_optimum() -> None:
 
     def score(logits: np.ndarray) -> float:
         w = np.exp(logits - np.logaddexp.reduce(logits))
-        return -float(np.logaddexp.reduce(density + np.log(w)[:, None], axis=0).sum() + np.log(w).sum())
+        return -float(
+            np.logaddexp.reduce(density + np.log(w)[:, None], axis=0).sum() + np.log(w).sum()
+        )
 
     best = minimize(score, np.zeros(3), method="BFGS", options={"gtol": 1e-9}).x
-    np.testing.assert_allclose(stacked(density), np.exp(best - np.logaddexp.reduce(best)), atol=1e-5)
+    np.testing.assert_allclose(
+        stacked(density), np.exp(best - np.logaddexp.reduce(best)), atol=1e-5
+    )
 
 
 def test_forms_that_say_the_same_weigh_the_same() -> None:
-    np.testing.assert_allclose(stacked(np.tile(np.random.default_rng(1).normal(size=12), (4, 1))), 0.25)
+    np.testing.assert_allclose(
+        stacked(np.tile(np.random.default_rng(1).normal(size=12), (4, 1))), 0.25
+    )
 
 
 def test_a_form_that_is_always_right_has_all_but_a_run_each() -> None:
@@ -47,7 +61,10 @@ def test_a_form_that_is_always_right_has_all_but_a_run_each() -> None:
 
 
 def test_the_future_is_the_larger_runs_of_each_group() -> None:
-    table = pd.DataFrame([(m, n, d, 1.0) for m in "ab" for n, d in [(1e8, 1e9), (1e9, 1e9), (1e8, 2e9), (1e9, 4e9)]], columns=["task", "model_size", "data_size", "loss"])
+    table = pd.DataFrame(
+        [(m, n, d, 1.0) for m in "ab" for n, d in [(1e8, 1e9), (1e9, 1e9), (1e8, 2e9), (1e9, 4e9)]],
+        columns=["task", "model_size", "data_size", "loss"],
+    )
     half, quarter = futures(bl.read_runs(table, "chinchilla"))
     assert FUTURES == (0.5, 0.25)
     np.testing.assert_array_equal(half, [False, True, False, True] * 2)
@@ -56,7 +73,9 @@ def test_the_future_is_the_larger_runs_of_each_group() -> None:
 
 @pytest.fixture(scope="module")
 def mixed() -> bl.Average:
-    return bl.average([POWER, STRAIGHT], simulated(), draws=400, tune=400, random_seed=2, progressbar=False)
+    return bl.average(
+        [POWER, STRAIGHT], simulated(), draws=400, tune=400, random_seed=2, progressbar=False
+    )
 
 
 def test_the_right_form_wins(mixed: bl.Average) -> None:
@@ -73,20 +92,38 @@ def test_the_mixture_predicts_like_a_fit(mixed: bl.Average) -> None:
     form = drawn["form"].values
     assert abs((form == 0).mean() - mixed.weights[0]) <= 1 / form.size
     for k, fit in enumerate(mixed.fits):
-        np.testing.assert_array_equal(drawn.values[form == k], fit.predict(points).values[form == k])
+        np.testing.assert_array_equal(
+            drawn.values[form == k], fit.predict(points).values[form == k]
+        )
     bands = mixed.bands(points)
     np.testing.assert_allclose(bands["median"], np.median(drawn.values.reshape(-1, 2), axis=0))
     assert {"lower_50", "upper_90", "distance_data_size", "unseen", "converged"} <= set(bands)
     table = pd.DataFrame({"data_size": [1e9], "loss": [0.5]})
     parts = np.array([log_density(fit, table)[0] for fit in mixed.fits])
-    assert mixed.log_density(table)[0] == pytest.approx(np.log((mixed.weights * np.exp(parts)).sum()))
+    assert mixed.log_density(table)[0] == pytest.approx(
+        np.log((mixed.weights * np.exp(parts)).sum())
+    )
 
 
-@pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")  # few draws: what is looked at is the weights
+# few draws: what is looked at is the weights
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 def test_too_little_future_gives_equal_weights() -> None:
     runs = simulated(5)
-    found = bl.average([POWER, STRAIGHT], runs, draws=50, tune=300, chains=2, random_seed=2, progressbar=False, attempts=1)
-    assert list(found.weights) == [0.5, 0.5] and f"fewer than {FEWEST}" in found.reason and found.scores["log_density"].isna().all()
+    found = bl.average(
+        [POWER, STRAIGHT],
+        runs,
+        draws=50,
+        tune=300,
+        chains=2,
+        random_seed=2,
+        progressbar=False,
+        attempts=1,
+    )
+    assert (
+        list(found.weights) == [0.5, 0.5]
+        and f"fewer than {FEWEST}" in found.reason
+        and found.scores["log_density"].isna().all()
+    )
 
 
 def test_an_average_that_cannot_be_meant() -> None:

@@ -1,4 +1,6 @@
-"""Backtests: what is hidden, how it is scored, and what the baselines say, against closed forms and published fits."""
+"""Backtests: what is hidden, how it is scored, and what the baselines say, against closed forms and
+published fits.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,14 @@ from bayeslaw.errors import BayeslawWarning, SpecError
 from bayeslaw.fit import fit_each
 from bayeslaw.spec import resolve
 
-# Scores -----------------------------------------------------------------------------------------------------------------
+# Scores
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_scores_of_a_normal_have_their_closed_forms() -> None:
-    """100,000 draws of normals; CRPS in closed form: Gneiting and Raftery 2007, eq. 21 and the normal case below it."""
+    """100,000 draws of normals; CRPS in closed form: Gneiting and Raftery 2007, eq. 21 and the
+    normal case below it.
+    """
     rng = np.random.default_rng(1)
     mean, sd, y = np.array([0.0, 1.0, -2.0]), np.array([1.0, 0.1, 3.0]), np.array([0.4, 1.25, -2.0])
     found = score_draws(mean + sd * rng.standard_normal((100_000, 3)), y, (0.5, 0.9))
@@ -35,7 +40,9 @@ def test_scores_of_a_normal_have_their_closed_forms() -> None:
 
 
 def test_the_crps_of_two_draws_is_unbiased() -> None:
-    """The estimate from few draws is right on average: over 20,000 pairs of draws, within 4.5 standard errors."""
+    """The estimate from few draws is right on average: over 20,000 pairs of draws, within 4.5
+    standard errors.
+    """
     rng = np.random.default_rng(2)
     draws = rng.standard_normal((2, 20_000))
     crps = score_draws(draws, np.full(20_000, 0.3), (0.9,))["crps"]
@@ -45,21 +52,36 @@ def test_the_crps_of_two_draws_is_unbiased() -> None:
 
 def test_a_value_without_width_has_its_absolute_error_as_crps() -> None:
     found = score_value(np.array([1.0, 2.0]), np.array([1.5, 2.0]), (0.9,))
-    assert list(found["crps"]) == [0.5, 0.0] and np.isnan(found["lower_90"]).all() and np.isnan(found["log_density"]).all()
+    assert (
+        list(found["crps"]) == [0.5, 0.0]
+        and np.isnan(found["lower_90"]).all()
+        and np.isnan(found["log_density"]).all()
+    )
 
 
 def test_summary_by_hand() -> None:
     points = pd.DataFrame(
-        {"method": ["a"] * 3 + ["b"], "error": [0.1, -0.1, np.nan, 0.2], "relative_error": [0.1, 0.1, np.nan, 0.2], "crps": [0.05, 0.07, np.nan, 0.2],
-         "log_density": [1.0, 2.0, np.nan, np.nan], "inside_90": [True, False, np.nan, np.nan]}
-    )  # fmt: skip
+        {
+            "method": ["a"] * 3 + ["b"],
+            "error": [0.1, -0.1, np.nan, 0.2],
+            "relative_error": [0.1, 0.1, np.nan, 0.2],
+            "crps": [0.05, 0.07, np.nan, 0.2],
+            "log_density": [1.0, 2.0, np.nan, np.nan],
+            "inside_90": [True, False, np.nan, np.nan],
+        }
+    )
     table = summarise(points, ["method"], [0.9])
     assert table.loc["a", "runs"] == 3 and table.loc["a", "predicted"] == 2
-    np.testing.assert_allclose(table.loc["a", ["rmse", "bias", "crps", "log_density", "coverage_90"]].astype(float), [0.1, 0.0, 0.06, 1.5, 0.5], atol=1e-12)
+    np.testing.assert_allclose(
+        table.loc["a", ["rmse", "bias", "crps", "log_density", "coverage_90"]].astype(float),
+        [0.1, 0.0, 0.06, 1.5, 0.5],
+        atol=1e-12,
+    )
     assert np.isnan(table.loc["b", "coverage_90"])
 
 
-# Splits -----------------------------------------------------------------------------------------------------------------
+# Splits
+# -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -69,16 +91,27 @@ def runs() -> bl.Runs:
 
 def test_splits_hide_what_they_say(runs: bl.Runs) -> None:
     x = runs.inputs["data_size"]
-    none, curve = (resolve(bl.ModelSpec("power", discrepancy=kind), runs) for kind in ("none", "curve"))  # type: ignore[arg-type]
+    none, curve = (
+        resolve(bl.ModelSpec("power", discrepancy=kind), runs) for kind in ("none", "curve")
+    )  # type: ignore[arg-type]
     (hidden,) = splits(none, runs, "data_size > 1e8", None, None).values()
     np.testing.assert_array_equal(hidden, x > 1e8)
-    assert list(splits(none, runs, ["data_size > 1e8", "task == 'task0'"], None, None)) == ["data_size > 1e8", "task == 'task0'"]
+    assert list(splits(none, runs, ["data_size > 1e8", "task == 'task0'"], None, None)) == [
+        "data_size > 1e8",
+        "task == 'task0'",
+    ]
     (hidden,) = splits(none, runs, None, {"data_size": 2}, None).values()
     np.testing.assert_array_equal(hidden, x > 4e8)
     rolling = splits(none, runs, None, None, {"data_size": 3})
     assert [int(rows.sum()) for rows in rolling.values()] == [6 * 2, 6 * 4, 6 * 6]
-    shorter = bl.Runs(runs.law, runs.table[(runs.table["task"] != "task1") | (runs.table["data_size"] < 1e8)], runs.groups, runs.source)
-    (hidden,) = splits(curve, shorter, None, {"data_size": 1}, None).values()  # along curves: the last of each
+    shorter = bl.Runs(
+        runs.law,
+        runs.table[(runs.table["task"] != "task1") | (runs.table["data_size"] < 1e8)],
+        runs.groups,
+        runs.source,
+    )
+    # along curves: the last of each
+    (hidden,) = splits(curve, shorter, None, {"data_size": 1}, None).values()
     assert hidden.sum() == 6 and hidden[shorter.table["task"] == "task1"].sum() == 1
 
 
@@ -86,13 +119,19 @@ def test_splits_hide_what_they_say(runs: bl.Runs) -> None:
     ("arguments", "says"),
     [
         ({}, "one of holdout, largest and rolling"),
-        ({"holdout": "data_size > 1", "largest": {"data_size": 1}}, "one of holdout, largest and rolling"),
+        (
+            {"holdout": "data_size > 1", "largest": {"data_size": 1}},
+            "one of holdout, largest and rolling",
+        ),
         ({"holdout": "data_size > 1e12"}, "none of the 72 runs would be hidden"),
         ({"holdout": "data_size > 1"}, "all of the 72 runs would be hidden"),
         ({"largest": {"model_size": 1}}, "must be an input of power: data_size"),
         ({"largest": {"data_size": 0}}, "whole number of at least 1"),
         ({"holdout": "data_size > 1e8", "baselines": ["hubber"]}, "Did you mean 'huber'"),
-        ({"holdout": "data_size > 1e8", "baseline_law": "chinchilla"}, "its inputs and response are not those of power"),
+        (
+            {"holdout": "data_size > 1e8", "baseline_law": "chinchilla"},
+            "its inputs and response are not those of power",
+        ),
     ],
 )
 def test_a_backtest_that_cannot_be_meant(arguments: dict, says: str, runs: bl.Runs) -> None:
@@ -100,29 +139,46 @@ def test_a_backtest_that_cannot_be_meant(arguments: dict, says: str, runs: bl.Ru
         bl.backtest(POWER, runs, **arguments)
 
 
-# Baselines --------------------------------------------------------------------------------------------------------------
+# Baselines
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_the_line_is_that_of_textbooks() -> None:
-    """The prediction interval of a regression on three points: Draper and Smith, Applied Regression Analysis, eq. 1.4.12."""
+    """The prediction interval of a regression on three points: Draper and Smith, Applied Regression
+    Analysis, eq. 1.4.12.
+    """
     x, loss = np.array([1e5, 1e6, 2e6, 8e6]), np.array([4.0, 3.0, 2.8, 2.45])
     table = pd.DataFrame({"data_size": [*x, 3e7], "loss": [*loss, 2.2]})
     runs = bl.read_runs(table, "power")
-    scores = point_scores("line", runs.law, runs.rows(np.arange(5) < 4), runs.table[4:], (0.9,), 1).iloc[0]
+    scores = point_scores(
+        "line", runs.law, runs.rows(np.arange(5) < 4), runs.table[4:], (0.9,), 1
+    ).iloc[0]
     t, y = np.log(x[1:]), np.log(loss[1:])
     fitted = stats.linregress(t, y)
     at = fitted.intercept + fitted.slope * np.log(3e7)
     s = np.sqrt(((y - fitted.intercept - fitted.slope * t) ** 2).sum() / 1)
-    width = stats.t.ppf(0.95, 1) * s * np.sqrt(1 + 1 / 3 + (np.log(3e7) - t.mean()) ** 2 / ((t - t.mean()) ** 2).sum())
-    np.testing.assert_allclose(scores[["median", "lower_90", "upper_90"]].astype(float), [at, at - width, at + width])
+    width = (
+        stats.t.ppf(0.95, 1)
+        * s
+        * np.sqrt(1 + 1 / 3 + (np.log(3e7) - t.mean()) ** 2 / ((t - t.mean()) ** 2).sum())
+    )
+    np.testing.assert_allclose(
+        scores[["median", "lower_90", "upper_90"]].astype(float), [at, at - width, at + width]
+    )
 
 
 def test_huber_finds_the_published_fit(chinchilla_runs: bl.Runs) -> None:
-    """Besiroglu et al. 2024, table 1: the fit to all 240 runs predicts what their parameters predict, to a tenth of a per cent."""
+    """Besiroglu et al. 2024, table 1: the fit to all 240 runs predicts what their parameters
+    predict, to a tenth of a per cent.
+    """
     published = {"A": 482.01, "B": 2085.43, "E": 1.8172, "alpha": 0.3478, "beta": 0.3658}
-    points = pd.DataFrame({"model_size": [1e8, 1e9, 1e10], "data_size": [1e10, 1e11, 2e11], "loss": 2.0})
+    points = pd.DataFrame(
+        {"model_size": [1e8, 1e9, 1e10], "data_size": [1e10, 1e11, 2e11], "loss": 2.0}
+    )
     scores = point_scores("huber", chinchilla_runs.law, chinchilla_runs, points, (0.9,), 1)
-    np.testing.assert_allclose(scores["median"], np.log(chinchilla_runs.law.evaluate(points, published)), atol=1e-3)
+    np.testing.assert_allclose(
+        scores["median"], np.log(chinchilla_runs.law.evaluate(points, published)), atol=1e-3
+    )
 
 
 def test_the_best_so_far_is_of_the_group(runs: bl.Runs) -> None:
@@ -133,25 +189,46 @@ def test_the_best_so_far_is_of_the_group(runs: bl.Runs) -> None:
     np.testing.assert_allclose(np.exp(scores["median"]), hidden["task"].map(best))
 
 
-# All of it --------------------------------------------------------------------------------------------------------------
+# All of it
+# --------------------------------------------------------------------------------------------------------------
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")  # few draws, and a baseline that need not converge
+# few draws, and a baseline that need not converge
+pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 
 
 @pytest.fixture(scope="module")
 def result(runs: bl.Runs) -> bl.Backtest:
     with warnings.catch_warnings():  # marks do not reach fixtures
         warnings.simplefilter("ignore", BayeslawWarning)
-        return bl.backtest(POWER, runs, rolling={"data_size": 2}, draws=250, tune=300, attempts=1, random_seed=1, progressbar=False)
+        return bl.backtest(
+            POWER,
+            runs,
+            rolling={"data_size": 2},
+            draws=250,
+            tune=300,
+            attempts=1,
+            random_seed=1,
+            progressbar=False,
+        )
 
 
 def test_a_backtest_scores_every_method_on_every_split(result: bl.Backtest) -> None:
     table = result.scores(("method", "split"))
-    assert set(table.index.get_level_values("method")) == {"bayeslaw", "huber", "line", "best_so_far", "alone"}
+    assert set(table.index.get_level_values("method")) == {
+        "bayeslaw",
+        "huber",
+        "line",
+        "best_so_far",
+        "alone",
+    }
     assert (table["runs"] == table["predicted"]).all() and len(table) == 10
     own = result.scores().loc["bayeslaw"]
-    assert own["rmse"] < 0.03 and 0.75 <= own["coverage_90"] <= 1 and own["crps"] < result.scores().loc["best_so_far", "crps"] / 3
+    assert (
+        own["rmse"] < 0.03
+        and 0.75 <= own["coverage_90"] <= 1
+        and own["crps"] < result.scores().loc["best_so_far", "crps"] / 3
+    )
     assert set(result.seconds) == {"bayeslaw", "huber", "line", "best_so_far", "alone"}
     assert "coverage_90" in str(result) and "2 splits" in str(result)
     with pytest.raises(SpecError, match="no column tsk"):
@@ -159,7 +236,9 @@ def test_a_backtest_scores_every_method_on_every_split(result: bl.Backtest) -> N
 
 
 def test_fits_to_parts_are_fits_to_their_runs(runs: bl.Runs, result: bl.Backtest) -> None:
-    """One compile for two parts gives what a fit of each part alone gives, within Monte Carlo error."""
+    """One compile for two parts gives what a fit of each part alone gives, within Monte Carlo
+    error.
+    """
     fit = result.fits["data_size: last 2/4"]
     assert len(fit.runs) == 36 and fit.runs.inputs["data_size"].max() < 4e7
     alone = bl.fit(POWER, fit.runs, draws=300, tune=400, random_seed=5, progressbar=False)
@@ -171,31 +250,71 @@ def test_fits_to_parts_are_fits_to_their_runs(runs: bl.Runs, result: bl.Backtest
     assert fit.idata["observed_data"].sizes["run"] == 36
 
 
-def test_parts_share_a_compile_and_a_part_without_a_group_knows_nothing_of_it(runs: bl.Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_share_a_compile_and_a_part_without_a_group_knows_nothing_of_it(
+    runs: bl.Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compiles, compile_model = [], nutpie.compile_pymc_model
-    monkeypatch.setattr(nutpie, "compile_pymc_model", lambda *args, **options: compiles.append(1) or compile_model(*args, **options))
+    monkeypatch.setattr(
+        nutpie,
+        "compile_pymc_model",
+        lambda *args, **options: compiles.append(1) or compile_model(*args, **options),
+    )
     parts = [(runs.table["task"] != "task0").to_numpy(), (runs.table["task"] != "task1").to_numpy()]
-    fits = fit_each(POWER, runs, parts, draws=50, tune=200, chains=2, attempts=1, random_seed=1, progressbar=False)
+    fits = fit_each(
+        POWER,
+        runs,
+        parts,
+        draws=50,
+        tune=200,
+        chains=2,
+        attempts=1,
+        random_seed=1,
+        progressbar=False,
+    )
     assert len(compiles) == 1
-    assert "task0" not in fits[0].idata["posterior"]["task"] and "task0" in fits[1].idata["posterior"]["task"]
+    assert (
+        "task0" not in fits[0].idata["posterior"]["task"]
+        and "task0" in fits[1].idata["posterior"]["task"]
+    )
     assert fits[0].bands({"data_size": 1e9, "task": "task0"})["unseen"].iloc[0] == "task"
 
 
 def test_chinchilla_is_foretold_from_a_fifth_of_its_compute(chinchilla_runs: bl.Runs) -> None:
-    """Public runs: up to 1e20 FLOP seen, beyond 3e20 hidden. Every tool measured covers .44 to .49 at 90 %, by about 1 % error."""
+    """Public runs: up to 1e20 FLOP seen, beyond 3e20 hidden. Every tool measured covers .44 to .49
+    at 90 %, by about 1 % error.
+    """
     kept = (chinchilla_runs.table["compute"] < 1e20) | (chinchilla_runs.table["compute"] > 3e20)
     runs = chinchilla_runs.rows(kept.to_numpy()).read_for(bl.law("skaling"))
-    result = bl.backtest("skaling", runs, "compute > 3e20", baselines=False, random_seed=1, progressbar=False)
+    result = bl.backtest(
+        "skaling", runs, "compute > 3e20", baselines=False, random_seed=1, progressbar=False
+    )
     scores = result.scores().loc["bayeslaw"]
     assert result.converged and scores["runs"] == 63
-    assert 0.85 <= scores["coverage_90"] <= 0.97 and scores["crps"] < 0.0072 and scores["relative_error"] < 0.0095
+    assert (
+        0.85 <= scores["coverage_90"] <= 0.97
+        and scores["crps"] < 0.0072
+        and scores["relative_error"] < 0.0095
+    )
 
 
 def test_a_column_of_runs_named_method_does_not_hide_the_methods_that_are_scored() -> None:
     table = grouped_table().rename(columns={"task": "method"})
     runs = bl.read_runs(table, "power")
-    result = bl.backtest(bl.ModelSpec("power", discrepancy="none", effects={"E": "1"}), runs, largest={"data_size": 3}, baselines=["best_so_far"],  # type: ignore[arg-type]
-                         draws=300, tune=400, random_seed=1, progressbar=False)  # fmt: skip
-    assert result.groups == ("runs_method",) and set(result.points["method"]) == {"bayeslaw", "best_so_far"}
-    assert set(result.points["runs_method"]) == set(table["method"]) and "runs_method" in result.seen
+    result = bl.backtest(
+        bl.ModelSpec("power", discrepancy="none", effects={"E": "1"}),
+        runs,
+        largest={"data_size": 3},
+        baselines=["best_so_far"],  # type: ignore[arg-type]
+        draws=300,
+        tune=400,
+        random_seed=1,
+        progressbar=False,
+    )
+    assert result.groups == ("runs_method",) and set(result.points["method"]) == {
+        "bayeslaw",
+        "best_so_far",
+    }
+    assert (
+        set(result.points["runs_method"]) == set(table["method"]) and "runs_method" in result.seen
+    )
     assert len(result.scores(("method", "runs_method"))) == 12

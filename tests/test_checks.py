@@ -1,4 +1,6 @@
-"""The checks of prior, sensitivity, influence and groups: against closed forms and dense algebra, on draws that need no sampler."""
+"""The checks of prior, sensitivity, influence and groups: against closed forms and dense algebra,
+on draws that need no sampler.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,15 @@ SIGMA = 0.05  # of `pinned_power`
 
 def with_posterior(spec: bl.ModelSpec, runs: bl.Runs, posterior: xr.Dataset) -> bl.Fit:
     verdict = Convergence(1.0, "", 4000, "", 4000, "", 0)
-    return bl.Fit(resolve(spec, runs), runs, xr.DataTree.from_dict({"posterior": posterior}), verdict, 1, (), {})
+    return bl.Fit(
+        resolve(spec, runs),
+        runs,
+        xr.DataTree.from_dict({"posterior": posterior}),
+        verdict,
+        1,
+        (),
+        {},
+    )
 
 
 def believed(spec: bl.ModelSpec, runs: bl.Runs, draws: int = 5) -> bl.Fit:
@@ -44,12 +54,18 @@ def level_table(n: int = 12, groups: str = "", seed: int = 0) -> pd.DataFrame:
     """Simulated runs of a power law, with the noise of `pinned_power`."""
     rng = np.random.default_rng(seed)
     x = np.geomspace(1e6, 1e9, n)
-    table = pd.DataFrame({"data_size": x, "loss": 2.0 * (x / 3e7) ** -0.1 * np.exp(rng.normal(0, SIGMA, n))})
+    table = pd.DataFrame(
+        {"data_size": x, "loss": 2.0 * (x / 3e7) ** -0.1 * np.exp(rng.normal(0, SIGMA, n))}
+    )
     return table.assign(task=[groups[i % len(groups)] for i in range(n)]) if groups else table
 
 
-def conjugate(table: pd.DataFrame, median: float = 2.0, width: float = 0.5, draws: int = 4000, seed: int = 1) -> tuple[bl.Fit, np.ndarray, float, float]:
-    """Exact draws of the level's posterior; the runs' own levels, and mean and precision of the log level."""
+def conjugate(
+    table: pd.DataFrame, median: float = 2.0, width: float = 0.5, draws: int = 4000, seed: int = 1
+) -> tuple[bl.Fit, np.ndarray, float, float]:
+    """Exact draws of the level's posterior; the runs' own levels, and mean and precision of the log
+    level.
+    """
     runs = bl.read_runs(table, "power")
     level = np.log(runs.y) + 0.1 * np.log(runs.inputs["data_size"] / runs.centre["data_size"])
     precision = 1 / width**2 + len(runs) / SIGMA**2
@@ -57,7 +73,10 @@ def conjugate(table: pd.DataFrame, median: float = 2.0, width: float = 0.5, draw
     spec = pinned_power({}, {"A_at_centre": bl.Prior("LogNormal", median=median, sigma=width)})
     eta = np.random.default_rng(seed).normal(mean, precision**-0.5, (4, draws // 4))
     pinned = {"alpha_at_centre": 0.1, "E_at_centre": 1e-12, "sigma": SIGMA}
-    posterior = xr.Dataset({"A_at_centre": (("chain", "draw"), np.exp(eta))} | {name: (("chain", "draw"), np.full(eta.shape, x)) for name, x in pinned.items()})
+    posterior = xr.Dataset(
+        {"A_at_centre": (("chain", "draw"), np.exp(eta))}
+        | {name: (("chain", "draw"), np.full(eta.shape, x)) for name, x in pinned.items()}
+    )
     return with_posterior(spec, runs, posterior), level, mean, precision
 
 
@@ -68,30 +87,51 @@ def test_a_prior_that_holds_the_runs_passes_and_one_that_does_not_fails() -> Non
     for median, width, passed in ((2.0, 0.5, True), (9.0, 0.05, False)):
         fit, *_ = conjugate(level_table(), median, width)
         judged, told = check_prior_predictive(fit)
-        assert judged.passed is passed and judged.threshold == PRIOR_OUTSIDE_MAX and told.passed is None
-        assert (judged.value == 1.0 and "below it" in judged.message) if not passed else judged.value == 0.0
+        assert (
+            judged.passed is passed
+            and judged.threshold == PRIOR_OUTSIDE_MAX
+            and told.passed is None
+        )
+        assert (
+            (judged.value == 1.0 and "below it" in judged.message)
+            if not passed
+            else judged.value == 0.0
+        )
 
 
 def test_draws_of_the_prior_are_the_priors(grouped_fit: bl.Fit) -> None:
-    """PyMC's draws against SciPy's distribution functions; deviations in units of their scale are standard normal."""
+    """PyMC's draws against SciPy's distribution functions; deviations in units of their scale are
+    standard normal.
+    """
     prior = from_prior(grouped_fit, 500)
     draws = prior.idata["posterior"].to_dataset()
     assert set(draws) == set(grouped_fit.idata["posterior"].to_dataset())
     for name, of in grouped_fit.spec.priors.items():
-        assert stats.kstest(draws[name].values.ravel(), of.in_scipy(grouped_fit.runs.typical_response).cdf).pvalue > 1e-4, name
+        assert (
+            stats.kstest(
+                draws[name].values.ravel(), of.in_scipy(grouped_fit.runs.typical_response).cdf
+            ).pvalue
+            > 1e-4
+        ), name
     z = draws["A_1|task"] / draws["A_1|task_sigma"]
     assert stats.kstest(z.isel(task=2).values.ravel(), "norm").pvalue > 1e-4
     xr.testing.assert_equal(draws, from_prior(grouped_fit, 500).idata["posterior"].to_dataset())
 
 
 def test_deviations_that_were_taken_as_known_stay_known() -> None:
-    spec = bl.ModelSpec("power", effects={"A": "1 + (1 | task)", "alpha": "1", "E": "1"}, discrepancy="none")  # type: ignore[arg-type]
+    spec = bl.ModelSpec(
+        "power", effects={"A": "1 + (1 | task)", "alpha": "1", "E": "1"}, discrepancy="none"
+    )  # type: ignore[arg-type]
     fit = believed(spec, bl.read_runs(grouped_table(), "power"))
     posterior = fit.idata["posterior"].to_dataset()
     known = posterior["A_1|task"].isel(chain=0, draw=0)
-    posterior["A_1|task"] = known.broadcast_like(posterior["A_1|task"]).transpose("chain", "draw", ...)
+    posterior["A_1|task"] = known.broadcast_like(posterior["A_1|task"]).transpose(
+        "chain", "draw", ...
+    )
     again = from_prior(with_posterior(spec, fit.runs, posterior), 50).idata["posterior"]["A_1|task"]
-    assert (again == again.isel(chain=0, draw=0)).all() and np.allclose(again.isel(chain=0, draw=0), known)
+    assert (again == again.isel(chain=0, draw=0)).all() and np.allclose(
+        again.isel(chain=0, draw=0), known
+    )
 
 
 # ---- Sensitivity to the prior
@@ -110,7 +150,9 @@ def test_weights_give_the_posterior_under_the_scaled_prior(alpha: float) -> None
     effective = 1 / (weights**2).sum()
     found = weights @ eta
     assert abs(found - mean) < 4.5 * precision**-0.5 / np.sqrt(effective)
-    assert abs(np.sqrt(weights @ (eta - found) ** 2) * precision**0.5 - 1) < 4.5 / np.sqrt(2 * effective)
+    assert abs(np.sqrt(weights @ (eta - found) ** 2) * precision**0.5 - 1) < 4.5 / np.sqrt(
+        2 * effective
+    )
 
 
 def test_a_prior_that_holds_the_posterior_away_cannot_be_weighed_off() -> None:
@@ -124,40 +166,79 @@ def test_a_prior_that_holds_the_posterior_away_cannot_be_weighed_off() -> None:
 def test_a_relative_prior_is_in_units_of_the_typical_response() -> None:
     fit = believed(bl.ModelSpec("power", discrepancy="none"), bl.read_runs(level_table(), "power"))  # type: ignore[arg-type]
     found, unit = log_prior(fit), fit.runs.typical_response
-    name, prior = next((name, prior) for name, prior in fit.spec.priors.items() if prior.relative and prior.distribution == "LogNormal")
+    name, prior = next(
+        (name, prior)
+        for name, prior in fit.spec.priors.items()
+        if prior.relative and prior.distribution == "LogNormal"
+    )
     x = fit.idata["posterior"][name].values
     mu, sigma = (value for _, value in prior.parameters)
-    np.testing.assert_allclose(found[name].values, stats.norm(mu, sigma).logpdf(np.log(x / unit)) - np.log(x))
+    np.testing.assert_allclose(
+        found[name].values, stats.norm(mu, sigma).logpdf(np.log(x / unit)) - np.log(x)
+    )
 
 
 def test_only_what_the_prior_decides_is_listed() -> None:
     (summary,) = check_sensitivity(conjugate(level_table(), width=0.5)[0])
-    assert summary.passed is None and "moves 0 of 1 variables" in summary.message and summary.value < 0.05
+    assert (
+        summary.passed is None
+        and "moves 0 of 1 variables" in summary.message
+        and summary.value < 0.05
+    )
     _, told = check_sensitivity(conjugate(level_table(), median=2.6, width=0.02)[0])
-    assert told.name == "prior sensitivity: A_at_centre" and told.passed is None and "may disagree" in told.advice
+    assert (
+        told.name == "prior sensitivity: A_at_centre"
+        and told.passed is None
+        and "may disagree" in told.advice
+    )
 
 
 # ---- Influence of single runs
 
 
-@pytest.mark.parametrize(("law", "along", "own"), [("power", "data_size", ("matern", "local")), ("overoptimization_bon", "kl", ("smooth",))])
-def test_each_run_given_the_others_is_the_dense_conditional(law: str, along: str, own: tuple[str, ...]) -> None:
-    """Joint normals of three curves, conditioned by solving the dense system; the second law has curves with an origin."""
+@pytest.mark.parametrize(
+    ("law", "along", "own"),
+    [("power", "data_size", ("matern", "local")), ("overoptimization_bon", "kl", ("smooth",))],
+)
+def test_each_run_given_the_others_is_the_dense_conditional(
+    law: str, along: str, own: tuple[str, ...]
+) -> None:
+    """Joint normals of three curves, conditioned by solving the dense system; the second law has
+    curves with an origin.
+    """
     rng = np.random.default_rng(4)
-    x = np.concatenate([10 ** rng.uniform(0, 2, n) for n in (6, 4, 8)]) * (1e5 if law == "power" else 1)
+    x = np.concatenate([10 ** rng.uniform(0, 2, n) for n in (6, 4, 8)]) * (
+        1e5 if law == "power" else 1
+    )
     y = 1 + rng.normal(0, 0.05, len(x))
-    table = pd.DataFrame({"task": np.repeat(["a", "b", "c"], [6, 4, 8]), along: x, {"power": "loss"}.get(law, "gold_score"): y})
-    names = {"matern": ("delta_sigma", "delta_memory"), "local": ("local_sigma", "local_length"), "smooth": ("smooth_sigma",)}
+    table = pd.DataFrame(
+        {
+            "task": np.repeat(["a", "b", "c"], [6, 4, 8]),
+            along: x,
+            {"power": "loss"}.get(law, "gold_score"): y,
+        }
+    )
+    names = {
+        "matern": ("delta_sigma", "delta_memory"),
+        "local": ("local_sigma", "local_length"),
+        "smooth": ("smooth_sigma",),
+    }
     pinned = {name: PARAMS[name] for component in own for name in names[component]}
     spec = bl.ModelSpec(
-        law, discrepancy={"kind": "curve", "own": own, "shared": False}, priors=pinned,  # type: ignore[arg-type]
+        law,
+        discrepancy={"kind": "curve", "own": own, "shared": False},
+        priors=pinned,  # type: ignore[arg-type]
         effects=dict.fromkeys(pinned, "1") | {"sigma": "1 + (1 | task)"},
-    )  # fmt: skip
+    )
     fit = believed(spec, bl.read_runs(table.sample(frac=1, random_state=1), law, groups=["task"]))
     total, each = log_likelihood(fit)
     runs, axis = fit.runs, fit.spec.axis
     link = runs.law.response.link
-    located = np.log(fit.predict(runs.table, "mean").values[0]) if law == "power" else fit.predict(runs.table, "mean").values[0]
+    located = (
+        np.log(fit.predict(runs.table, "mean").values[0])
+        if law == "power"
+        else fit.predict(runs.table, "mean").values[0]
+    )
     sigma = fit.idata["posterior"]["sigma"].values[0]
     by_task = fit.idata["posterior"]["sigma_1|task"].transpose("chain", "draw", "task")[0]
     t = axis.forward(runs.inputs[along])
@@ -174,7 +255,12 @@ def test_each_run_given_the_others_is_the_dense_conditional(law: str, along: str
                 others = np.delete(np.arange(len(rows)), i)
                 across = np.linalg.solve(C[np.ix_(others, others)], C[others, i])
                 spread = np.sqrt(C[i, i] - across @ C[others, i])
-                np.testing.assert_allclose(each[s, row], stats.norm(across @ r[others], spread).logpdf(r[i]), rtol=1e-6, atol=1e-6)
+                np.testing.assert_allclose(
+                    each[s, row],
+                    stats.norm(across @ r[others], spread).logpdf(r[i]),
+                    rtol=1e-6,
+                    atol=1e-6,
+                )
         np.testing.assert_allclose(total[s], dense, rtol=1e-8)
 
 
@@ -183,9 +269,14 @@ def test_what_leaving_out_a_run_moves_has_its_closed_form() -> None:
     without = precision - 1 / SIGMA**2
     moved = abs((mean * precision - level / SIGMA**2) / without - mean) * precision**0.5
     judged, told = check_influence(fit, 20_000)
-    assert judged.passed and f"row {fit.runs.table.index[moved.argmax()]} ".replace("row row", "row") in judged.message
+    assert (
+        judged.passed
+        and f"row {fit.runs.table.index[moved.argmax()]} ".replace("row row", "row")
+        in judged.message
+    )
     assert abs(judged.value - moved.max()) < 4.5 * np.sqrt(2 / 20_000) + 0.02
-    assert told.passed is None and told.value < 0.5  # a run is a twelfth of what is known: the variance of the weights is finite
+    # a run is a twelfth of what is known: the variance of the weights is finite
+    assert told.passed is None and told.value < 0.5
 
 
 def test_a_run_that_decides_all_is_named() -> None:
@@ -203,19 +294,31 @@ def test_a_group_beside_the_law_is_named() -> None:
     table = level_table(30, groups="abc")
     table.loc[table["task"] == "b", "loss"] *= np.exp(3 * SIGMA)
     centre, _ = check_groups(conjugate(table)[0])
-    assert centre.name == "centre of residuals by task" and centre.passed is False and centre.message.startswith("task b, the worst of 3 groups")
+    assert (
+        centre.name == "centre of residuals by task"
+        and centre.passed is False
+        and centre.message.startswith("task b, the worst of 3 groups")
+    )
 
 
 def test_a_group_that_scatters_otherwise_is_named() -> None:
     table = level_table(60, groups="abc")
     own = np.flatnonzero(table["task"] == "c")
-    table.loc[own, "loss"] *= np.exp(np.random.default_rng(2).permutation(np.repeat([-3, 3], len(own) // 2)) * SIGMA)
+    table.loc[own, "loss"] *= np.exp(
+        np.random.default_rng(2).permutation(np.repeat([-3, 3], len(own) // 2)) * SIGMA
+    )
     spread = check_groups(conjugate(table)[0])[1]
-    assert spread.passed is False and spread.message.startswith("task c, the worst of 3 groups") and spread.threshold == 0.05 / 6
+    assert (
+        spread.passed is False
+        and spread.message.startswith("task c, the worst of 3 groups")
+        and spread.threshold == 0.05 / 6
+    )
 
 
 def test_a_right_model_is_seldom_called_wrong() -> None:
-    """Levels from the prior, tables from the levels: one in twenty at most; 4.5 standard deviations of the count are 6."""
+    """Levels from the prior, tables from the levels: one in twenty at most; 4.5 standard deviations
+    of the count are 6.
+    """
     rng = np.random.default_rng(6)
     failed = 0
     for seed in range(40):
@@ -228,7 +331,11 @@ def test_a_right_model_is_seldom_called_wrong() -> None:
 
 def test_without_groups_all_runs_are_one() -> None:
     centre, spread = check_groups(conjugate(level_table())[0])
-    assert centre.name == "centre of residuals" and "all runs" in spread.message and centre.threshold == 0.025
+    assert (
+        centre.name == "centre of residuals"
+        and "all runs" in spread.message
+        and centre.threshold == 0.025
+    )
 
 
 # ---- All of them
@@ -237,12 +344,29 @@ def test_without_groups_all_runs_are_one() -> None:
 def test_a_fit_with_groups_passes_every_check(grouped_fit: bl.Fit) -> None:
     results = bl.check(grouped_fit)
     names = [result.name for result in results]
-    assert {"prior predictive", "prior sensitivity", "one run", "k-hat", "centre of residuals by task"} <= set(names)
+    assert {
+        "prior predictive",
+        "prior sensitivity",
+        "one run",
+        "k-hat",
+        "centre of residuals by task",
+    } <= set(names)
     new = ("prior", "one run", "k-hat", "centre", "spread")
-    assert not [result for result in results if result.passed is False and result.name.startswith(new)]
-    assert [result.passed is not False for result in results] == sorted(result.passed is not False for result in results)
+    assert not [
+        result for result in results if result.passed is False and result.name.startswith(new)
+    ]
+    assert [result.passed is not False for result in results] == sorted(
+        result.passed is not False for result in results
+    )
 
 
 def test_a_thinned_fit_has_some_of_the_draws(grouped_fit: bl.Fit) -> None:
-    some, all_of = thinned(grouped_fit, 7).idata["posterior"]["A_1|task"], grouped_fit.idata["posterior"]["A_1|task"]
-    assert some.sizes["draw"] == 7 and np.isin(some.values, all_of.values).all() and list(some["task"]) == list(all_of["task"])
+    some, all_of = (
+        thinned(grouped_fit, 7).idata["posterior"]["A_1|task"],
+        grouped_fit.idata["posterior"]["A_1|task"],
+    )
+    assert (
+        some.sizes["draw"] == 7
+        and np.isin(some.values, all_of.values).all()
+        and list(some["task"]) == list(all_of["task"])
+    )

@@ -17,27 +17,72 @@ import bayeslaw as bl
 from bayeslaw.cli import app, run
 
 
-def test_check_fit_predict_on_public_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_fit_predict_on_public_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The three commands of the README, on Hoffmann et al.'s digitised runs."""
     table = str(public_path("chinchilla/svg_extracted_data.csv"))
-    options = ["--law", "chinchilla", "--column", "model_size=Model Size", "--column", "compute=Training FLOP", "--where", "loss < 3.445"]
+    options = [
+        "--law",
+        "chinchilla",
+        "--column",
+        "model_size=Model Size",
+        "--column",
+        "compute=Training FLOP",
+        "--where",
+        "loss < 3.445",
+    ]
     assert run(["check", table, *options]) == 0
     assert "240 runs" in capsys.readouterr().out
     saved = tmp_path / "chinchilla.nc"
-    assert run(["fit", table, *options, "-o", str(saved), "--seed", "1", "--draws", "300", "--tune", "500"]) == 0
+    assert (
+        run(
+            [
+                "fit",
+                table,
+                *options,
+                "-o",
+                str(saved),
+                "--seed",
+                "1",
+                "--draws",
+                "300",
+                "--tune",
+                "500",
+            ]
+        )
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "alpha" in printed and "passed  R-hat" in printed and "seed 1" in printed
     assert bl.load(saved).runs.centre["model_size"] > 1e8
 
     bands, picture = tmp_path / "bands.csv", tmp_path / "bands.png"
     assert (
-        run(["predict", str(saved), "--at", "model_size=70e9", "--at", "data_size=1.4e12", "-o", str(bands), "--plot", str(picture)]) == 0
+        run(
+            [
+                "predict",
+                str(saved),
+                "--at",
+                "model_size=70e9",
+                "--at",
+                "data_size=1.4e12",
+                "-o",
+                str(bands),
+                "--plot",
+                str(picture),
+            ]
+        )
+        == 0
     )
     row = pd.read_csv(bands).iloc[0]
     assert row["lower_90"] < row["lower_50"] < row["median"] < row["upper_50"] < row["upper_90"]
-    # Published corrected law at Chinchilla's own scale: 1.82 + 482 / 70e9^.348 + 2085 / 1.4e12^.366 = 1.97 (Besiroglu et al. 2024)
+    # Published corrected law at Chinchilla's own scale: 1.82 + 482 / 70e9^.348 + 2085 / 1.4e12^.366
+    # = 1.97 (Besiroglu et al. 2024)
     assert abs(row["median"] - 1.97) < 0.02
-    assert row["distance_model_size"] == pytest.approx(np.log10(70e9 / bl.load(saved).runs.table["model_size"].max()))
+    assert row["distance_model_size"] == pytest.approx(
+        np.log10(70e9 / bl.load(saved).runs.table["model_size"].max())
+    )
     assert picture.read_bytes()[:4] == b"\x89PNG"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bands.csv", "bands.png", "chinchilla.nc"]
 
@@ -54,7 +99,9 @@ def test_laws_lists_every_law(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("command", sorted(get_command(app).commands))  # type: ignore[attr-defined]
-def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help_with_an_example(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run([command, "--help"]) == 0
     printed = capsys.readouterr().out
     assert "Usage" in printed
@@ -77,7 +124,11 @@ def test_every_command_has_help_with_an_example(command: str, capsys: pytest.Cap
     ],
 )
 def test_mistakes_get_one_message_and_code_2(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(arguments) == 2
@@ -85,13 +136,43 @@ def test_mistakes_get_one_message_and_code_2(
     assert not list(tmp_path.iterdir())
 
 
-def test_predict_needs_a_place_and_draws_what_it_can(grouped_fit: bl.Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predict_needs_a_place_and_draws_what_it_can(
+    grouped_fit: bl.Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     saved = str(grouped_fit.save(tmp_path / "fit.nc"))
     assert run(["predict", saved]) == 2
     assert "--at" in capsys.readouterr().err
-    assert run(["predict", saved, "--at", "data_size=1e10,1e11", "--at", "task=task0,new", "--plot", str(tmp_path / "b.svg")]) == 0
+    assert (
+        run(
+            [
+                "predict",
+                saved,
+                "--at",
+                "data_size=1e10,1e11",
+                "--at",
+                "task=task0,new",
+                "--plot",
+                str(tmp_path / "b.svg"),
+            ]
+        )
+        == 0
+    )
     assert "unseen" in capsys.readouterr().out
-    assert run(["predict", saved, "--at", "data_size=1e10", "--at", "task=task0", "--plot", str(tmp_path / "b.xyz")]) == 2
+    assert (
+        run(
+            [
+                "predict",
+                saved,
+                "--at",
+                "data_size=1e10",
+                "--at",
+                "task=task0",
+                "--plot",
+                str(tmp_path / "b.xyz"),
+            ]
+        )
+        == 2
+    )
     assert "cannot be drawn" in capsys.readouterr().err
     points = tmp_path / "points.csv"
     points.write_text("data_size,task\n1e10,task0\n-1,task1\n")
@@ -104,17 +185,27 @@ def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
     table = tmp_path / "runs.csv"
     sizes, data = np.meshgrid(np.geomspace(1e8, 1e10, 8), np.geomspace(1e9, 1e11, 8))
     pd.DataFrame(
-        {"model_size": sizes.ravel(), "data_size": data.ravel(), "loss": (1.8 + 400 / sizes**0.34 + 2000 / data**0.36).ravel()}
+        {
+            "model_size": sizes.ravel(),
+            "data_size": data.ravel(),
+            "loss": (1.8 + 400 / sizes**0.34 + 2000 / data**0.36).ravel(),
+        }
     ).to_csv(table)
     code = (
-        "import os, signal, threading, sys; from bayeslaw import cli, sampling; draw = sampling.Compiled.draw\n"
+        "import os, signal, threading, sys; from bayeslaw import cli, sampling; draw ="
+        " sampling.Compiled.draw\n"
         "def interrupted(self, effort, data=None):\n"
-        "    threading.Timer(12, os.kill, (os.getpid(), signal.SIGINT)).start(); return draw(self, effort, data)\n"
+        "    threading.Timer(12, os.kill, (os.getpid(), signal.SIGINT)).start(); return draw(self,"
+        " effort, data)\n"
         "sampling.Compiled.draw = interrupted\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a test run in the background would inherit that it is ignored
-        f"sys.exit(cli.run(['fit', {str(table)!r}, '--law', 'chinchilla', '-o', {str(tmp_path / 'fit.nc')!r}, '--draws', '2000000', '--quiet']))"
+        # a test run in the background would inherit that it is ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"sys.exit(cli.run(['fit', {str(table)!r}, '--law', 'chinchilla', '-o',"
+        f" {str(tmp_path / 'fit.nc')!r}, '--draws', '2000000', '--quiet']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 130, done.stderr
     assert "Nothing was left half-written" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["runs.csv"]
@@ -122,16 +213,50 @@ def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
 
 def test_backtest_on_public_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Hoffmann et al.'s runs: what is beyond 3e20 FLOP, from what is below 1e20 FLOP."""
-    table = pd.read_csv(public_path("chinchilla/svg_extracted_data.csv")).nsmallest(240, "loss").rename(columns={"Training FLOP": "compute"})
+    table = (
+        pd.read_csv(public_path("chinchilla/svg_extracted_data.csv"))
+        .nsmallest(240, "loss")
+        .rename(columns={"Training FLOP": "compute"})
+    )
     runs = tmp_path / "runs.csv"
     table[(table["compute"] < 1e20) | (table["compute"] > 3e20)].to_csv(runs, index=False)
-    options = ["--law", "skaling", "--column", "model_size=Model Size", "--no-baselines", "--seed", "1", "--holdout", "compute > 3e20"]
+    options = [
+        "--law",
+        "skaling",
+        "--column",
+        "model_size=Model Size",
+        "--no-baselines",
+        "--seed",
+        "1",
+        "--holdout",
+        "compute > 3e20",
+    ]
     files = [tmp_path / name for name in ("points.csv", "coverage.png", "panels.png")]
-    code = run(["backtest", str(runs), *options, "-o", str(files[0]), "--plot", str(files[1]), "--panels", str(files[2])])
+    code = run(
+        [
+            "backtest",
+            str(runs),
+            *options,
+            "-o",
+            str(files[0]),
+            "--plot",
+            str(files[1]),
+            "--panels",
+            str(files[2]),
+        ]
+    )
     printed = capsys.readouterr().out
-    assert code == 0 and "of 63 hidden runs lie within their 90 % band" in printed and "coverage_90" in printed
+    assert (
+        code == 0
+        and "of 63 hidden runs lie within their 90 % band" in printed
+        and "coverage_90" in printed
+    )
     points = pd.read_csv(files[0])
-    assert len(points) == 63 and set(points["method"]) == {"bayeslaw"} and points["inside_90"].mean() > 0.8
+    assert (
+        len(points) == 63
+        and set(points["method"]) == {"bayeslaw"}
+        and points["inside_90"].mean() > 0.8
+    )
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in files[1:])
 
 
@@ -144,9 +269,13 @@ def test_backtest_on_public_runs(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["--holdout", "loss > 1", "--discrepancy", "curves"], "must be one of none, curve, grid"),
     ],
 )
-def test_a_backtest_that_cannot_be_meant(options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_backtest_that_cannot_be_meant(
+    options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "runs.csv"
-    pd.DataFrame({"model_size": [1e8, 2e8, 4e8], "data_size": [1e9, 2e9, 3e9], "loss": [3.0, 2.9, 2.8]}).to_csv(path, index=False)
+    pd.DataFrame(
+        {"model_size": [1e8, 2e8, 4e8], "data_size": [1e9, 2e9, 3e9], "loss": [3.0, 2.9, 2.8]}
+    ).to_csv(path, index=False)
     assert run(["backtest", str(path), "--law", "chinchilla", *options]) == 2
     assert says in capsys.readouterr().err
 
@@ -171,21 +300,49 @@ class Plain(Law):
 
 
 def test_a_law_of_ones_own_is_imported_only_when_allowed(tmp_path: Path) -> None:
-    """In processes of their own, as a user has it: a module beside the table, fitted, and predicted from in a second process."""
+    """In processes of their own, as a user has it: a module beside the table, fitted, and predicted
+    from in a second process.
+    """
     (tmp_path / "own_laws.py").write_text(OWN)
     x = np.geomspace(1e6, 1e9, 12)
     noise = np.random.default_rng(1).normal(0, 0.01, 12)
-    pd.DataFrame({"data_size": x, "loss": 12 * x**-0.1 * np.exp(noise)}).to_csv(tmp_path / "runs.csv", index=False)
+    pd.DataFrame({"data_size": x, "loss": 12 * x**-0.1 * np.exp(noise)}).to_csv(
+        tmp_path / "runs.csv", index=False
+    )
 
     def bayeslaw(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", "from bayeslaw.cli import main; main()", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-c", "from bayeslaw.cli import main; main()", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     refused = bayeslaw("check", "runs.csv", "--law", "own_laws:Plain")
-    assert refused.returncode == 2 and "runs the code of own_laws" in refused.stderr and "--allow-import" in refused.stderr
+    assert (
+        refused.returncode == 2
+        and "runs the code of own_laws" in refused.stderr
+        and "--allow-import" in refused.stderr
+    )
     assert not (tmp_path / "__pycache__").exists()  # nothing of it was run
     shown = bayeslaw("laws", "own_laws:Plain", "--allow-import")
     assert shown.returncode == 0 and "loss = A * data_size^-a" in shown.stdout
-    fitted = bayeslaw("fit", "runs.csv", "--law", "own_laws:Plain", "--allow-import", "-o", "own.nc", "--draws", "300", "--tune", "500", "--seed", "1")
+    fitted = bayeslaw(
+        "fit",
+        "runs.csv",
+        "--law",
+        "own_laws:Plain",
+        "--allow-import",
+        "-o",
+        "own.nc",
+        "--draws",
+        "300",
+        "--tune",
+        "500",
+        "--seed",
+        "1",
+    )
     assert fitted.returncode == 0, fitted.stderr
     predict = ("predict", "own.nc", "--at", "data_size=1e10", "-o", "bands.csv")
     unknown = bayeslaw(*predict)
@@ -195,14 +352,21 @@ def test_a_law_of_ones_own_is_imported_only_when_allowed(tmp_path: Path) -> None
     assert row["lower_90"] < 12 * 1e10**-0.1 < row["upper_90"]
 
 
-def test_what_is_no_law_is_not_imported_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_law_is_not_imported_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "half_laws.py").write_text("from bayeslaw.laws import Law\nclass Half(Law):\n    name = 'half'\nnot_a_class = 3\n")
+    (tmp_path / "half_laws.py").write_text(
+        "from bayeslaw.laws import Law\nclass Half(Law):\n    name = 'half'\nnot_a_class = 3\n"
+    )
     (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
     for path, says in (
         ("half_laws:Other", "half_laws:Other is missing"),
         ("half_laws:not_a_class", "must be a class made of bayeslaw.laws.Law"),
-        ("half_laws:Half", "is a law without formula, source, response, params, arguments, expected"),
+        (
+            "half_laws:Half",
+            "is a law without formula, source, response, params, arguments, expected",
+        ),
         ("no_such_module:Plain", "cannot be imported: ModuleNotFoundError"),
         ("leaving:Plain", "cannot be imported: SystemExit"),
     ):
@@ -211,21 +375,41 @@ def test_what_is_no_law_is_not_imported_as_one(tmp_path: Path, monkeypatch: pyte
     assert "half" not in bl.laws() and str(tmp_path) not in sys.path
 
 
-def test_a_decision_with_its_gate(tmp_path: Path, grouped_fit: bl.Fit, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_decision_with_its_gate(
+    tmp_path: Path, grouped_fit: bl.Fit, capsys: pytest.CaptureFixture[str]
+) -> None:
     """From a saved fit to a verdict, as a pipeline reads it."""
     saved = str(grouped_fit.save(tmp_path / "fit.nc"))
-    options = [saved, "--option", "task=task0,task1", "--at", "data_size=5e9", "--cost", "task0=10", "--cost", "task1=20"]
-    losses = grouped_fit.predict({"task": ["task0", "task1"], "data_size": 5e9}, "run").values.reshape(-1, 2)
+    options = [
+        saved,
+        "--option",
+        "task=task0,task1",
+        "--at",
+        "data_size=5e9",
+        "--cost",
+        "task0=10",
+        "--cost",
+        "task1=20",
+    ]
+    losses = grouped_fit.predict(
+        {"task": ["task0", "task1"], "data_size": 5e9}, "run"
+    ).values.reshape(-1, 2)
     easy, hard = float(losses.max() + 1), float(losses.min() / 2)
     converged = grouped_fit.convergence.passed
     assert run(["decide", *options, "--target", str(easy), "--gate"]) == (0 if converged else 11)
     printed = capsys.readouterr().out
     assert "p_target" in printed and "task0" in printed
-    assert run(["decide", *options, "--target", str(hard), "--gate", "--quiet"]) == (10 if converged else 11)
+    assert run(["decide", *options, "--target", str(hard), "--gate", "--quiet"]) == (
+        10 if converged else 11
+    )
     assert capsys.readouterr().out == ""
     assert run(["decide", *options, "--target", str(easy), "--json", "--value", "100"]) == 0
     plain = json.loads(capsys.readouterr().out)
-    assert plain["options"][0]["cost"] == 10 and plain["evpi"] is not None and plain["verdict"] in ("go", "inconclusive")
+    assert (
+        plain["options"][0]["cost"] == 10
+        and plain["evpi"] is not None
+        and plain["verdict"] in ("go", "inconclusive")
+    )
     for wrong, says in (
         ([saved, "--target", "1"], "Say what the options are"),
         ([*options, "--at", "data_size=1e9,2e9", "--target", "1"], "has several values"),

@@ -1,4 +1,6 @@
-"""The shipped data: simulated, and saying so; reproduced by their script; true to the published table."""
+"""The shipped data: simulated, and saying so; reproduced by their script; true to the published
+table.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from bayeslaw.errors import UnknownNameError
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("simulate_finetuning", folder() / "simulate_finetuning.py")
+    spec = importlib.util.spec_from_file_location(
+        "simulate_finetuning", folder() / "simulate_finetuning.py"
+    )
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -26,7 +30,9 @@ def script() -> ModuleType:
 
 
 @pytest.mark.parametrize("name", sorted(datasets()))
-def test_a_set_is_what_its_script_writes_and_its_manifest_says(name: str, script: ModuleType) -> None:
+def test_a_set_is_what_its_script_writes_and_its_manifest_says(
+    name: str, script: ModuleType
+) -> None:
     table = bl.dataset(name)
     manifest = table.attrs["manifest"]
     assert manifest["simulated"] is True and "simulated" in name
@@ -47,13 +53,22 @@ def test_the_largest_models_are_held_out() -> None:
         assert (table["heldout"] == (table["model_size"] == 16e9)).all()
 
 
-def test_simulated_overoptimization_has_the_design_of_the_paper_and_noise_that_neighbours_share() -> None:
+def test_simulated_overoptimization_has_the_design_of_the_paper_and_noise_that_neighbours_share() -> (
+    None
+):
     table = bl.dataset("overoptimization_simulated")
-    assert table.groupby("method")["reward_model_size"].nunique().to_dict() == {"bon": 9, "rl": 9} and table["policy_size"].nunique() == 2
+    assert (
+        table.groupby("method")["reward_model_size"].nunique().to_dict() == {"bon": 9, "rl": 9}
+        and table["policy_size"].nunique() == 2
+    )
     rng = np.random.default_rng(1)
     d = simulate_overoptimization.D
     error = np.array([simulate_overoptimization.correlated(d, rng) for _ in range(4000)])
-    shared, length, noise = simulate_overoptimization.SHARED, simulate_overoptimization.LENGTH, simulate_overoptimization.NOISE
+    shared, length, noise = (
+        simulate_overoptimization.SHARED,
+        simulate_overoptimization.LENGTH,
+        simulate_overoptimization.NOISE,
+    )
     expected = shared**2 * np.exp(-abs(d[:, None] - d) / length) + noise**2 * np.eye(len(d))
     np.testing.assert_allclose(np.cov(error.T), expected, atol=5 * shared**2 / np.sqrt(2000))
 
@@ -62,11 +77,15 @@ def test_the_variants_differ_in_the_inferior_checkpoint_alone() -> None:
     a, b = bl.dataset("finetuning_simulated"), bl.dataset("finetuning_simulated_inferior_16b")
     differ = a["loss"] != b["loss"]
     assert (differ == (a["heldout"] & (a["llm"] == "en_zh"))).all()
-    np.testing.assert_allclose(np.log(b.loc[differ, "loss"] / a.loc[differ, "loss"]), 0.08, atol=1e-5)
+    np.testing.assert_allclose(
+        np.log(b.loc[differ, "loss"] / a.loc[differ, "loss"]), 0.08, atol=1e-5
+    )
 
 
 def test_the_simulation_has_the_published_scale(script: ModuleType) -> None:
-    """papers.md 2.3, computed from table 4: En-De FMT at 1B and 1M examples 1.066; En-De LoRA at 100K 1.096."""
+    """papers.md 2.3, computed from table 4: En-De FMT at 1B and 1M examples 1.066; En-De LoRA at
+    100K 1.096.
+    """
     many = pd.concat([script.simulate(seed) for seed in range(40)])
     at = many[(many["model_size"] == 1e9) & (many["task"] == "wmt_en_de")]
     for method, data, loss in (("fmt", 1e6, 1.066), ("lora", 1e5, 1.096)):
@@ -81,4 +100,7 @@ def test_unknown_sets_are_named() -> None:
 
 def test_runs_of_a_simulated_set_carry_its_name() -> None:
     table = bl.dataset("finetuning_simulated")
-    assert bl.read_runs(table[~table["heldout"]], "finetuning_multiplicative").source == "finetuning_simulated"
+    assert (
+        bl.read_runs(table[~table["heldout"]], "finetuning_multiplicative").source
+        == "finetuning_simulated"
+    )

@@ -1,4 +1,6 @@
-"""The verdict on a budget: probabilities from the draws, values against closed forms, and when nothing is decided."""
+"""The verdict on a budget: probabilities from the draws, values against closed forms, and when
+nothing is decided.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +35,17 @@ def test_probabilities_are_those_of_the_predicted_runs(grouped_fit: bl.Fit) -> N
     np.testing.assert_allclose(found.table["p_target"], (y <= target).mean(axis=0))
     best = (y == y.min(axis=1, keepdims=True)).mean(axis=0)
     np.testing.assert_allclose(found.table["p_best"], best)
-    np.testing.assert_allclose(found.table["expected_regret"], (y - y.min(axis=1, keepdims=True)).mean(axis=0))
+    np.testing.assert_allclose(
+        found.table["expected_regret"], (y - y.min(axis=1, keepdims=True)).mean(axis=0)
+    )
     assert found.table["p_best"].sum() == pytest.approx(1) and np.isnan(found.evpi)
 
 
 def test_regret_of_losses_that_are_all_infinite_is_none() -> None:
     """A draw of noise may leave the numbers: of two options that do there is nothing to choose."""
-    np.testing.assert_allclose(expected_regret(-np.array([[np.inf, np.inf], [1.0, 3.0]])), [0.0, 1.0])
+    np.testing.assert_allclose(
+        expected_regret(-np.array([[np.inf, np.inf], [1.0, 3.0]])), [0.0, 1.0]
+    )
     assert expected_regret(-np.array([[np.inf]])) == 0
 
 
@@ -53,30 +59,64 @@ def test_verdicts_follow_the_thresholds(grouped_fit: bl.Fit) -> None:
     lowest = int(np.median(y, axis=0).argmin())
     even = float(np.median(y[:, lowest]))
     between = bl.decide(grouped_fit, TASKS, even, at=AT, checks=[])
-    assert between.verdict == "inconclusive" and "the runs do not say" in between.reasons[0] and str(between).startswith("INCONCLUSIVE: task")
+    assert (
+        between.verdict == "inconclusive"
+        and "the runs do not say" in between.reasons[0]
+        and str(between).startswith("INCONCLUSIVE: task")
+    )
     # The stated targets are where the verdict flips.
-    for target, verdict in ((between.flips["go"], "go"), (between.flips["no-go"] * 0.9999, "no-go")):
-        assert bl.decide(grouped_fit, TASKS, target * 1.0001 if verdict == "go" else target, at=AT, checks=[]).verdict == verdict
+    for target, verdict in (
+        (between.flips["go"], "go"),
+        (between.flips["no-go"] * 0.9999, "no-go"),
+    ):
+        assert (
+            bl.decide(
+                grouped_fit, TASKS, target * 1.0001 if verdict == "go" else target, at=AT, checks=[]
+            ).verdict
+            == verdict
+        )
 
 
 def test_values_and_perfect_information(grouped_fit: bl.Fit) -> None:
     y, costs, worth = response(grouped_fit), np.array([1.0, 3.0, 2.0]), 10.0
     target = float(np.median(y))
-    found = bl.decide(grouped_fit, TASKS, target, at=AT, cost={"task0": 1, "task1": 3, "task2": 2}, value=worth, checks=[])
+    found = bl.decide(
+        grouped_fit,
+        TASKS,
+        target,
+        at=AT,
+        cost={"task0": 1, "task1": 3, "task2": 2},
+        value=worth,
+        checks=[],
+    )
     value = worth * (y <= target) - costs
     np.testing.assert_allclose(found.table["expected_value"], value.mean(axis=0))
     np.testing.assert_allclose(found.table["highest_cost"], worth * found.table["p_target"])
     assert found.chosen == int(value.mean(axis=0).argmax())
-    assert found.evpi == pytest.approx(np.maximum(value.max(axis=1), 0).mean() - max(value.mean(axis=0).max(), 0))
+    assert found.evpi == pytest.approx(
+        np.maximum(value.max(axis=1), 0).mean() - max(value.mean(axis=0).max(), 0)
+    )
     assert found.evpi >= 0 and (found.table["value_tail"] <= found.table["expected_value"]).all()
     # As a function of the response it is the same.
-    same = bl.decide(grouped_fit, TASKS, target, at=AT, cost=costs, value=lambda response: worth * (response <= target), checks=[])
+    same = bl.decide(
+        grouped_fit,
+        TASKS,
+        target,
+        at=AT,
+        cost=costs,
+        value=lambda response: worth * (response <= target),
+        checks=[],
+    )
     np.testing.assert_allclose(same.table["expected_value"], found.table["expected_value"])
     along, perfect = evpi_along(y <= target, costs, np.array([0.0, worth]))
     np.testing.assert_allclose(along, [-costs, found.table["expected_value"]])
-    assert perfect == pytest.approx([0, found.evpi])  # nothing to gain: nothing is done, whatever is known
-    dear = bl.decide(grouped_fit, TASKS, float(y.max()) + 1, at=AT, cost=[20, 20, 20], value=worth, checks=[])
-    assert dear.verdict == "no-go" and "less than nothing" in dear.reasons[0]  # it would be met for certain, and is not worth it
+    # nothing to gain: nothing is done, whatever is known
+    assert perfect == pytest.approx([0, found.evpi])
+    dear = bl.decide(
+        grouped_fit, TASKS, float(y.max()) + 1, at=AT, cost=[20, 20, 20], value=worth, checks=[]
+    )
+    # it would be met for certain, and is not worth it
+    assert dear.verdict == "no-go" and "less than nothing" in dear.reasons[0]
 
 
 def test_perfect_information_by_hand_as_values_and_costs_vary() -> None:
@@ -94,35 +134,70 @@ def test_targets_flip_where_they_are_met_with_the_thresholds_probabilities() -> 
     draws = np.linspace(0, 1, 1001)[:, None] + [0, 10]
     for lower_is_better in (True, False):
         for name, at in flips(draws, 0.8, 0.2, lower_is_better).items():
-            np.testing.assert_allclose(met(draws, at, lower_is_better).mean(axis=0), {"go": 0.8, "no-go": 0.2}[name], atol=1e-3)
+            np.testing.assert_allclose(
+                met(draws, at, lower_is_better).mean(axis=0),
+                {"go": 0.8, "no-go": 0.2}[name],
+                atol=1e-3,
+            )
 
 
 def test_nothing_is_decided_on_doubt(grouped_fit: bl.Fit) -> None:
     easy = float(response(grouped_fit).max() + 1)
     failed = replace(grouped_fit, convergence=replace(grouped_fit.convergence, rhat=1.5))
     found = bl.decide(failed, TASKS, easy, at=AT)
-    assert found.verdict == "inconclusive" and found.reasons[0].startswith("A check failed: R-hat") and "if it is to be believed" in found.reasons[1]
+    assert (
+        found.verdict == "inconclusive"
+        and found.reasons[0].startswith("A check failed: R-hat")
+        and "if it is to be believed" in found.reasons[1]
+    )
     far = bl.decide(grouped_fit, TASKS, easy, at={"data_size": 1e11}, checks=[])
-    assert far.verdict == "inconclusive" and "2.0 decades beyond the runs in data_size, more than 1.5" in far.reasons[0]
-    assert bl.decide(grouped_fit, TASKS, easy, at={"data_size": 1e11}, checks=[], far=3.0).verdict == "go"
+    assert (
+        far.verdict == "inconclusive"
+        and "2.0 decades beyond the runs in data_size, more than 1.5" in far.reasons[0]
+    )
+    assert (
+        bl.decide(grouped_fit, TASKS, easy, at={"data_size": 1e11}, checks=[], far=3.0).verdict
+        == "go"
+    )
 
 
 def test_a_group_of_no_run_is_named(grouped_fit: bl.Fit) -> None:
     easy = float(response(grouped_fit).max() * 100)
     slip = bl.decide(grouped_fit, {"task": ["taks0"]}, easy, at=AT, checks=[])
-    assert "No run has task taks0" in slip.reasons[-1] and "Did you mean 'task0'" in slip.reasons[-1]
-    assert not any("No run has" in reason for reason in bl.decide(grouped_fit, TASKS, easy, at=AT, checks=[]).reasons)
+    assert (
+        "No run has task taks0" in slip.reasons[-1] and "Did you mean 'task0'" in slip.reasons[-1]
+    )
+    assert not any(
+        "No run has" in reason
+        for reason in bl.decide(grouped_fit, TASKS, easy, at=AT, checks=[]).reasons
+    )
 
 
 def test_a_backtest_that_missed_stops_a_decision(grouped_fit: bl.Fit) -> None:
     runs = bl.read_runs(grouped_table(), "power")
-    tested = bl.backtest(POWER, runs, "data_size > 3e8", baselines=False, draws=300, tune=500, random_seed=1, progressbar=False)
+    tested = bl.backtest(
+        POWER,
+        runs,
+        "data_size > 3e8",
+        baselines=False,
+        draws=300,
+        tune=500,
+        random_seed=1,
+        progressbar=False,
+    )
     easy = float(response(grouped_fit).max() + 1)
     shrunk = tested.points.assign(inside_90=False)
-    assert bl.decide(grouped_fit, TASKS, easy, at=AT, checks=[], backtest=replace(tested, points=shrunk)).verdict == "inconclusive"
+    assert (
+        bl.decide(
+            grouped_fit, TASKS, easy, at=AT, checks=[], backtest=replace(tested, points=shrunk)
+        ).verdict
+        == "inconclusive"
+    )
     covered = float(tested.scores().loc["bayeslaw", "coverage_90"])
     expected = "go" if tested.converged and covered >= defaults.COVERAGE_MIN else "inconclusive"
-    assert bl.decide(grouped_fit, TASKS, easy, at=AT, checks=[], backtest=tested).verdict == expected
+    assert (
+        bl.decide(grouped_fit, TASKS, easy, at=AT, checks=[], backtest=tested).verdict == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,11 +208,16 @@ def test_a_backtest_that_missed_stops_a_decision(grouped_fit: bl.Fit) -> None:
         ({"cost": [1.0]}, "1 values for 3 options"),
         ({"cost": {"a": 1, "b": 2}}, "no column of the options has all of its values"),
         ({"cost": [1, -2, 3]}, "at least 0 for every option"),
-        ({"value": lambda response: response[:, 0]}, "must give a finite number for each draw and option"),
+        (
+            {"value": lambda response: response[:, 0]},
+            "must give a finite number for each draw and option",
+        ),
         ({"options": {"task": []}}, "no options to decide between"),
     ],
 )
-def test_a_decision_that_cannot_be_meant(grouped_fit: bl.Fit, arguments: dict[str, Any], says: str) -> None:
+def test_a_decision_that_cannot_be_meant(
+    grouped_fit: bl.Fit, arguments: dict[str, Any], says: str
+) -> None:
     meant = {"options": TASKS, "target": 1.0, "at": AT, **arguments}
     with pytest.raises(SpecError, match=says):
         bl.decide(grouped_fit, **meant)

@@ -1,4 +1,6 @@
-"""The discrepancy against dense Gaussian processes: likelihood, gradient, conditional draws, what runs have in common."""
+"""The discrepancy against dense Gaussian processes: likelihood, gradient, conditional draws, what
+runs have in common.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,15 @@ from scipy import integrate, stats
 import bayeslaw as bl
 from bayeslaw.binning import binned
 from bayeslaw.defaults import CURVATURE_MEMORY, CURVE_POINTS, OWN_COMPONENTS
-from bayeslaw.discrepancy import COMPONENTS, extended, knots, sequence, shared_basis, smooth_covariance, state_space
+from bayeslaw.discrepancy import (
+    COMPONENTS,
+    extended,
+    knots,
+    sequence,
+    shared_basis,
+    smooth_covariance,
+    state_space,
+)
 from bayeslaw.errors import RunsWarning, SpecError
 from bayeslaw.kalman import Filtered
 from bayeslaw.model import build
@@ -24,9 +34,14 @@ from bayeslaw.semivariance import TOGETHER, Semivariance
 from bayeslaw.spec import resolve
 
 PARAMS = {
-    "delta_sigma": 0.05, "delta_memory": 0.8, "trend_sigma": 0.03, "trend_slope": 0.07, "local_sigma": 0.01, "local_length": 0.15,
+    "delta_sigma": 0.05,
+    "delta_memory": 0.8,
+    "trend_sigma": 0.03,
+    "trend_slope": 0.07,
+    "local_sigma": 0.01,
+    "local_length": 0.15,
     "smooth_sigma": 0.04,
-}  # fmt: skip
+}
 OWN = [names for n in (1, 2, 3) for names in itertools.combinations(COMPONENTS, n)]
 
 
@@ -34,16 +49,26 @@ def covariance(own: tuple[str, ...], t: np.ndarray, start: float) -> np.ndarray:
     """The textbook covariance of one curve's own process."""
     a, b = t[:, None], t[None, :]
     total = np.zeros((len(t), len(t)))
-    if "matern" in own:  # Rasmussen and Williams 2006, eq. 4.17; its curvature's density is 4 rate^3 times the variance
+    # Rasmussen and Williams 2006, eq. 4.17; its curvature's density is 4 rate^3 times the variance
+    if "matern" in own:
         rate = 1 / PARAMS["delta_memory"]
         variance = 3 * PARAMS["delta_sigma"] ** 2 / (4 * rate**3)
         total += variance * (1 + rate * abs(a - b)) * np.exp(-rate * abs(a - b))
     if "wiener" in own:
         low, high = np.minimum(a, b) - start, np.maximum(a, b) - start
-        total += 3 * PARAMS["trend_sigma"] ** 2 * low**2 * (3 * high - low) / 6 + PARAMS["trend_slope"] ** 2 * low * high
-    if "smooth" in own:  # the integral of (a - u)^2 (b - u)^2 / 4 over u, from the start to the lesser
+        total += (
+            3 * PARAMS["trend_sigma"] ** 2 * low**2 * (3 * high - low) / 6
+            + PARAMS["trend_slope"] ** 2 * low * high
+        )
+    # the integral of (a - u)^2 (b - u)^2 / 4 over u, from the start to the lesser
+    if "smooth" in own:
         low, more = np.minimum(a, b) - start, abs(a - b)
-        total += 20 * PARAMS["smooth_sigma"] ** 2 * (low**5 / 5 + low**4 * more / 2 + low**3 * more**2 / 3) / 4
+        total += (
+            20
+            * PARAMS["smooth_sigma"] ** 2
+            * (low**5 / 5 + low**4 * more / 2 + low**3 * more**2 / 3)
+            / 4
+        )
     if "local" in own:
         total += PARAMS["local_sigma"] ** 2 * np.exp(-abs(a - b) / PARAMS["local_length"])
     return total
@@ -58,7 +83,9 @@ def curves() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("own", OWN, ids="+".join)
-def test_likelihood_and_gradient_are_those_of_the_dense_normal(own: tuple[str, ...], curves: tuple[np.ndarray, ...]) -> None:
+def test_likelihood_and_gradient_are_those_of_the_dense_normal(
+    own: tuple[str, ...], curves: tuple[np.ndarray, ...]
+) -> None:
     t, labels, y, noise = curves
     order, step, first = sequence(t, labels)
     sigma = pt.vector("sigma")
@@ -67,9 +94,12 @@ def test_likelihood_and_gradient_are_those_of_the_dense_normal(own: tuple[str, .
     Phi, Q, h = state_space(own, step, first, params, pt.stack)
     r, R, seen = pt.vector("r"), pt.vector("R"), pt.vector("seen")
     value = Filtered(len(h))(r, R, seen, Phi, Q, h)[0]
-    # The default's components are compiled as for a fit; each of the other thirteen would take the compiler up to half a minute, for the same filter.
+    # The default's components are compiled as for a fit; each of the other thirteen would take the
+    # compiler up to half a minute, for the same filter.
     mode = None if own == OWN_COMPONENTS else pytensor.compile.Mode(linker="py", optimizer="merge")
-    run = pytensor.function([sigma, r, R, seen], [value, *pytensor.grad(value, [sigma, r, R])], mode=mode)
+    run = pytensor.function(
+        [sigma, r, R, seen], [value, *pytensor.grad(value, [sigma, r, R])], mode=mode
+    )
     at = np.array([PARAMS[name] for name in names])
     hidden = np.ones(20)
     hidden[[3, 11]] = 0.0
@@ -78,7 +108,9 @@ def test_likelihood_and_gradient_are_those_of_the_dense_normal(own: tuple[str, .
         kept = [order[(labels[order] == label) & (mask == 1)] for label in "abc"]
         starts = [t[labels == label].min() for label in "abc"]
         dense = sum(
-            stats.multivariate_normal(cov=covariance(own, t[rows], start) + np.diag(noise[rows])).logpdf(y[rows])
+            stats.multivariate_normal(
+                cov=covariance(own, t[rows], start) + np.diag(noise[rows])
+            ).logpdf(y[rows])
             for rows, start in zip(kept, starts, strict=True)
         )
         np.testing.assert_allclose(found[0], dense, rtol=1e-9)
@@ -86,22 +118,49 @@ def test_likelihood_and_gradient_are_those_of_the_dense_normal(own: tuple[str, .
             direction = np.random.default_rng(i).normal(size=len(point)) * abs(point)
             step_size = 1e-6
             ahead, back = (
-                run(*(x + sign * step_size * direction if j == i else x for j, x in enumerate((at, y[order], noise[order]))), mask)[0] for sign in (1, -1)
+                run(
+                    *(
+                        x + sign * step_size * direction if j == i else x
+                        for j, x in enumerate((at, y[order], noise[order]))
+                    ),
+                    mask,
+                )[0]
+                for sign in (1, -1)
             )
-            np.testing.assert_allclose(found[1 + i] @ direction, (ahead - back) / (2 * step_size), rtol=1e-5)
+            np.testing.assert_allclose(
+                found[1 + i] @ direction, (ahead - back) / (2 * step_size), rtol=1e-5
+            )
 
 
 def test_the_semivariance_is_half_the_mean_squared_difference_of_neighbours() -> None:
-    """The first coordinate against the dense covariance, and the volume of the transform against the determinant of its Jacobian."""
+    """The first coordinate against the dense covariance, and the volume of the transform against
+    the determinant of its Jacobian.
+    """
     at = pt.vector("at", shape=(3,))
     transform, step = Semivariance(0.2), 0.2
     forward = pytensor.function([at], transform.forward(at))
-    backward = pytensor.function([at], [transform.backward(at), transform.log_jac_det(at), pytensor.gradient.jacobian(transform.backward(at), at)])
-    for noise, shared, length in [(0.02, 0.01, 0.15), (1e-4, 0.3, 5.0), (0.1, 1e-5, 1e-3), (0.05, 0.05, 0.2)]:
+    backward = pytensor.function(
+        [at],
+        [
+            transform.backward(at),
+            transform.log_jac_det(at),
+            pytensor.gradient.jacobian(transform.backward(at), at),
+        ],
+    )
+    for noise, shared, length in [
+        (0.02, 0.01, 0.15),
+        (1e-4, 0.3, 5.0),
+        (0.1, 1e-5, 1e-3),
+        (0.05, 0.05, 0.2),
+    ]:
         value = np.array([noise, shared, length])
-        K = shared**2 * np.exp(-abs(np.subtract.outer([0.0, step], [0.0, step])) / length) + noise**2 * np.eye(2)
+        K = shared**2 * np.exp(
+            -abs(np.subtract.outer([0.0, step], [0.0, step])) / length
+        ) + noise**2 * np.eye(2)
         found = forward(value)
-        np.testing.assert_allclose(found[0], np.log(np.array([1, -1]) @ K @ np.array([1, -1]) / 2) / 2, rtol=1e-9)
+        np.testing.assert_allclose(
+            found[0], np.log(np.array([1, -1]) @ K @ np.array([1, -1]) / 2) / 2, rtol=1e-9
+        )
         again, volume, jacobian = backward(found)
         np.testing.assert_allclose(again, value, rtol=1e-9)
         np.testing.assert_allclose(volume, np.linalg.slogdet(jacobian)[1], rtol=1e-9)
@@ -109,21 +168,41 @@ def test_the_semivariance_is_half_the_mean_squared_difference_of_neighbours() ->
 
 @pytest.mark.parametrize("law", ["power", "overoptimization_bon"])
 def test_noise_and_errors_of_neighbours_keep_their_priors(law: str) -> None:
-    """Sampled together, they have the priors of the spec: log density and draws; absolute ones and those in units of the typical response."""
+    """Sampled together, they have the priors of the spec: log density and draws; absolute ones and
+    those in units of the typical response.
+    """
     losses = {"data_size": np.geomspace(1e5, 1e8, 12), "loss": np.linspace(2.0, 1.0, 12)}
     scores = {"n": 2.0 ** np.arange(12), "gold_score": np.linspace(0.0, 3.0, 12)}
     runs = bl.read_runs(pd.DataFrame(losses if law == "power" else scores), law)
-    priors = {"sigma": bl.Prior("HalfNormal", sigma=0.3), "local_length": bl.Prior("Gamma", mu=0.2, sigma=0.1)} if law == "power" else {}
-    spec = resolve(bl.ModelSpec(law, discrepancy={"kind": "curve", "own": ["local"], "shared": False}, priors=priors), runs)  # type: ignore[arg-type]
+    priors = (
+        {
+            "sigma": bl.Prior("HalfNormal", sigma=0.3),
+            "local_length": bl.Prior("Gamma", mu=0.2, sigma=0.1),
+        }
+        if law == "power"
+        else {}
+    )
+    spec = resolve(
+        bl.ModelSpec(
+            law, discrepancy={"kind": "curve", "own": ["local"], "shared": False}, priors=priors
+        ),
+        runs,
+    )  # type: ignore[arg-type]
     model = build(spec, runs, parts=True)
     assert model["semivariance_raw"] in model.free_RVs
     point = model.initial_point()
     values = dict(zip(TOGETHER, model["semivariance_raw"].eval(), strict=True))
     of = {name: spec.priors[name].in_scipy(runs.typical_response) for name in TOGETHER}
     value = model.rvs_to_values[model["semivariance_raw"]]
-    point[value.name] = Semivariance(float(np.median(np.diff(spec.axis.forward(runs.inputs[spec.along]))))).forward(pt.as_tensor(list(values.values()))).eval()
+    point[value.name] = (
+        Semivariance(float(np.median(np.diff(spec.axis.forward(runs.inputs[spec.along])))))
+        .forward(pt.as_tensor(list(values.values())))
+        .eval()
+    )
     np.testing.assert_allclose(
-        model.compile_logp(vars=[model["semivariance_raw"]], jacobian=False)(point), sum(of[name].logpdf(values[name]) for name in TOGETHER), rtol=1e-9
+        model.compile_logp(vars=[model["semivariance_raw"]], jacobian=False)(point),
+        sum(of[name].logpdf(values[name]) for name in TOGETHER),
+        rtol=1e-9,
     )
     drawn = draw_prior(model, TOGETHER, 4000, 1)
     for name in TOGETHER:
@@ -141,15 +220,28 @@ def test_noise_and_errors_of_neighbours_keep_their_priors(law: str) -> None:
     ids=lambda x: x if isinstance(x, str) else "",
 )
 def test_what_is_sampled_one_by_one(spec: dict, why: str) -> None:
-    table = pd.DataFrame({"data_size": np.tile(np.geomspace(1e5, 1e8, 6), 2), "loss": np.linspace(2.0, 1.0, 12), "task": np.repeat(["a", "b"], 6)})
+    table = pd.DataFrame(
+        {
+            "data_size": np.tile(np.geomspace(1e5, 1e8, 6), 2),
+            "loss": np.linspace(2.0, 1.0, 12),
+            "task": np.repeat(["a", "b"], 6),
+        }
+    )
     runs = bl.read_runs(table, "power", groups=["task"])
-    model = build(bl.ModelSpec("power", **({"discrepancy": {"kind": "curve", "own": ["matern", "local"]}} | spec)), runs)  # type: ignore[arg-type]
+    model = build(
+        bl.ModelSpec(
+            "power", **({"discrepancy": {"kind": "curve", "own": ["matern", "local"]}} | spec)
+        ),
+        runs,
+    )  # type: ignore[arg-type]
     assert "semivariance_raw" not in model, why
 
 
 @pytest.mark.parametrize("own", [("matern",), ("wiener",), ("matern", "local")], ids="+".join)
 def test_paths_have_the_dense_conditional(own: tuple[str, ...]) -> None:
-    """20,000 draws at points between, beyond and before what was seen: mean and covariance within 4.5 Monte Carlo errors."""
+    """20,000 draws at points between, beyond and before what was seen: mean and covariance within
+    4.5 Monte Carlo errors.
+    """
     old, new = np.array([3.0, 3.4, 3.5, 4.1, 4.4]), np.array([3.2, 4.4001, 5.0, 6.0])
     y, noise = np.array([0.1, 0.05, 0.06, -0.02, -0.03]), 1e-4
     t = np.concatenate([old, new])
@@ -159,7 +251,16 @@ def test_paths_have_the_dense_conditional(own: tuple[str, ...]) -> None:
     residual[:, : len(old)] = y
     seen = np.append(np.ones(len(old)), np.zeros(len(new)))
     params = {name: np.full((n, 1), value) for name, value in PARAMS.items()}
-    drawn = draw_paths(own, step, first, params, residual[:, order], variance[:, order], seen[order], np.random.default_rng(2))
+    drawn = draw_paths(
+        own,
+        step,
+        first,
+        params,
+        residual[:, order],
+        variance[:, order],
+        seen[order],
+        np.random.default_rng(2),
+    )
     paths = np.empty_like(drawn)
     paths[:, order] = drawn
     paths = paths[:, len(old) :]
@@ -175,14 +276,19 @@ def test_paths_have_the_dense_conditional(own: tuple[str, ...]) -> None:
 
 def test_what_is_in_common_has_its_integral_as_covariance() -> None:
     for a, b in ((0.3, 0.9), (1.0, 2.5), (2.0, 2.0)):
+
         def bent(a: float, b: float) -> float:
             def integrand(u: float, v: float) -> float:
                 return (a - u) * (b - v) * np.exp(-abs(u - v) / CURVATURE_MEMORY)
+
             return integrate.dblquad(integrand, 0, b, 0, a, epsabs=1e-9)[0]
 
         expected = a * b + bent(a, b) / bent(1.0, 1.0)
-        np.testing.assert_allclose(smooth_covariance(np.array([a]), np.array([b]))[0, 0], expected, rtol=1e-4)
-    assert smooth_covariance(np.array([-0.5]), np.array([0.5]))[0, 0] == -0.25  # the slope goes through the start, the rest does not
+        np.testing.assert_allclose(
+            smooth_covariance(np.array([a]), np.array([b]))[0, 0], expected, rtol=1e-4
+        )
+    # the slope goes through the start, the rest does not
+    assert smooth_covariance(np.array([-0.5]), np.array([0.5]))[0, 0] == -0.25
 
 
 def test_new_knots_leave_the_known_ones_as_they_are() -> None:
@@ -192,19 +298,34 @@ def test_new_knots_leave_the_known_ones_as_they_are() -> None:
     assert len(far) > len(at) and np.allclose(far[: len(at)], at)
     near = shared_basis(t[:3], at)
     np.testing.assert_allclose(shared_basis(t[:3], far)[:, : near.shape[1]], near, atol=1e-6)
-    np.testing.assert_allclose(shared_basis(t, far) @ shared_basis(t, far).T, smooth_covariance(t - at[0], t - at[0]), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        shared_basis(t, far) @ shared_basis(t, far).T,
+        smooth_covariance(t - at[0], t - at[0]),
+        rtol=1e-4,
+        atol=1e-6,
+    )
 
 
 def test_long_curves_enter_as_weighted_averages() -> None:
     x = np.geomspace(1e3, 1e7, 4 * CURVE_POINTS)
-    long = pd.DataFrame({"task": "long", "data_size": x, "loss": 2 * x**-0.1 * np.exp(np.random.default_rng(1).normal(0, 0.01, len(x)))})
+    long = pd.DataFrame(
+        {
+            "task": "long",
+            "data_size": x,
+            "loss": 2 * x**-0.1 * np.exp(np.random.default_rng(1).normal(0, 0.01, len(x))),
+        }
+    )
     short = pd.DataFrame({"task": "short", "data_size": [1e3, 1e4, 1e5], "loss": [2.0, 1.5, 1.1]})
     runs = bl.read_runs(pd.concat([long, short], ignore_index=True), "power")
     averages, (told,) = binned(resolve(bl.ModelSpec("power"), runs), runs)
-    assert "1 of 2 curves have more than 100 points (at most 400)" in told and told in averages.notes
+    assert (
+        "1 of 2 curves have more than 100 points (at most 400)" in told and told in averages.notes
+    )
     assert len(averages) == CURVE_POINTS + 3 and averages.averaged.sum() == 403
     rows = averages.table[averages.table["task"] == "long"]
-    np.testing.assert_allclose((np.log(rows["loss"]) * rows["averaged"]).sum(), np.log(long["loss"]).sum())
+    np.testing.assert_allclose(
+        (np.log(rows["loss"]) * rows["averaged"]).sum(), np.log(long["loss"]).sum()
+    )
     assert list(averages.table.loc[averages.table["task"] == "short", "loss"]) == [2.0, 1.5, 1.1]
     assert binned(resolve(bl.ModelSpec("power", discrepancy="none"), runs), runs) == (runs, [])  # type: ignore[arg-type]
 
@@ -227,39 +348,75 @@ def test_a_discrepancy_that_cannot_be_meant(options: dict, says: str) -> None:
 
 
 def test_defaults_are_written_out_and_read_back() -> None:
-    table = pd.DataFrame([(m, x, x**-0.1) for m in "abc" for x in (1e3, 1e4, 1e5, 1e6)], columns=["model", "data_size", "loss"])
+    table = pd.DataFrame(
+        [(m, x, x**-0.1) for m in "abc" for x in (1e3, 1e4, 1e5, 1e6)],
+        columns=["model", "data_size", "loss"],
+    )
     spec = resolve(bl.ModelSpec("power"), bl.read_runs(table, "power"))
-    assert spec.curve_by == ("model",) and spec.departs.shared is False and spec.departs.along == "data_size"
-    assert spec.effects["A"] == "1 + (1 | model)" and spec.effects["alpha"] == spec.effects["E"] == "1"
+    assert (
+        spec.curve_by == ("model",)
+        and spec.departs.shared is False
+        and spec.departs.along == "data_size"
+    )
+    assert (
+        spec.effects["A"] == "1 + (1 | model)" and spec.effects["alpha"] == spec.effects["E"] == "1"
+    )
     assert spec.effects["sigma"] == spec.effects["delta_sigma"] == "1 + (1 | model)"
     assert bl.ModelSpec.from_json(spec.to_json()) == spec
     tuned = table.rename(columns={"data_size": "finetuning_data"})
-    spec = resolve(bl.ModelSpec("finetuning_rectified"), bl.read_runs(tuned, "finetuning_rectified"))
-    assert spec.departs.shared == () and spec.departs.own == ("wiener",) and "shared_sigma" in spec.priors
+    spec = resolve(
+        bl.ModelSpec("finetuning_rectified"), bl.read_runs(tuned, "finetuning_rectified")
+    )
+    assert (
+        spec.departs.shared == ()
+        and spec.departs.own == ("wiener",)
+        and "shared_sigma" in spec.priors
+    )
     assert bl.ModelSpec.from_json(spec.to_json()) == spec
-    two = resolve(bl.ModelSpec("finetuning_rectified"), bl.read_runs(tuned[tuned["model"] != "c"], "finetuning_rectified"))
+    two = resolve(
+        bl.ModelSpec("finetuning_rectified"),
+        bl.read_runs(tuned[tuned["model"] != "c"], "finetuning_rectified"),
+    )
     assert two.departs.shared is False and two.effects["sigma"] == "1"
 
 
 @pytest.fixture(scope="module")
 def departing() -> tuple[pd.DataFrame, bl.Fit]:
-    """Simulated curves with departures of their own from a power law, and a fit to their first part."""
+    """Simulated curves with departures of their own from a power law, and a fit to their first
+    part.
+    """
     rng = np.random.default_rng(8)
     x = np.geomspace(1e4, 1e7, 25)
     _, step, first = sequence(np.log10(x), np.full(len(x), ""))
-    own = draw_paths(("matern",), step, first, {"delta_sigma": np.full((10, 1), 0.05), "delta_memory": np.full((10, 1), 1.0)},
-                     np.zeros((10, 25)), np.ones((10, 25)), np.zeros(25), rng)  # fmt: skip
+    own = draw_paths(
+        ("matern",),
+        step,
+        first,
+        {"delta_sigma": np.full((10, 1), 0.05), "delta_memory": np.full((10, 1), 1.0)},
+        np.zeros((10, 25)),
+        np.ones((10, 25)),
+        np.zeros(25),
+        rng,
+    )
     loss = 3 * (x / 1e4) ** -0.15 * np.exp(own + rng.normal(0, 0.004, own.shape))
-    table = pd.DataFrame([(f"task{i}", a, b) for i in range(10) for a, b in zip(x, loss[i], strict=True)], columns=["task", "data_size", "loss"])
+    table = pd.DataFrame(
+        [(f"task{i}", a, b) for i in range(10) for a, b in zip(x, loss[i], strict=True)],
+        columns=["task", "data_size", "loss"],
+    )
     runs = bl.read_runs(table[table["data_size"] < 1e6], "power", groups=["task"])
     return table, bl.fit("power", runs, draws=400, tune=500, random_seed=1, progressbar=False)
 
 
-def test_a_prediction_starts_from_the_curves_own_runs_and_widens(departing: tuple[pd.DataFrame, bl.Fit]) -> None:
+def test_a_prediction_starts_from_the_curves_own_runs_and_widens(
+    departing: tuple[pd.DataFrame, bl.Fit],
+) -> None:
     table, fit = departing
     assert fit.convergence.passed, str(fit.convergence)
     last = table[(table["task"] == "task0") & (table["data_size"] < 1e6)].iloc[-1]
-    near, far, farther = (fit.bands({"data_size": last["data_size"] * factor, "task": "task0"}).iloc[0] for factor in (1.05, 3, 30))
+    near, far, farther = (
+        fit.bands({"data_size": last["data_size"] * factor, "task": "task0"}).iloc[0]
+        for factor in (1.05, 3, 30)
+    )
     law = fit.bands({"data_size": last["data_size"], "task": "task0"}, "mean").iloc[0]
     assert abs(np.log(near["median"] / last["loss"])) < 0.015
     widths = [np.log(b["upper_90"] / b["lower_90"]) for b in (near, far, farther)]
@@ -267,29 +424,39 @@ def test_a_prediction_starts_from_the_curves_own_runs_and_widens(departing: tupl
     assert widths[0] < np.log(law["upper_90"] / law["lower_90"]) + 4 * 0.01
     hidden = table[table["data_size"] > 1e6]
     bands = fit.bands(hidden[["task", "data_size"]])
-    inside = (hidden["loss"].to_numpy() > bands["lower_90"]) & (hidden["loss"].to_numpy() < bands["upper_90"])
-    assert inside.mean() > 0.6  # 60 points of 6 curves, each a single draw of its path: a floor against gross error
+    inside = (hidden["loss"].to_numpy() > bands["lower_90"]) & (
+        hidden["loss"].to_numpy() < bands["upper_90"]
+    )
+    # 60 points of 6 curves, each a single draw of its path: a floor against gross error
+    assert inside.mean() > 0.6
 
 
 def test_a_curve_never_seen_draws_its_departure(departing: tuple[pd.DataFrame, bl.Fit]) -> None:
     _, fit = departing
     new = fit.bands({"data_size": 3e5, "task": "another"}).iloc[0]
     old = fit.bands({"data_size": 3e5, "task": "task0"}).iloc[0]
-    assert new["unseen"] == "task" and np.log(new["upper_90"] / new["lower_90"]) > 3 * np.log(old["upper_90"] / old["lower_90"])
+    assert new["unseen"] == "task" and np.log(new["upper_90"] / new["lower_90"]) > 3 * np.log(
+        old["upper_90"] / old["lower_90"]
+    )
 
 
 def test_a_saved_fit_predicts_the_same(departing: tuple[pd.DataFrame, bl.Fit], tmp_path) -> None:  # type: ignore[no-untyped-def]
     _, fit = departing
     points = {"data_size": [3e5, 3e7], "task": ["task0", "task3"]}
-    np.testing.assert_array_equal(bl.load(fit.save(tmp_path / "fit.nc")).predict(points), fit.predict(points))
+    np.testing.assert_array_equal(
+        bl.load(fit.save(tmp_path / "fit.nc")).predict(points), fit.predict(points)
+    )
 
 
-@pytest.mark.filterwarnings("ignore::bayeslaw.errors.ConvergenceWarning")  # few draws: what is looked at is the message
+# few draws: what is looked at is the message
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.ConvergenceWarning")
 def test_long_curves_are_told_of() -> None:
     x = np.geomspace(1e3, 1e7, CURVE_POINTS + 50)
     runs = bl.read_runs(pd.DataFrame({"data_size": x, "loss": x**-0.1}), "power")
     with pytest.raises(SpecError, match="numpyro cannot sample"):
         bl.fit("power", runs, sampler="numpyro")
     with pytest.warns(RunsWarning, match="1 of 1 curves have more than 100 points"):
-        fit = bl.fit("power", runs, draws=20, tune=50, chains=2, attempts=1, progressbar=False, random_seed=1)
+        fit = bl.fit(
+            "power", runs, draws=20, tune=50, chains=2, attempts=1, progressbar=False, random_seed=1
+        )
     assert len(fit.runs) <= CURVE_POINTS and any("averages" in text for text in fit.warnings)

@@ -1,4 +1,6 @@
-"""Effects formulas, their designs and defaults; and the spec around them: effects, noise, priors, JSON."""
+"""Effects formulas, their designs and defaults; and the spec around them: effects, noise, priors,
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,15 @@ from scipy import stats
 
 import bayeslaw as bl
 from bayeslaw import effects
-from bayeslaw.effects import Covariate, Design, Formula, GroupTerm, default_formula, factor_columns, linear_predictor
+from bayeslaw.effects import (
+    Covariate,
+    Design,
+    Formula,
+    GroupTerm,
+    default_formula,
+    factor_columns,
+    linear_predictor,
+)
 from bayeslaw.errors import FormulaError, RunsError, SpecError, UnknownNameError
 from bayeslaw.priors import Prior, lognormal
 from bayeslaw.spec import covariate_columns, group_columns, resolve
@@ -61,9 +71,31 @@ def test_a_formula_reads_back_from_its_text(text: str) -> None:
 
 
 def test_plain_formulas_are_read_as_formulae_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commonest kind has a way of its own, without the library: the same formula, or the same refusal."""
-    terms = ["(1 | a)", "(1|b)", "( 1 | a:b )", "(1 | b : a)", "(1|a:a)", "(1|True)", "(1|for)", "(1|a.b)", "1", "0", "c", "(1|_x:c)", "(1|x1_Y)", "(1|None1)"]
-    texts = [join.join(("1", *chosen)) for n in range(3) for chosen in itertools.product(terms, repeat=n) for join in (" + ", "+")]
+    """The commonest kind has a way of its own, without the library: the same formula, or the same
+    refusal.
+    """
+    terms = [
+        "(1 | a)",
+        "(1|b)",
+        "( 1 | a:b )",
+        "(1 | b : a)",
+        "(1|a:a)",
+        "(1|True)",
+        "(1|for)",
+        "(1|a.b)",
+        "1",
+        "0",
+        "c",
+        "(1|_x:c)",
+        "(1|x1_Y)",
+        "(1|None1)",
+    ]
+    texts = [
+        join.join(("1", *chosen))
+        for n in range(3)
+        for chosen in itertools.product(terms, repeat=n)
+        for join in (" + ", "+")
+    ]
 
     def read(text: str) -> Formula | type[Exception]:
         try:
@@ -73,7 +105,10 @@ def test_plain_formulas_are_read_as_formulae_reads_them(monkeypatch: pytest.Monk
 
     own = [read(text) for text in texts]
     monkeypatch.setattr(effects, "_plain_groups", lambda text: None)
-    assert own == [read(text) for text in texts] and sum(isinstance(formula, Formula) for formula in own) > 100
+    assert (
+        own == [read(text) for text in texts]
+        and sum(isinstance(formula, Formula) for formula in own) > 100
+    )
 
 
 def test_a_spec_keeps_a_slope_without_intercepts() -> None:
@@ -121,11 +156,16 @@ def test_columns_of_a_formula() -> None:
     formula = Formula.parse("1 + log10(size) + (1 | task:method) + (steps | task)")
     assert formula.columns == ("size", "task", "method", "steps")
     assert formula.factor_columns == ("task", "method")
-    assert Formula.parse("0 + method").columns == Formula.parse("0 + method").factor_columns == ("method",)
+    assert (
+        Formula.parse("0 + method").columns
+        == Formula.parse("0 + method").factor_columns
+        == ("method",)
+    )
     assert factor_columns([Formula.parse("0 + method"), formula]) == ("method", "task")
 
 
-# Designs ----------------------------------------------------------------------------------------------------------------
+# Designs
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -142,16 +182,25 @@ def table() -> pd.DataFrame:
 
 def test_levels_and_index(table: pd.DataFrame) -> None:
     design = Design.of(Formula.parse("1 + (1 | task) + (1 | task:method)"), table)
-    assert design.levels == {"1|task": ("mt", "qa", "sum"), "1|task:method": ("mt:full", "mt:lora", "qa:lora", "sum:full", "sum:lora")}
+    assert design.levels == {
+        "1|task": ("mt", "qa", "sum"),
+        "1|task:method": ("mt:full", "mt:lora", "qa:lora", "sum:full", "sum:lora"),
+    }
     assert design.index(TASK, table).tolist() == [2, 0, 2, 0, 1, 2]
     assert design.index(CROSSED, table).tolist() == [4, 1, 3, 0, 2, 4]
 
 
 def test_unseen_and_missing_groups_have_no_index(table: pd.DataFrame) -> None:
     design = Design.of(Formula.parse("1 + (1 | task) + (1 | task:method)"), table)
-    points = pd.DataFrame({"task": ["mt", "news", None, np.nan, "qa"], "method": ["lora", "lora", "lora", "full", "full"]})
+    points = pd.DataFrame(
+        {
+            "task": ["mt", "news", None, np.nan, "qa"],
+            "method": ["lora", "lora", "lora", "full", "full"],
+        }
+    )
     assert design.index(TASK, points).tolist() == [0, -1, -1, -1, 1]
-    assert design.index(CROSSED, points).tolist() == [1, -1, -1, -1, -1]  # qa and full were seen, together never
+    # qa and full were seen, together never
+    assert design.index(CROSSED, points).tolist() == [1, -1, -1, -1, -1]
     assert CROSSED.labels(points).tolist() == ["mt:lora", "news:lora", "", "", "qa:full"]
     assert CROSSED.labels(pd.DataFrame({"task": ["mt"], "method": [""]})).tolist() == [""]
 
@@ -166,17 +215,25 @@ def test_groups_of_numbers_meet_whatever_their_type() -> None:
     design = Design.of(Formula.parse("0 + size"), pd.DataFrame({"size": [7e9, 1e9, 0.5]}))
     term = design.formula.by_term
     assert term is not None
-    assert design.index(term, pd.DataFrame({"size": [1_000_000_000, 7_000_000_000, 7_000_000_001]})).tolist() == [1, 2, -1]
+    assert design.index(
+        term, pd.DataFrame({"size": [1_000_000_000, 7_000_000_000, 7_000_000_001]})
+    ).tolist() == [1, 2, -1]
 
 
 def test_a_colon_in_a_label_does_not_merge_groups() -> None:
-    design = Design.of(Formula.parse("1 + (1 | a:b)"), pd.DataFrame({"a": ["x:y", "x"], "b": ["z", "y:z"]}))
+    design = Design.of(
+        Formula.parse("1 + (1 | a:b)"), pd.DataFrame({"a": ["x:y", "x"], "b": ["z", "y:z"]})
+    )
     assert len(design.levels["1|a:b"]) == 2
 
 
 def test_covariates_are_centred_where_the_runs_are(table: pd.DataFrame) -> None:
     design = Design.of(Formula.parse("1 + log10(size) + steps + center(log2(steps))"), table)
-    expected = {"log10(size)": np.mean(np.log10(table["size"])), "steps": 105.0, "center(log2(steps))": np.mean(np.log2(table["steps"]))}
+    expected = {
+        "log10(size)": np.mean(np.log10(table["size"])),
+        "steps": 105.0,
+        "center(log2(steps))": np.mean(np.log2(table["steps"])),
+    }
     assert design.centres == pytest.approx(expected)
     elsewhere = pd.DataFrame({"size": [1e12], "steps": [5]})
     assert design.centred(LOG_SIZE, elsewhere) == pytest.approx([12 - expected["log10(size)"]])
@@ -203,11 +260,24 @@ def test_linear_predictor_by_hand(table: pd.DataFrame) -> None:
 
 
 def test_linear_predictor_is_that_of_lme4s_matrices() -> None:
-    """X beta + Z u with dummy matrices, Z of a slope being Z of its groups times the centred covariate; many draws at once."""
+    """X beta + Z u with dummy matrices, Z of a slope being Z of its groups times the centred
+    covariate; many draws at once.
+    """
     rng = np.random.default_rng(5)
-    table = pd.DataFrame({"task": rng.choice(list("abcd"), 40), "method": rng.choice(list("xyz"), 40), "size": rng.lognormal(20, 2, 40)})
-    design = Design.of(Formula.parse("1 + log10(size) + (1 | task:method) + (log10(size) | task)"), table)
-    crossed, task = pd.get_dummies(table["task"] + ":" + table["method"], dtype=float), pd.get_dummies(table["task"], dtype=float)
+    table = pd.DataFrame(
+        {
+            "task": rng.choice(list("abcd"), 40),
+            "method": rng.choice(list("xyz"), 40),
+            "size": rng.lognormal(20, 2, 40),
+        }
+    )
+    design = Design.of(
+        Formula.parse("1 + log10(size) + (1 | task:method) + (log10(size) | task)"), table
+    )
+    crossed, task = (
+        pd.get_dummies(table["task"] + ":" + table["method"], dtype=float),
+        pd.get_dummies(table["task"], dtype=float),
+    )
     x = np.log10(table["size"]) - np.log10(table["size"]).mean()
     X = np.column_stack([np.ones(40), x])
     Z = np.hstack([crossed, task, task.mul(x, axis=0)])
@@ -220,10 +290,13 @@ def test_linear_predictor_is_that_of_lme4s_matrices() -> None:
     np.testing.assert_allclose(found, beta @ X.T + u @ Z.T, rtol=1e-10, atol=1e-12)
 
 
-# Default formulas -------------------------------------------------------------------------------------------------------
+# Default formulas
+# -------------------------------------------------------------------------------------------------------
 
 
-def runs_of(rows: list[tuple[Any, ...]], columns: str, law: str = "power", **options: Any) -> bl.Runs:
+def runs_of(
+    rows: list[tuple[Any, ...]], columns: str, law: str = "power", **options: Any
+) -> bl.Runs:
     """Two runs of each row of groups, with made-up inputs."""
     groups = pd.DataFrame(rows, columns=columns.split())
     table = pd.concat([groups, groups], ignore_index=True)
@@ -245,7 +318,11 @@ CROSSING = [(task, method) for task in ("sum", "mt") for method in ("lora", "ful
         # `task` stands first in GROUP_COLUMNS, wherever the table has it.
         ([(m, t) for t, m in CROSSING], "method task", "1 + (1 | task:method)"),
         # Nested: m1 and m2 are GPT models, m3 and m4 OPT models; no crossing to speak of.
-        ([("gpt", "m1"), ("gpt", "m2"), ("opt", "m3"), ("opt", "m4")], "family model", "1 + (1 | family) + (1 | model)"),
+        (
+            [("gpt", "m1"), ("gpt", "m2"), ("opt", "m3"), ("opt", "m4")],
+            "family model",
+            "1 + (1 | family) + (1 | model)",
+        ),
         # One column by two names makes one effect.
         ([("gpt", "G"), ("opt", "O")], "family model", "1 + (1 | family)"),
         ([("a", 1), ("b", 2)], "task seed", "1 + (1 | task)"),
@@ -260,12 +337,15 @@ def test_default_formula(rows: list[tuple[Any, ...]], columns: str, formula: str
 
 
 def test_cells_of_one_run_are_no_groups() -> None:
-    table = pd.DataFrame(CROSSING, columns=["task", "method"]).assign(data_size=np.arange(1, 7) * 1e8, loss=2.0)
+    table = pd.DataFrame(CROSSING, columns=["task", "method"]).assign(
+        data_size=np.arange(1, 7) * 1e8, loss=2.0
+    )
     runs = bl.read_runs(table, "power")
     assert str(default_formula(runs, varies=True)) == "1 + (1 | task) + (1 | method)"
 
 
-# Specs ------------------------------------------------------------------------------------------------------------------
+# Specs
+# ------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -276,13 +356,22 @@ def runs() -> bl.Runs:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"effects": {"alfa": "1"}}, "effects has alfa, which chinchilla does not have.*Did you mean 'alpha'.*A, B, E, alpha, beta, sigma"),
+        (
+            {"effects": {"alfa": "1"}},
+            (
+                "effects has alfa, which chinchilla does not have.*Did you mean 'alpha'.*A, B, E,"
+                " alpha, beta, sigma"
+            ),
+        ),
         ({"effects": {"nu": "1"}, "noise": "normal"}, "effects has nu"),
         ({"effects": {"alpha": "1 + ("}}, "cannot be read"),
         ({"curve_by": ["task"]}, "curve_by says what one curve is for the discrepancy"),
         ({"noise": "gaussian"}, "noise is 'gaussian'.*student_t, normal"),
         ({"discrepancy": "gp"}, "discrepancy is 'gp'"),
-        ({"priors": {"alpha": {"distribution": "Norml", "mu": 0, "sigma": 1}}}, "'Norml'.*Did you mean 'Normal'"),
+        (
+            {"priors": {"alpha": {"distribution": "Norml", "mu": 0, "sigma": 1}}},
+            "'Norml'.*Did you mean 'Normal'",
+        ),
         ({"priors": {"alpha": {"mu": 0}}}, "needs a 'distribution'"),
         ({"priors": {"alpha": "LogNormal"}}, "it was given 'LogNormal'"),
         ({"priors": {"alpha": True}}, "it was given True"),
@@ -305,8 +394,14 @@ def test_an_unknown_law() -> None:
         ({"priors": {"A": 1.0}}, "priors has A, .*A_at_centre"),
         ({"priors": {"E_1|tsk_sigma": 0.1}}, r"Did you mean 'E_1\|task:method_sigma'"),
         ({"priors": {"nu": 5.0}, "noise": "normal"}, "priors has nu"),
-        ({"effects": {"alpha": "1 + (1 | methods)"}}, "formula of alpha.*needs methods.*Did you mean 'method'"),
-        ({"priors": {"alpha": Prior("Normal", mu=0.3, sigma=0.1)}}, r"alpha is Normal\(mu=0.3, sigma=0.1\).*must be positive.*LogNormal"),
+        (
+            {"effects": {"alpha": "1 + (1 | methods)"}},
+            "formula of alpha.*needs methods.*Did you mean 'method'",
+        ),
+        (
+            {"priors": {"alpha": Prior("Normal", mu=0.3, sigma=0.1)}},
+            r"alpha is Normal\(mu=0.3, sigma=0.1\).*must be positive.*LogNormal",
+        ),
         ({"priors": {"alpha": Prior("StudentT", nu=4, mu=0.3, sigma=0.1)}}, "must be positive"),
         ({"priors": {"alpha": Prior("Uniform", lower=-0.1, upper=1)}}, "must be positive"),
         ({"priors": {"alpha": 0}}, "must be positive"),
@@ -314,7 +409,9 @@ def test_an_unknown_law() -> None:
         ({"priors": {"E_1|task:method_sigma": Prior("Normal", mu=0, sigma=1)}}, "must be positive"),
     ],
 )
-def test_a_spec_that_the_runs_contradict(runs: bl.Runs, arguments: Mapping[str, Any], says: str) -> None:
+def test_a_spec_that_the_runs_contradict(
+    runs: bl.Runs, arguments: Mapping[str, Any], says: str
+) -> None:
     with pytest.raises(SpecError, match=says):
         resolve(bl.ModelSpec("chinchilla", **arguments), runs)
 
@@ -334,7 +431,9 @@ def test_a_covariate_of_text_is_a_fault_of_the_table(runs: bl.Runs) -> None:
 
 
 def test_the_log_of_zero_is_a_fault_of_the_table() -> None:
-    table = pd.DataFrame({"data_size": [1e8, 2e8, 3e8], "loss": [3.0, 2.0, 1.0], "depth": [4, 0, 8]})
+    table = pd.DataFrame(
+        {"data_size": [1e8, 2e8, 3e8], "loss": [3.0, 2.0, 1.0], "depth": [4, 0, 8]}
+    )
     runs = bl.read_runs(table, "power")
     with pytest.raises(RunsError) as caught:
         resolve(bl.ModelSpec("power", effects={"alpha": "1 + log(depth)"}), runs)
@@ -370,30 +469,54 @@ def test_the_prior_of_a_share_is_on_the_unit_interval(prior: Prior | float, fits
 
 
 def test_the_prior_of_a_trend_may_be_negative(runs: bl.Runs) -> None:
-    spec = bl.ModelSpec("chinchilla", effects={"alpha": "1 + log10(model_size)"}, priors={"alpha_log10(model_size)": -0.2})
+    spec = bl.ModelSpec(
+        "chinchilla",
+        effects={"alpha": "1 + log10(model_size)"},
+        priors={"alpha_log10(model_size)": -0.2},
+    )
     assert resolve(spec, runs).priors["alpha_log10(model_size)"] == Prior("Constant", value=-0.2)
 
 
 def test_resolving_leaves_nothing_to_a_default(runs: bl.Runs) -> None:
     effects = {"alpha": "1 + (1|method)", "sigma": "0 + task"}
-    spec = bl.ModelSpec("chinchilla", effects=effects, noise="normal", priors={"alpha": lognormal(0.4, 0.1)})
+    spec = bl.ModelSpec(
+        "chinchilla", effects=effects, noise="normal", priors={"alpha": lognormal(0.4, 0.1)}
+    )
     resolved = resolve(spec, runs)
     everything = "1 + (1 | task:method)"
-    assert resolved.effects == {**dict.fromkeys("ABE", everything), "alpha": "1 + (1 | method)", "beta": "1", "sigma": "0 + task"}
+    assert resolved.effects == {
+        **dict.fromkeys("ABE", everything),
+        "alpha": "1 + (1 | method)",
+        "beta": "1",
+        "sigma": "0 + task",
+    }
     scales = {f"{name}_1|task:method_sigma" for name in ("A", "B", "E")} | {"alpha_1|method_sigma"}
-    assert set(resolved.priors) == {"A_at_centre", "B_at_centre", "E", "alpha", "beta", "sigma"} | scales
+    assert (
+        set(resolved.priors)
+        == {"A_at_centre", "B_at_centre", "E", "alpha", "beta", "sigma"} | scales
+    )
     assert resolved.priors["alpha"] == lognormal(0.4, 0.1)
     assert resolve(resolved, runs) == resolved
     assert group_columns(resolved) == ("task", "method")
-    assert covariate_columns(resolve(bl.ModelSpec("chinchilla", effects={"E": "1 + log10(model_size)"}), runs)) == ("model_size",)
+    assert covariate_columns(
+        resolve(bl.ModelSpec("chinchilla", effects={"E": "1 + log10(model_size)"}), runs)
+    ) == ("model_size",)
 
 
 def test_a_spec_reads_back_from_json(runs: bl.Runs) -> None:
     spec = bl.ModelSpec(
         {"name": FINETUNING, "factor": "pet_size"},
-        effects={"alpha": "1 + log10(pet_size) + (1 | task:method)", "A": "0 + method", "sigma": "1 + (1 | task)"},
+        effects={
+            "alpha": "1 + log10(pet_size) + (1 | task:method)",
+            "A": "0 + method",
+            "sigma": "1 + (1 | task)",
+        },
         noise="normal",
-        priors={"E_at_centre": 0.2, "alpha": lognormal(0.1, 0.5), "A_at_centre": lognormal(1, 0.5, relative=True)},  # type: ignore[dict-item]
+        priors={
+            "E_at_centre": 0.2,
+            "alpha": lognormal(0.1, 0.5),
+            "A_at_centre": lognormal(1, 0.5, relative=True),
+        },  # type: ignore[dict-item]
     )
     written = json.loads(json.dumps(spec.to_json()))
     assert written["law"] == {"name": FINETUNING, "factor": "pet_size"}
@@ -404,7 +527,8 @@ def test_a_spec_reads_back_from_json(runs: bl.Runs) -> None:
     assert bl.ModelSpec.from_json(json.loads(json.dumps(resolved.to_json()))) == resolved
 
 
-# Priors -----------------------------------------------------------------------------------------------------------------
+# Priors
+# -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -429,7 +553,9 @@ def test_a_spec_reads_back_from_json(runs: bl.Runs) -> None:
         ("LogNormal", {"median": "2", "sigma": 1}, "positive number"),
     ],
 )
-def test_a_prior_that_cannot_be_meant(distribution: str, parameters: Mapping[str, Any], says: str) -> None:
+def test_a_prior_that_cannot_be_meant(
+    distribution: str, parameters: Mapping[str, Any], says: str
+) -> None:
     with pytest.raises(SpecError, match=says):
         Prior(distribution, **parameters)
 
@@ -440,7 +566,9 @@ def test_numpy_numbers_are_numbers() -> None:
 
 def test_a_lognormal_by_its_median() -> None:
     prior = Prior("LogNormal", median=0.3, sigma=0.5)
-    assert stats.lognorm(s=0.5, scale=math.exp(dict(prior.parameters)["mu"])).median() == pytest.approx(0.3)
+    assert stats.lognorm(
+        s=0.5, scale=math.exp(dict(prior.parameters)["mu"])
+    ).median() == pytest.approx(0.3)
     assert str(prior) == "LogNormal(median=0.3, sigma=0.5)"
     assert lognormal(0.3, 0.5) == prior
 
@@ -451,12 +579,17 @@ def test_a_lognormal_by_its_median() -> None:
         (Prior("Normal", relative=True, mu=1, sigma=0.5), {"mu": 4, "sigma": 2}),
         (Prior("Normal", mu=1, sigma=0.5), {"mu": 1, "sigma": 0.5}),
         (Prior("StudentT", relative=True, nu=3, mu=1, sigma=0.5), {"nu": 3, "mu": 4, "sigma": 2}),
-        (Prior("LogNormal", relative=True, median=0.5, sigma=0.3), {"mu": math.log(2), "sigma": 0.3}),
+        (
+            Prior("LogNormal", relative=True, median=0.5, sigma=0.3),
+            {"mu": math.log(2), "sigma": 0.3},
+        ),
         (Prior("Uniform", relative=True, lower=0, upper=1), {"lower": 0, "upper": 4}),
         (Prior("Beta", relative=True, alpha=1, beta=2), {"alpha": 1, "beta": 2}),
         (Prior("Constant", relative=True, value=0.5), {"value": 2}),
     ],
 )
-def test_a_relative_prior_is_in_units_of_the_typical_response(prior: Prior, expected: dict[str, float]) -> None:
+def test_a_relative_prior_is_in_units_of_the_typical_response(
+    prior: Prior, expected: dict[str, float]
+) -> None:
     assert prior.in_units(4.0) == pytest.approx(expected)
     assert Prior.of(json.loads(json.dumps(prior.to_json()))) == prior

@@ -1,4 +1,6 @@
-"""Filters: what they select, held against pandas' own boolean indexing; what they refuse, without running any of it."""
+"""Filters: what they select, held against pandas' own boolean indexing; what they refuse, without
+running any of it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ def table() -> pd.DataFrame:
 
 @pytest.fixture
 def gaps() -> pd.DataFrame:
-    return pd.DataFrame({"x": [1.0, np.nan, 3.0], "y": [1.0, np.nan, np.nan], "method": ["lora", None, "full"]}, index=["a", "b", "c"])
+    return pd.DataFrame(
+        {"x": [1.0, np.nan, 3.0], "y": [1.0, np.nan, np.nan], "method": ["lora", None, "full"]},
+        index=["a", "b", "c"],
+    )
 
 
 EXPRESSIONS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
@@ -42,7 +47,9 @@ EXPRESSIONS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "method == 'lora'": lambda t: t.method == "lora",
     'method != "lora"': lambda t: t.method != "lora",
     "1e9 < model_size <= 8e9": lambda t: (t.model_size > 1e9) & (t.model_size <= 8e9),
-    "1e9 < model_size < limit <= 9e9": lambda t: (t.model_size > 1e9) & (t.model_size < t.limit) & (t.limit <= 9e9),
+    "1e9 < model_size < limit <= 9e9": (
+        lambda t: (t.model_size > 1e9) & (t.model_size < t.limit) & (t.limit <= 9e9)
+    ),
     "method in ['lora', 'full']": lambda t: t.method.isin(["lora", "full"]),
     "method not in ('lora', 'full')": lambda t: ~t.method.isin(["lora", "full"]),
     "model_size in [1e9, 16e9]": lambda t: t.model_size.isin([1e9, 16e9]),
@@ -52,12 +59,20 @@ EXPRESSIONS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "model_size < 2e9 or method == 'full'": lambda t: (t.model_size < 2e9) | (t.method == "full"),
     "not method == 'lora'": lambda t: ~(t.method == "lora"),
     "not not shift > 0": lambda t: t["shift"] > 0,
-    "not (model_size > 2e9 and method == 'lora')": lambda t: ~((t.model_size > 2e9) & (t.method == "lora")),
+    "not (model_size > 2e9 and method == 'lora')": lambda t: (
+        ~((t.model_size > 2e9) & (t.method == "lora"))
+    ),
     # `and` binds tighter than `or`, `not` tighter than both.
-    "shift > 1 or shift < 0 and method == 'full'": lambda t: (t["shift"] > 1) | ((t["shift"] < 0) & (t.method == "full")),
-    "(shift > 1 or shift < 0) and method == 'full'": lambda t: ((t["shift"] > 1) | (t["shift"] < 0)) & (t.method == "full"),
+    "shift > 1 or shift < 0 and method == 'full'": (
+        lambda t: (t["shift"] > 1) | ((t["shift"] < 0) & (t.method == "full"))
+    ),
+    "(shift > 1 or shift < 0) and method == 'full'": (
+        lambda t: ((t["shift"] > 1) | (t["shift"] < 0)) & (t.method == "full")
+    ),
     "not shift > 1 and shift > -1": lambda t: ~(t["shift"] > 1) & (t["shift"] > -1),
-    "shift > -3 and shift < 2 and method != 'full'": lambda t: t["shift"].between(-2, 1) & (t.method != "full"),
+    "shift > -3 and shift < 2 and method != 'full'": (
+        lambda t: t["shift"].between(-2, 1) & (t.method != "full")
+    ),
     "  shift > 0  ": lambda t: t["shift"] > 0,
     "model_size > 1e12": lambda t: t.model_size > 1e12,
     "1 < 2": lambda t: pd.Series(True, index=t.index),
@@ -77,7 +92,10 @@ def test_it_selects_what_pandas_selects(table: pd.DataFrame, expression: str) ->
 def test_the_expressions_tell_rows_apart(table: pd.DataFrame) -> None:
     """Guards the test above: nearly every expression keeps some rows and drops others."""
     kept = {text: int(select(table, text).sum()) for text in EXPRESSIONS}
-    assert {text for text, count in kept.items() if count in (0, len(table))} == {"model_size > 1e12", "1 < 2"}
+    assert {text for text, count in kept.items() if count in (0, len(table))} == {
+        "model_size > 1e12",
+        "1 < 2",
+    }
 
 
 def test_an_empty_table_gives_an_empty_mask(table: pd.DataFrame) -> None:
@@ -106,7 +124,9 @@ def test_names_are_the_columns_it_speaks_of() -> None:
         ("method not in ['lora']", "c"),
     ],
 )
-def test_a_comparison_with_a_missing_value_does_not_hold(gaps: pd.DataFrame, expression: str, kept: str) -> None:
+def test_a_comparison_with_a_missing_value_does_not_hold(
+    gaps: pd.DataFrame, expression: str, kept: str
+) -> None:
     chosen = select(gaps, expression)
     assert "".join(chosen.index[chosen]) == kept
 
@@ -114,7 +134,13 @@ def test_a_comparison_with_a_missing_value_does_not_hold(gaps: pd.DataFrame, exp
 @pytest.mark.parametrize(
     ("expression", "says"),
     [
-        ("model_sise >= 8e9", r"no column 'model_sise'\. Did you mean 'model_size'.* Columns: model_size, limit, shift, method"),
+        (
+            "model_sise >= 8e9",
+            (
+                r"no column 'model_sise'\. Did you mean 'model_size'.* Columns: model_size, limit,"
+                r" shift, method"
+            ),
+        ),
         ("method == lora", r"no column 'lora'.* Text needs quotes"),
         ("method == 'lora' and methd == 'full'", r"Did you mean 'method'"),
         ("method > 3", "compares text with a number"),
@@ -158,7 +184,9 @@ def test_what_it_refuses_and_why(table: pd.DataFrame, expression: str, says: str
         "().__class__.__base__.__subclasses__() == 1",
     ],
 )
-def test_calls_are_refused_without_being_run(table: pd.DataFrame, expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_are_refused_without_being_run(
+    table: pd.DataFrame, expression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran: list[str] = []
     monkeypatch.setattr(os, "system", lambda command: ran.append(command) or 0)
     with pytest.raises(ExpressionError, match=r"is not a (column|comparison)"):
@@ -175,6 +203,8 @@ def test_calls_are_refused_without_being_run(table: pd.DataFrame, expression: st
         pytest.param("not " * 3000 + "model_size > 1", id="nested too deep"),
     ],
 )
-def test_every_unreadable_expression_is_an_expression_error(table: pd.DataFrame, expression: str) -> None:
+def test_every_unreadable_expression_is_an_expression_error(
+    table: pd.DataFrame, expression: str
+) -> None:
     with pytest.raises(ExpressionError):
         select(table, expression)

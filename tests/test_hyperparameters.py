@@ -15,9 +15,18 @@ pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning
 
 #: DeepSeek-AI 2024 (arXiv 2401.02954), eq. 1, and a bowl and a least loss of our own.
 TRUTH = {
-    "E": 1.7, "A": 60.0, "gamma": 0.1, "eta": 0.3118, "eta_C": -0.125, "batch": 0.292, "batch_C": 0.3271,
-    "kappa_lr": 0.015, "kappa_bs": 0.01, "tilt": 0.25, "skew": 0.4,
-}  # fmt: skip
+    "E": 1.7,
+    "A": 60.0,
+    "gamma": 0.1,
+    "eta": 0.3118,
+    "eta_C": -0.125,
+    "batch": 0.292,
+    "batch_C": 0.3271,
+    "kappa_lr": 0.015,
+    "kappa_bs": 0.01,
+    "tilt": 0.25,
+    "skew": 0.4,
+}
 LAW = bl.law("learning_rate_batch_size")
 
 
@@ -26,17 +35,36 @@ def simulated(seed: int = 1, noise: float = 0.001) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows = []
     for compute in (1e17, 3e17, 1e18, 3e18, 1e19):
-        rate, batch = LAW.learning_rate_opt(compute=compute, **TRUTH), LAW.batch_size_opt(compute=compute, **TRUTH)
+        rate, batch = (
+            LAW.learning_rate_opt(compute=compute, **TRUTH),
+            LAW.batch_size_opt(compute=compute, **TRUTH),
+        )
         for u in np.linspace(-1.2, 1.2, 6):
             for v in np.linspace(-1.0, 1.0, 5):
-                point = {"compute": compute, "learning_rate": rate * np.exp(u), "batch_size": batch * np.exp(v)}
-                rows.append({**point, "loss": float(LAW.evaluate(point, TRUTH)) * np.exp(rng.normal(0, noise))})
+                point = {
+                    "compute": compute,
+                    "learning_rate": rate * np.exp(u),
+                    "batch_size": batch * np.exp(v),
+                }
+                rows.append(
+                    {
+                        **point,
+                        "loss": float(LAW.evaluate(point, TRUTH)) * np.exp(rng.normal(0, noise)),
+                    }
+                )
     return pd.DataFrame(rows)
 
 
 @pytest.fixture(scope="module")
 def fit() -> bl.Fit:
-    return bl.fit(LAW.name, bl.read_runs(simulated(), LAW), draws=800, tune=800, random_seed=1, progressbar=False)
+    return bl.fit(
+        LAW.name,
+        bl.read_runs(simulated(), LAW),
+        draws=800,
+        tune=800,
+        random_seed=1,
+        progressbar=False,
+    )
 
 
 AT = {"compute": 1e20}  # ten times beyond the runs
@@ -44,13 +72,21 @@ AT = {"compute": 1e20}  # ten times beyond the runs
 
 def test_effects_by_default_are_of_each_compute(fit: bl.Fit) -> None:
     own = "1 + (1 | compute)"
-    assert [name for name in LAW.params if fit.spec.effects[name] == own] == ["A", "eta", "kappa_lr"]
+    assert [name for name in LAW.params if fit.spec.effects[name] == own] == [
+        "A",
+        "eta",
+        "kappa_lr",
+    ]
 
 
 def test_optimum_of_a_compute_never_run(fit: bl.Fit) -> None:
     found = bl.optimum(fit, AT)
     assert found["learning_rate"].dims == ("chain", "draw") and found.attrs["compute"] == 1e20
-    for name, truth in (("learning_rate", LAW.learning_rate_opt(**AT, **TRUTH)), ("batch_size", LAW.batch_size_opt(**AT, **TRUTH)), ("loss", LAW.loss_opt(**AT, **TRUTH))):
+    for name, truth in (
+        ("learning_rate", LAW.learning_rate_opt(**AT, **TRUTH)),
+        ("batch_size", LAW.batch_size_opt(**AT, **TRUTH)),
+        ("loss", LAW.loss_opt(**AT, **TRUTH)),
+    ):
         low, high = found[name].quantile([0.005, 0.995])
         assert low <= truth <= high, name
     assert float(found["learning_rate"].std() / found["learning_rate"].mean()) < 0.3
@@ -59,17 +95,27 @@ def test_optimum_of_a_compute_never_run(fit: bl.Fit) -> None:
 def test_optimum_is_the_quantity_where_nothing_deviates(fit: bl.Fit) -> None:
     """Of the law, without the deviation of one compute: the population's."""
     of_law = fit.quantity("learning_rate_opt", compute=1e20)
-    assert float(np.log(bl.optimum(fit, AT)["learning_rate"] / of_law).mean()) == pytest.approx(0, abs=0.02)
-    np.testing.assert_allclose(of_law, fit.quantity("eta") * 1e20 ** fit.quantity("eta_C"), rtol=1e-12)
+    assert float(np.log(bl.optimum(fit, AT)["learning_rate"] / of_law).mean()) == pytest.approx(
+        0, abs=0.02
+    )
+    np.testing.assert_allclose(
+        of_law, fit.quantity("eta") * 1e20 ** fit.quantity("eta_C"), rtol=1e-12
+    )
 
 
 def test_choices_are_scored_by_what_they_lose(fit: bl.Fit) -> None:
     rate, batch = LAW.learning_rate_opt(**AT, **TRUTH), LAW.batch_size_opt(**AT, **TRUTH)
     choices = pd.DataFrame({"learning_rate": rate * np.array([1, 0.3, 4.0]), "batch_size": batch})
     table = bl.hyperparameters(fit, AT, choices)
-    assert table.attrs["best"] == 0 and table["p_near_optimal"].iloc[0] > 0.9 and table["p_near_optimal"].iloc[2] < 0.05
+    assert (
+        table.attrs["best"] == 0
+        and table["p_near_optimal"].iloc[0] > 0.9
+        and table["p_near_optimal"].iloc[2] < 0.05
+    )
     for i in (1, 2):
-        truth = float(LAW.excess(**AT, learning_rate=choices["learning_rate"][i], batch_size=batch, **TRUTH))
+        truth = float(
+            LAW.excess(**AT, learning_rate=choices["learning_rate"][i], batch_size=batch, **TRUTH)
+        )
         row = table.iloc[i]
         assert row["lower_90_excess"] / 1.3 < truth < row["upper_90_excess"] * 1.3
     # Near-optimal is within .25 % of the least loss, draw by draw.
@@ -78,23 +124,36 @@ def test_choices_are_scored_by_what_they_lose(fit: bl.Fit) -> None:
 
 
 def test_a_grid_of_its_own_finds_the_best(fit: bl.Fit) -> None:
-    """The choice with the least expected excess is near the truth, and not beaten by the plug-in optimum."""
+    """The choice with the least expected excess is near the truth, and not beaten by the plug-in
+    optimum.
+    """
     table = bl.hyperparameters(fit, AT)
     best = table.loc[table.attrs["best"]]
-    truth = LAW.excess(**AT, learning_rate=best["learning_rate"], batch_size=best["batch_size"], **TRUTH)
+    truth = LAW.excess(
+        **AT, learning_rate=best["learning_rate"], batch_size=best["batch_size"], **TRUTH
+    )
     assert truth < 0.0025  # near-optimal in truth
-    medians = {name: [float(x.median())] for name, x in bl.optimum(fit, AT)[["learning_rate", "batch_size"]].items()}
+    medians = {
+        name: [float(x.median())]
+        for name, x in bl.optimum(fit, AT)[["learning_rate", "batch_size"]].items()
+    }
     plug_in = bl.hyperparameters(fit, AT, medians)
     assert best["excess"] <= plug_in["excess"].iloc[0] * 1.05  # as far as 41 values an axis go
 
 
 def test_an_excess_is_none_at_the_optimum_and_grows_around_it() -> None:
     rate, batch = LAW.learning_rate_opt(**AT, **TRUTH), LAW.batch_size_opt(**AT, **TRUTH)
-    assert LAW.excess(**AT, learning_rate=rate, batch_size=batch, **TRUTH) == pytest.approx(0, abs=1e-15)
-    lower, higher = (LAW.excess(**AT, learning_rate=rate * factor, batch_size=batch, **TRUTH) for factor in (1 / 8, 8))
+    assert LAW.excess(**AT, learning_rate=rate, batch_size=batch, **TRUTH) == pytest.approx(
+        0, abs=1e-15
+    )
+    lower, higher = (
+        LAW.excess(**AT, learning_rate=rate * factor, batch_size=batch, **TRUTH)
+        for factor in (1 / 8, 8)
+    )
     assert higher > lower > 0.01  # skew: too large a rate is worse
     with_batch = LAW.excess(**AT, learning_rate=rate * 2**0.25, batch_size=batch * 2, **TRUTH)
-    assert with_batch == pytest.approx(TRUTH["kappa_bs"] * np.log(2) ** 2 / 2)  # along the tilt nothing is lost in the rate
+    # along the tilt nothing is lost in the rate
+    assert with_batch == pytest.approx(TRUTH["kappa_bs"] * np.log(2) ** 2 / 2)
 
 
 @pytest.mark.parametrize(
@@ -104,14 +163,32 @@ def test_an_excess_is_none_at_the_optimum_and_grows_around_it() -> None:
         ({"at": {"compute": -1.0}}, RunsError, "must be above 0"),
         ({"at": {**AT, "learning_rate": 1e-3}}, SpecError, "give choices instead"),
         ({"choices": {"learning_rate": [1e-3]}}, SpecError, "choices need batch_size"),
-        ({"choices": {"learning_rate": [0.0], "batch_size": 1e6}}, SpecError, "choices need learning_rate, a positive number"),
-        ({"choices": {"learning_rate": [np.inf], "batch_size": 1e6}}, SpecError, "choices need learning_rate"),
-        ({"choices": {"learning_rate": [], "batch_size": []}}, SpecError, "choices need learning_rate"),
-        ({"at": {"compute": 1e20, "corpus": "c4"}}, SpecError, "at has corpus, which neither the model nor its runs have"),
+        (
+            {"choices": {"learning_rate": [0.0], "batch_size": 1e6}},
+            SpecError,
+            "choices need learning_rate, a positive number",
+        ),
+        (
+            {"choices": {"learning_rate": [np.inf], "batch_size": 1e6}},
+            SpecError,
+            "choices need learning_rate",
+        ),
+        (
+            {"choices": {"learning_rate": [], "batch_size": []}},
+            SpecError,
+            "choices need learning_rate",
+        ),
+        (
+            {"at": {"compute": 1e20, "corpus": "c4"}},
+            SpecError,
+            "at has corpus, which neither the model nor its runs have",
+        ),
         ({"within": 0}, SpecError, "within is 0"),
     ],
 )
-def test_choices_that_cannot_be_meant(fit: bl.Fit, arguments: dict[str, Any], error: type[Exception], says: str) -> None:
+def test_choices_that_cannot_be_meant(
+    fit: bl.Fit, arguments: dict[str, Any], error: type[Exception], says: str
+) -> None:
     with pytest.raises(error, match=says):
         bl.hyperparameters(fit, **{"at": AT, **arguments})
 

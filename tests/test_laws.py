@@ -1,7 +1,8 @@
-"""The contract of a law, held against every registered law and each of its options; golden values; the registry; `ops`.
+"""The contract of a law, held against every registered law and each of its options; golden values;
+the registry; `ops`.
 
-A law that needs an entry in a table here (an oracle of a quantity, the candidates of an option, a check of an ``at_centre``
-text) and has none fails: nothing is skipped.
+A law that needs an entry in a table here (an oracle of a quantity, the candidates of an option, a
+check of an ``at_centre`` text) and has none fails: nothing is skipped.
 """
 
 from __future__ import annotations
@@ -34,9 +35,15 @@ from bayeslaw.spec import CHECKPOINT_SCALE, COEFFICIENT, ModelSpec
 
 Values = Mapping[str, Any]
 
-#: option of a law -> what to try; the law must accept two of them at least, and refuses the others by SpecError.
-OPTIONS: Mapping[str, tuple[str, ...]] = {"factor": tuple(INPUTS), "input": tuple(INPUTS), "of": ("model_scale", *INPUTS)}
-#: Where a limit "to infinity" or "to zero" is looked at: exponents go down to .03, and 1e300^.03 is 1e9.
+#: option of a law -> what to try; the law must accept two of them at least, and refuses the others
+#: by SpecError.
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "factor": tuple(INPUTS),
+    "input": tuple(INPUTS),
+    "of": ("model_scale", *INPUTS),
+}
+#: Where a limit "to infinity" or "to zero" is looked at: exponents go down to .03, and 1e300^.03 is
+#: 1e9.
 FAR = 1e300
 
 
@@ -57,7 +64,9 @@ def with_each_option(cls: type[Law]) -> Iterator[Law]:
 
 
 LAWS = [one for cls in laws().values() for one in with_each_option(cls)]
-every_law = pytest.mark.parametrize("one", LAWS, ids=lambda one: "-".join(map(str, one.to_json().values())))
+every_law = pytest.mark.parametrize(
+    "one", LAWS, ids=lambda one: "-".join(map(str, one.to_json().values()))
+)
 every_name = pytest.mark.parametrize("name", laws())
 
 
@@ -110,30 +119,45 @@ def generator(one: Law) -> np.random.Generator:
 def sampled(one: Law, quantiles: tuple[float, float], size: int) -> dict[str, np.ndarray]:
     """What is sampled at the centre, drawn between two quantiles of each prior."""
     rng = generator(one)
-    return {name: distribution(p.prior).ppf(rng.uniform(*quantiles, size)) for name, p in one.params.items()}
+    return {
+        name: distribution(p.prior).ppf(rng.uniform(*quantiles, size))
+        for name, p in one.params.items()
+    }
 
 
 def centre_of(one: Law) -> dict[str, float]:
     """The centre of each input's plausible domain, switches on."""
-    return {name: math.sqrt(spec.plausible[0] * spec.plausible[1]) for name, spec in one.inputs.items()} | dict.fromkeys(one.switches, 1.0)
+    return {
+        name: math.sqrt(spec.plausible[0] * spec.plausible[1]) for name, spec in one.inputs.items()
+    } | dict.fromkeys(one.switches, 1.0)
 
 
-def parameters(one: Law, quantiles: tuple[float, float] = (0.1, 0.9), size: int = 40) -> dict[str, np.ndarray]:
+def parameters(
+    one: Law, quantiles: tuple[float, float] = (0.1, 0.9), size: int = 40
+) -> dict[str, np.ndarray]:
     """The paper's parameters, from `sampled`."""
     return one.from_centre(sampled(one, quantiles, size), centre_of(one))
 
 
 def inputs_within(one: Law, size: int) -> dict[str, np.ndarray]:
-    """Inputs over their whole plausible domain, uniform in the logarithm, both ends included; switches on and off."""
+    """Inputs over their whole plausible domain, uniform in the logarithm, both ends included;
+    switches on and off.
+    """
     rng = generator(one)
     logs = {name: np.log(spec.plausible) for name, spec in one.inputs.items()}
-    found = {name: np.exp(np.concatenate([ends, rng.uniform(*ends, size - 2)])) for name, ends in logs.items()}
+    found = {
+        name: np.exp(np.concatenate([ends, rng.uniform(*ends, size - 2)]))
+        for name, ends in logs.items()
+    }
     return found | {name: np.arange(size) % 2 * 1.0 for name in one.switches}
 
 
 def each(params: Values) -> list[dict[str, float]]:
     """Arrays of parameters as one dict of floats a draw."""
-    return [dict(zip(params, map(float, row), strict=True)) for row in zip(*params.values(), strict=True)]
+    return [
+        dict(zip(params, map(float, row), strict=True))
+        for row in zip(*params.values(), strict=True)
+    ]
 
 
 def column(one: Law, argument: str) -> str:
@@ -147,7 +171,9 @@ def compiled(one: Law) -> Callable[..., list[np.ndarray]]:
     params = {name: pt.dvector(name) for name in one.params}
     response = one.evaluate(inputs, params)
     gradients = pytensor.grad(response.sum(), list(params.values()))
-    return pytensor.function([*inputs.values(), *params.values()], [response, *gradients], mode="FAST_COMPILE")
+    return pytensor.function(
+        [*inputs.values(), *params.values()], [response, *gradients], mode="FAST_COMPILE"
+    )
 
 
 # ---- The formula
@@ -183,14 +209,36 @@ def test_response_and_gradients_are_finite_over_the_plausible_domain(one: Law) -
 
 @every_law
 def test_formula_as_text_is_the_function(one: Law) -> None:
-    """``formula`` is what people are shown; a sign or an exponent that differs from the code would mislead them."""
+    """``formula`` is what people are shown; a sign or an exponent that differs from the code would
+    mislead them.
+    """
     params = parameters(one)
     inputs = inputs_within(one, 40)
-    arguments = {argument: inputs[column(one, argument)] for argument in (*one.arguments, *one.switches)}
-    names = ("exp", "log", "log1p", "expm1", "sqrt", "logaddexp", "sigmoid", "logit", "minimum", "saturation", "linex")
-    functions = {name: getattr(ops, name) for name in names} | {"effective": effective, "optimal_size": optimal_size, "bowl": bowl}
+    arguments = {
+        argument: inputs[column(one, argument)] for argument in (*one.arguments, *one.switches)
+    }
+    names = (
+        "exp",
+        "log",
+        "log1p",
+        "expm1",
+        "sqrt",
+        "logaddexp",
+        "sigmoid",
+        "logit",
+        "minimum",
+        "saturation",
+        "linex",
+    )
+    functions = {name: getattr(ops, name) for name in names} | {
+        "effective": effective,
+        "optimal_size": optimal_size,
+        "bowl": bowl,
+    }
     text = one.formula.replace("^", "**")
-    np.testing.assert_allclose(eval(text, {**functions, **arguments, **params}), one.evaluate(inputs, params), rtol=1e-12)
+    np.testing.assert_allclose(
+        eval(text, {**functions, **arguments, **params}), one.evaluate(inputs, params), rtol=1e-12
+    )
 
 
 @every_law
@@ -201,11 +249,17 @@ def test_promised_monotonicity(one: Law) -> None:
         sign = {"decreasing": -1, "increasing": 1}[direction]
         name = column(one, argument)
         grid = np.geomspace(*one.inputs[name].plausible, 200)
-        others = [centre_of(one), *({key: spec.plausible[end] for key, spec in one.inputs.items()} for end in (0, 1))]
+        others = [
+            centre_of(one),
+            *({key: spec.plausible[end] for key, spec in one.inputs.items()} for end in (0, 1)),
+        ]
         for other in others:
             response = one.evaluate({**other, name: grid}, params)
             # A response may come so near its limit that a step is lost in rounding.
-            assert (sign * np.diff(response) >= -1e-13 * abs(response[:, 1:])).all(), (argument, other)
+            assert (sign * np.diff(response) >= -1e-13 * abs(response[:, 1:])).all(), (
+                argument,
+                other,
+            )
         at_centre = one.evaluate({**centre_of(one), name: grid}, params)
         assert (sign * (at_centre[:, -1] - at_centre[:, 0]) > 0).all(), argument
 
@@ -219,7 +273,10 @@ def test_promised_limits(one: Law) -> None:
             assert set(limit.inputs) <= set(one.arguments)
             power = {"infinity": 1, "zero": -1}[limit.to]
             far = (FAR ** (power / 3), FAR ** (2 * power / 3), FAR**power)
-            moved = [one.evaluate({**centre, **{column(one, a): x for a in limit.inputs}}, params) for x in far]
+            moved = [
+                one.evaluate({**centre, **{column(one, a): x for a in limit.inputs}}, params)
+                for x in far
+            ]
             value = np.broadcast_to(limit.value(params), moved[0].shape)
             here = abs(one.evaluate(centre, params))
             if np.isinf(value).all():
@@ -262,7 +319,9 @@ def allocation(which: int) -> Callable[[Law, Values], float]:
 
 
 def halving(argument: str, *absent: str) -> Callable[[Law, Values], float]:
-    """The factor on an input at which the loss halves, with the parts of it that the input does not reduce left out."""
+    """The factor on an input at which the loss halves, with the parts of it that the input does not
+    reduce left out.
+    """
 
     def oracle(one: Law, params: Values) -> float:
         params = {**params, **dict.fromkeys(absent, 0.0)}
@@ -286,11 +345,21 @@ def half_of_zero_shot(one: Law, params: Values) -> float:
     """The examples that halve the zero-shot loss: where D^beta has come to equal D_pre."""
     params = {**params, "E": 0.0}
     half = math.log(at_nothing(one, params) / 2)
-    return math.exp(solve(lambda log_data: math.log(one.evaluate({"finetuning_data": math.exp(log_data)}, params)) - half, -300.0, 300.0))
+    return math.exp(
+        solve(
+            lambda log_data: (
+                math.log(one.evaluate({"finetuning_data": math.exp(log_data)}, params)) - half
+            ),
+            -300.0,
+            300.0,
+        )
+    )
 
 
 def start_exponent(one: Law, params: Values) -> float:
-    """The slope of log(L0 - L) in log x where L has fallen by 1e-8 to 1e-6 of the way, by root finding."""
+    """The slope of log(L0 - L) in log x where L has fallen by 1e-8 to 1e-6 of the way, by root
+    finding.
+    """
 
     def log_x(fallen: float) -> float:
         target = params["L0"] * (1 - fallen) + params["E"] * fallen
@@ -301,7 +370,9 @@ def start_exponent(one: Law, params: Values) -> float:
 
 #: (law, quantity) -> a computation that does not use the closed form.
 def highest(what: str, method: str = "") -> Callable[[Law, Values], float]:
-    """Where the score is highest, by maximisation over log KL; ``method`` where the law has several."""
+    """Where the score is highest, by maximisation over log KL; ``method`` where the law has
+    several.
+    """
 
     def oracle(one: Law, params: Values) -> float:
         switched = {name: float(method == one.switches[name].on) for name in one.switches}
@@ -310,7 +381,11 @@ def highest(what: str, method: str = "") -> Callable[[Law, Values], float]:
             return float(one.evaluate(at(log_kl), params))
 
         def at(log_kl: float) -> dict[str, float]:
-            return {"kl": math.exp(log_kl), **{name: 3.0 for name in one.inputs if name == "rounds"}, **switched}
+            return {
+                "kl": math.exp(log_kl),
+                **{name: 3.0 for name in one.inputs if name == "rounds"},
+                **switched,
+            }
 
         grid = np.linspace(-20, 60, 4001)
         best = grid[np.argmax([score(x) for x in grid])]
@@ -320,7 +395,12 @@ def highest(what: str, method: str = "") -> Callable[[Law, Values], float]:
             return float(here - there)
 
         found = solve(slope, best - 0.03, best + 0.03)
-        return {"kl": math.exp(found), "d": math.exp(found / 2), "score": float(one.evaluate(at(found), params)), "n": n_at(math.exp(found))}[what]
+        return {
+            "kl": math.exp(found),
+            "d": math.exp(found / 2),
+            "score": float(one.evaluate(at(found), params)),
+            "n": n_at(math.exp(found)),
+        }[what]
 
     return oracle
 
@@ -332,8 +412,13 @@ def n_at(kl: float) -> float:
     return math.exp(solve(lambda v: v + math.expm1(-v) - kl, 1e-12, kl + 2)) if kl > 0 else 1.0
 
 
-def highest_of(name: str, method: str = "", suffix: str = "") -> dict[tuple[str, str], Callable[[Law, Values], float]]:
-    return {(name, f"{what}_peak{suffix}"): highest(what, method) for what in ("kl", "d", "score", *(["n"] if method == "bon" else []))}
+def highest_of(
+    name: str, method: str = "", suffix: str = ""
+) -> dict[tuple[str, str], Callable[[Law, Values], float]]:
+    return {
+        (name, f"{what}_peak{suffix}"): highest(what, method)
+        for what in ("kl", "d", "score", *(["n"] if method == "bon" else []))
+    }
 
 
 ORACLES: Mapping[tuple[str, str], Callable[[Law, Values], float]] = {
@@ -367,14 +452,19 @@ def test_quantities_equal_their_oracles(one: Law) -> None:
     params = parameters(one, (0.25, 0.75), size=8)
     for quantity, meaning in one.quantities.items():
         assert meaning
-        assert (one.name, quantity) in ORACLES, f"{one.name}.{quantity} has no oracle in tests/test_laws.py"
+        assert (
+            one.name,
+            quantity,
+        ) in ORACLES, f"{one.name}.{quantity} has no oracle in tests/test_laws.py"
         found = np.broadcast_to(one.value(quantity, **params), 8)
         oracle = [ORACLES[one.name, quantity](one, draw) for draw in each(params)]
         np.testing.assert_allclose(found, oracle, rtol=1e-6, err_msg=quantity)
 
 
 def test_oracles_are_all_of_registered_laws() -> None:
-    assert set(ORACLES) == {(name, quantity) for name, cls in laws().items() for quantity in cls.quantities}
+    assert set(ORACLES) == {
+        (name, quantity) for name, cls in laws().items() for quantity in cls.quantities
+    }
 
 
 # ---- What is sampled at the centre
@@ -390,28 +480,47 @@ def argument_called(one: Law, words: str) -> str:
 
 
 def least(one: Law, params: Values, at: Mapping[str, float]) -> dict[str, np.ndarray]:
-    """The least response over what a law has an optimum in, and where it is, by minimisation; one value a draw."""
-    tuned = [name for name in ("learning_rate", "batch_size") if name in one.inputs] or ["model_size"]
+    """The least response over what a law has an optimum in, and where it is, by minimisation; one
+    value a draw.
+    """
+    tuned = [name for name in ("learning_rate", "batch_size") if name in one.inputs] or [
+        "model_size"
+    ]
 
     def found(draw: Mapping[str, float]) -> list[float]:
         def response(logs: np.ndarray) -> float:
-            return float(np.log(one.evaluate({**at, **dict(zip(tuned, np.exp(logs), strict=True))}, draw)))
+            return float(
+                np.log(one.evaluate({**at, **dict(zip(tuned, np.exp(logs), strict=True))}, draw))
+            )
 
-        best = optimize.minimize(response, np.log([at[name] for name in tuned]), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 0, "maxfev": 20000})
+        best = optimize.minimize(
+            response,
+            np.log([at[name] for name in tuned]),
+            method="Nelder-Mead",
+            options={"xatol": 1e-9, "fatol": 0, "maxfev": 20000},
+        )
         return [*np.exp(best.x), math.exp(best.fun)]
 
-    return dict(zip([*tuned, "loss"], np.array([found(draw) for draw in each(params)]).T, strict=True))
+    return dict(
+        zip([*tuned, "loss"], np.array([found(draw) for draw in each(params)]).T, strict=True)
+    )
 
 
 def promised_at_centre(one: Law, name: str, params: Values) -> Any:
-    """What the parameter's ``at_centre`` text says is sampled, computed from the paper's parameters."""
+    """What the parameter's ``at_centre`` text says is sampled, computed from the paper's
+    parameters.
+    """
     param, centre = one.params[name], centre_of(one)
     text = param.at_centre.replace(", at the", " at the")
     of_response = "loss_opt" if "loss_opt" in text else re.escape(one.response.name)
 
     def response(inputs: Mapping[str, float]) -> Any:
         with np.errstate(over="ignore"):
-            return least(one, params, inputs)["loss"] if of_response == "loss_opt" else one.evaluate(inputs, params)
+            return (
+                least(one, params, inputs)["loss"]
+                if of_response == "loss_opt"
+                else one.evaluate(inputs, params)
+            )
 
     def loss_at(argument: str, x: float) -> Any:
         return response({**centre, column(one, argument): x})
@@ -428,10 +537,13 @@ def promised_at_centre(one: Law, name: str, params: Values) -> Any:
         log_at = {k: np.log(loss_at(argument, here * math.exp(k * step))) for k in (-2, -1, 1, 2)}
         return (-log_at[-2] + 8 * log_at[-1] - 8 * log_at[1] + log_at[2]) / (12 * step)
     if match := re.fullmatch(rf"{of_response} due to (.+) at the table's centre", text):
-        return loss - loss_at(argument_called(one, match[1]), FAR)  # what is gone when there is no end of it
+        # what is gone when there is no end of it
+        return loss - loss_at(argument_called(one, match[1]), FAR)
     if re.fullmatch(rf"reducible {of_response} at the table's centre", text):
         return loss - params["E"]
-    if match := re.fullmatch(rf"excess of (\S+) over the {of_response} at the table's centre", text):
+    if match := re.fullmatch(
+        rf"excess of (\S+) over the {of_response} at the table's centre", text
+    ):
         return params[match[1]] / loss - 1
     if match := re.fullmatch(r"share of (.+) in what is reducible at the table's centre", text):
         # Gone when there is no end of it, before the coupling: the root of what is left.
@@ -444,10 +556,20 @@ def promised_at_centre(one: Law, name: str, params: Values) -> Any:
     if match := re.fullmatch(r"(\w+)_opt over (\w+) at the table's centre", text):
         return least(one, params, centre)[match[1]] / centre[match[1]]
     if text == "log slopes of loss_opt in model_size and data_size added up at the table's centre":
-        both = {x: {name: centre[name] * math.exp(x) for name in ("model_size", "data_size")} for x in (-1e-3, 1e-3)}
-        return -(np.log(response(centre | both[1e-3])) - np.log(response(centre | both[-1e-3]))) / 2e-3
-    if match := re.fullmatch(r"share of (.+) in what is reducible of loss_opt at the table's centre", text):
-        parts = {key: params[key] / centre[on] ** params[exponent] for key, on, exponent in (("A", "model_size", "alpha"), ("B", "data_size", "beta"))}
+        both = {
+            x: {name: centre[name] * math.exp(x) for name in ("model_size", "data_size")}
+            for x in (-1e-3, 1e-3)
+        }
+        return (
+            -(np.log(response(centre | both[1e-3])) - np.log(response(centre | both[-1e-3]))) / 2e-3
+        )
+    if match := re.fullmatch(
+        r"share of (.+) in what is reducible of loss_opt at the table's centre", text
+    ):
+        parts = {
+            key: params[key] / centre[on] ** params[exponent]
+            for key, on, exponent in (("A", "model_size", "alpha"), ("B", "data_size", "beta"))
+        }
         return parts["B"] / (parts["A"] + parts["B"])
     if match := re.fullmatch(r"(\S+) times \((.+) at the table's centre\)\^(\S+)", text):
         return params[match[1]] * centre[match[2]] ** params[match[3]]
@@ -462,9 +584,15 @@ def promised_at_centre(one: Law, name: str, params: Values) -> Any:
         return params[name] / centre[column(one, argument_called(one, match[2]))]
     if match := re.fullmatch(r"(\S+) over \((.+) at the table's centre\)\^(\S+)", text):
         assert match[1] in (name, param.symbol)
-        (exponent,) = (other for other, spec in one.params.items() if match[3] in (other, spec.symbol))
-        return params[name] / centre[column(one, argument_called(one, match[2]))] ** params[exponent]
-    pytest.fail(f"{one.name}.{name}: tests/test_laws.py has no check for the text {param.at_centre!r}")
+        (exponent,) = (
+            other for other, spec in one.params.items() if match[3] in (other, spec.symbol)
+        )
+        return (
+            params[name] / centre[column(one, argument_called(one, match[2]))] ** params[exponent]
+        )
+    pytest.fail(
+        f"{one.name}.{name}: tests/test_laws.py has no check for the text {param.at_centre!r}"
+    )
 
 
 @every_law
@@ -475,20 +603,34 @@ def test_parameters_at_the_centre_are_what_their_texts_say(one: Law) -> None:
     for name, param in one.params.items():
         if param.at_centre:
             promised = promised_at_centre(one, name, params)
-            np.testing.assert_allclose(promised, chosen[name], rtol=1e-6, err_msg=f"{name}: {param.at_centre}")
+            np.testing.assert_allclose(
+                promised, chosen[name], rtol=1e-6, err_msg=f"{name}: {param.at_centre}"
+            )
         else:
-            np.testing.assert_array_equal(params[name], chosen[name], err_msg=f"{name} is sampled as it is")
+            np.testing.assert_array_equal(
+                params[name], chosen[name], err_msg=f"{name} is sampled as it is"
+            )
 
 
 @every_law
 def test_centred_inputs_give_the_same_response(one: Law) -> None:
-    """What the model computes, inputs in units of the table's centre, is the law at the paper's parameters, wherever the centre is."""
+    """What the model computes, inputs in units of the table's centre, is the law at the paper's
+    parameters, wherever the centre is.
+    """
     rng = generator(one)
     chosen, inputs = sampled(one, (0.25, 0.75), 40), inputs_within(one, 40)
-    centre = {name: x * 10 ** rng.uniform(-1, 1) if name in one.inputs else x for name, x in centre_of(one).items()}
-    near = {name: centre[name] * 10 ** rng.uniform(-2, 2, 40) if name in one.inputs else x for name, x in inputs.items()}
+    centre = {
+        name: x * 10 ** rng.uniform(-1, 1) if name in one.inputs else x
+        for name, x in centre_of(one).items()
+    }
+    near = {
+        name: centre[name] * 10 ** rng.uniform(-2, 2, 40) if name in one.inputs else x
+        for name, x in inputs.items()
+    }
     natural = one.evaluate(near, one.from_centre(chosen, centre))
-    np.testing.assert_allclose(one.at_centred(near, one.in_units_of_centre(chosen), centre), natural, rtol=1e-9)
+    np.testing.assert_allclose(
+        one.at_centred(near, one.in_units_of_centre(chosen), centre), natural, rtol=1e-9
+    )
 
 
 # ---- Priors
@@ -498,21 +640,40 @@ def test_centred_inputs_give_the_same_response(one: Law) -> None:
 def test_prior_predictive_mass_is_plausible(one: Law) -> None:
     size, rng = 4000, generator(one)
     centre = centre_of(one)
-    draws = {name: distribution(param.prior).rvs(size, random_state=rng) for name, param in one.params.items()}
-    inputs = {name: x * 10 ** rng.uniform(-0.5, 0.5, size) if name in one.inputs else np.round(rng.uniform(size=size)) for name, x in centre.items()}
+    draws = {
+        name: distribution(param.prior).rvs(size, random_state=rng)
+        for name, param in one.params.items()
+    }
+    inputs = {
+        name: (
+            x * 10 ** rng.uniform(-0.5, 0.5, size)
+            if name in one.inputs
+            else np.round(rng.uniform(size=size))
+        )
+        for name, x in centre.items()
+    }
     with np.errstate(all="ignore"):  # what overflows counts as implausible
         response = one.evaluate(inputs, one.from_centre(draws, centre))
     low, high = one.response.plausible
-    below, above, lost = np.mean(response < low), np.mean(response > high), np.mean(np.isnan(response))
+    below, above, lost = (
+        np.mean(response < low),
+        np.mean(response > high),
+        np.mean(np.isnan(response)),
+    )
     tails = " ".join(f"{x:.3g}" for x in np.nanquantile(response, (0.005, 0.05, 0.5, 0.95, 0.995)))
-    figures = f"below {low:g}: {below:.2%}, above {high:g}: {above:.2%}, NaN: {lost:.2%}; quantiles .5 5 50 95 99.5 %: {tails}"
+    figures = (
+        f"below {low:g}: {below:.2%}, above {high:g}: {above:.2%}, NaN: {lost:.2%}; quantiles .5 5"
+        f" 50 95 99.5 %: {tails}"
+    )
     assert below + above + lost <= 0.01, figures
 
 
 @every_name
 def test_default_priors_lie_in_the_support_and_survive_json(name: str) -> None:
     for key, param in ModelSpec(law=name).params.items():
-        ends = {"positive": (0, math.inf), "unit": (0, 1), "real": (-math.inf, math.inf)}[param.support]
+        ends = {"positive": (0, math.inf), "unit": (0, 1), "real": (-math.inf, math.inf)}[
+            param.support
+        ]
         low, high = distribution(param.prior).support()
         assert ends[0] <= low and high <= ends[1], key
         assert distribution(param.group_scale).support()[0] >= 0
@@ -521,7 +682,9 @@ def test_default_priors_lie_in_the_support_and_survive_json(name: str) -> None:
 
 
 def test_scipy_priors_here_are_pymcs() -> None:
-    """The table `distribution` against PyMC's own densities, so that the prior-predictive check checks the model's priors."""
+    """The table `distribution` against PyMC's own densities, so that the prior-predictive check
+    checks the model's priors.
+    """
     import pymc as pm
 
     priors = (
@@ -541,7 +704,10 @@ def test_scipy_priors_here_are_pymcs() -> None:
 
 # ---- The law as a document, and as data
 
-CITATION = r"arXiv[: ]\d{4}\.\d{4,5}|IJCAI|ICML|ICLR|NeurIPS|ACL|EMNLP|JMLR|TMLR|Journal|Transactions|Proceedings|Nature|Science"
+CITATION = (
+    r"arXiv[:"
+    r" ]\d{4}\.\d{4,5}|IJCAI|ICML|ICLR|NeurIPS|ACL|EMNLP|JMLR|TMLR|Journal|Transactions|Proceedings|Nature|Science"
+)
 
 
 @every_name
@@ -555,7 +721,9 @@ def test_a_law_documents_itself(name: str) -> None:
     assert re.search(r"\bFails\b", text)
     assert cls.formula.strip() and re.search(CITATION, cls.source)
     for word in (*cls.params, *cls().arguments, *cls.switches):
-        assert re.search(rf"(?<!\w){re.escape(word)}(?!\w)", cls.formula + text), f"{word} is neither in the formula nor in the docstring"
+        assert re.search(rf"(?<!\w){re.escape(word)}(?!\w)", cls.formula + text), (
+            f"{word} is neither in the formula nor in the docstring"
+        )
     symbols = [param.symbol for param in cls.params.values()]
     assert len(set(symbols)) == len(symbols) and all(param.meaning for param in cls.params.values())
 
@@ -580,9 +748,16 @@ def test_every_option_is_tried_here(name: str) -> None:
 
 # ---- Golden values
 
-#: Hoffmann et al. 2022 (arXiv 2203.15556): as printed in section 3.3 (rounded), and as in the TeX source.
+#: Hoffmann et al. 2022 (arXiv 2203.15556): as printed in section 3.3 (rounded), and as in the TeX
+#: source.
 HOFFMANN_PRINTED = {"A": 406.4, "B": 410.7, "E": 1.69, "alpha": 0.34, "beta": 0.28}
-HOFFMANN = {"A": math.exp(6.0073404), "B": math.exp(6.0179186), "E": math.exp(0.5267228), "alpha": 0.33917084, "beta": 0.2849083}
+HOFFMANN = {
+    "A": math.exp(6.0073404),
+    "B": math.exp(6.0179186),
+    "E": math.exp(0.5267228),
+    "alpha": 0.33917084,
+    "beta": 0.2849083,
+}
 #: Besiroglu et al. 2024 (arXiv 2404.10102), table 1, unrounded in their notebook.
 BESIROGLU = {"A": 482.006, "B": 2085.434, "E": 1.8172, "alpha": 0.34781, "beta": 0.36585}
 
@@ -601,20 +776,26 @@ def test_chinchilla_allocation_as_published(params: Values, a: str, b: str) -> N
     assert f"{one.data_exponent(**params):.{digits}f}" == b
 
 
-@pytest.mark.parametrize(("params", "ratio"), [(HOFFMANN_PRINTED, "92.8"), (HOFFMANN, "59.0"), (BESIROGLU, "18")])
+@pytest.mark.parametrize(
+    ("params", "ratio"), [(HOFFMANN_PRINTED, "92.8"), (HOFFMANN, "59.0"), (BESIROGLU, "18")]
+)
 def test_chinchilla_tokens_per_parameter_at_its_own_budget(params: Values, ratio: str) -> None:
     """93 tokens a parameter by the printed coefficients, 18 by the refit, at C = 6 * 70e9 * 1.4e12.
 
-    Quoted so of Besiroglu et al. 2024; further digits by hand from the closed form, G = (alpha A / beta B)^(1 / (alpha + beta)).
+    Quoted so of Besiroglu et al. 2024; further digits by hand from the closed form, G = (alpha A /
+    beta B)^(1 / (alpha + beta)).
     """
     size, data = compute_optimal(law("chinchilla"), params, 6 * 70e9 * 1.4e12)
     assert f"{math.exp(data - size):.{len(ratio.partition('.')[2])}f}" == ratio
 
 
-#: Zhang et al. 2024 (arXiv 2402.17193), table 4: A and alpha of model size, of pretraining tokens; E, beta; then finetuning
-#: examples, and the losses of both laws for a base model of 1B parameters and all its pretraining tokens, where they must agree
-#: up to the table's rounding: computed by hand from the printed coefficients.
-ZHANG: Mapping[str, tuple[tuple[float, float], tuple[float, float], float, float, float, float, str, str]] = {
+#: Zhang et al. 2024 (arXiv 2402.17193), table 4: A and alpha of model size, of pretraining tokens;
+#: E, beta; then finetuning examples, and the losses of both laws for a base model of 1B parameters
+#: and all its pretraining tokens, where they must agree up to the table's rounding: computed by
+#: hand from the printed coefficients.
+ZHANG: Mapping[
+    str, tuple[tuple[float, float], tuple[float, float], float, float, float, float, str, str]
+] = {
     "En-De FMT": ((1.2e5, 0.52), (6.3e2, 0.21), 0.75, 0.15, 1e6, 2.83e11, "1.066", "1.062"),
     "En-De LoRA": ((2.1e3, 0.36), (1.4e2, 0.18), 0.62, 0.081, 1e5, 2.83e11, "1.096", "1.098"),
     "En-Zh FMT": ((3.3e3, 0.34), (2.4e2, 0.17), 1.0, 0.14, 1e6, 2.06e11, "1.415", "1.414"),
@@ -625,9 +806,14 @@ ZHANG: Mapping[str, tuple[tuple[float, float], tuple[float, float], float, float
 @pytest.mark.parametrize("row", ZHANG)
 def test_finetuning_law_gives_the_losses_of_zhang_table_4(row: str) -> None:
     (A_m, alpha_m), (A_p, alpha_p), E, beta, data, tokens, by_size, by_tokens = ZHANG[row]
-    for factor, x, A, alpha, printed in (("model_size", 1e9, A_m, alpha_m, by_size), ("pretraining_data", tokens, A_p, alpha_p, by_tokens)):
+    for factor, x, A, alpha, printed in (
+        ("model_size", 1e9, A_m, alpha_m, by_size),
+        ("pretraining_data", tokens, A_p, alpha_p, by_tokens),
+    ):
         one = law("finetuning_multiplicative", factor=factor)
-        loss = one.evaluate({factor: x, "finetuning_data": data}, {"A": A, "alpha": alpha, "beta": beta, "E": E})
+        loss = one.evaluate(
+            {factor: x, "finetuning_data": data}, {"A": A, "alpha": alpha, "beta": beta, "E": E}
+        )
         assert f"{loss:.3f}" == printed, factor
 
 
@@ -635,13 +821,17 @@ def test_finetuning_law_gives_the_losses_of_zhang_table_4(row: str) -> None:
 
 
 def test_an_unknown_name_suggests_near_ones() -> None:
-    with pytest.raises(UnknownNameError, match=r"no law named 'chinchila'. Did you mean 'chinchilla'") as raised:
+    with pytest.raises(
+        UnknownNameError, match=r"no law named 'chinchila'. Did you mean 'chinchilla'"
+    ) as raised:
         law("chinchila")
     assert all(name in str(raised.value) for name in laws())
 
 
 def test_an_unknown_option_names_the_laws_own() -> None:
-    with pytest.raises(SpecError, match=r"finetuning_additive has no option facotr; its options: factor"):
+    with pytest.raises(
+        SpecError, match=r"finetuning_additive has no option facotr; its options: factor"
+    ):
         law("finetuning_additive", facotr="model_size")
     with pytest.raises(SpecError, match=r"chinchilla has no option factor; its options: none"):
         law({"name": "chinchilla", "factor": "model_size"})
@@ -655,7 +845,8 @@ def test_options_by_keyword_win_over_those_of_a_table() -> None:
 
 def test_a_second_law_of_a_name_is_refused() -> None:
     before = laws()
-    register(laws()["power"])  # the same class again is not a second law: a notebook's cell is run twice
+    # the same class again is not a second law: a notebook's cell is run twice
+    register(laws()["power"])
 
     with pytest.raises(SpecError, match=r"'power' is registered already: Power"):
         register(type("Other", (laws()["power"],), {"name": "power"}))
@@ -683,13 +874,26 @@ def test_a_law_of_ones_own_in_ten_lines() -> None:
 
     try:
         mine = law("halflife")
-        assert mine == Halflife() and law(mine.to_json()) == mine and ModelSpec(law="halflife").law == mine
-        assert mine.evaluate({"step": math.log(2)}, {"A": 2.0, "k": 1.0, "E": 0.5}) == pytest.approx(1.5, rel=1e-15)
-        assert mine.from_centre({"A": 2.0, "k": 1.0, "E": 0.5}, {"step": 10.0}) == {"A": 2.0, "k": 1.0, "E": 0.5}
+        assert (
+            mine == Halflife()
+            and law(mine.to_json()) == mine
+            and ModelSpec(law="halflife").law == mine
+        )
+        assert mine.evaluate(
+            {"step": math.log(2)}, {"A": 2.0, "k": 1.0, "E": 0.5}
+        ) == pytest.approx(1.5, rel=1e-15)
+        assert mine.from_centre({"A": 2.0, "k": 1.0, "E": 0.5}, {"step": 10.0}) == {
+            "A": 2.0,
+            "k": 1.0,
+            "E": 0.5,
+        }
         for check in (
-            test_numpy_xarray_and_pytensor_agree, test_formula_as_text_is_the_function, test_promised_limits,
-            test_parameters_at_the_centre_are_what_their_texts_say, test_a_law_survives_json,
-        ):  # fmt: skip
+            test_numpy_xarray_and_pytensor_agree,
+            test_formula_as_text_is_the_function,
+            test_promised_limits,
+            test_parameters_at_the_centre_are_what_their_texts_say,
+            test_a_law_survives_json,
+        ):
             check(mine)
     finally:
         registry._LAWS.pop("halflife", None)
@@ -706,21 +910,30 @@ RATES = np.concatenate([np.geomspace(1e-300, 0.4, 60), [0.5], 1 - np.geomspace(0
 @pytest.mark.parametrize(
     ("function", "oracle", "arguments"),
     [
-        (ops.logaddexp, lambda a, b: scipy.special.logsumexp([a, b], axis=0), tuple(x.ravel() for x in np.meshgrid(TAILS, TAILS))),
+        (
+            ops.logaddexp,
+            lambda a, b: scipy.special.logsumexp([a, b], axis=0),
+            tuple(x.ravel() for x in np.meshgrid(TAILS, TAILS)),
+        ),
         (ops.sigmoid, scipy.special.expit, (TAILS,)),
         (ops.logit, scipy.special.logit, (RATES,)),
     ],
     ids=["logaddexp", "sigmoid", "logit"],
 )
-def test_functions_agree_with_scipy(library: str, function: Any, oracle: Any, arguments: tuple[np.ndarray, ...]) -> None:
+def test_functions_agree_with_scipy(
+    library: str, function: Any, oracle: Any, arguments: tuple[np.ndarray, ...]
+) -> None:
     if library == "numpy":
         found = function(*arguments)
     else:
         variables = [pt.dvector() for _ in arguments]
         value = function(*variables)
         gradients = pytensor.grad(value.sum(), variables)
-        found, *slopes = pytensor.function(variables, [value, *gradients], mode="FAST_COMPILE")(*arguments)
+        found, *slopes = pytensor.function(variables, [value, *gradients], mode="FAST_COMPILE")(
+            *arguments
+        )
         assert all(np.isfinite(slope).all() for slope in slopes)
-    # logit and logaddexp pass through zero where their terms cancel; a sigmoid has no such place: its lower tail is exact too.
+    # logit and logaddexp pass through zero where their terms cancel; a sigmoid has no such place:
+    # its lower tail is exact too.
     absolute = {ops.logit: 1e-15, ops.logaddexp: 1e-12, ops.sigmoid: 0.0}[function]
     np.testing.assert_allclose(found, oracle(*arguments), rtol=1e-12, atol=absolute)

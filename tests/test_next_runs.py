@@ -1,4 +1,6 @@
-"""What to run next: linearised gains against refits with outcomes drawn from the posterior, and against closed forms."""
+"""What to run next: linearised gains against refits with outcomes drawn from the posterior, and
+against closed forms.
+"""
 
 from __future__ import annotations
 
@@ -27,43 +29,73 @@ def table() -> pd.DataFrame:
     """A simulated power law, 14 runs up to 1e9."""
     rng = np.random.default_rng(3)
     x = np.geomspace(1e7, 1e9, 14)
-    loss = bl.law("power").evaluate({"data_size": x}, {"A": 3.0 * 1e8**0.15, "alpha": 0.15, "E": 1.0})
+    loss = bl.law("power").evaluate(
+        {"data_size": x}, {"A": 3.0 * 1e8**0.15, "alpha": 0.15, "E": 1.0}
+    )
     return pd.DataFrame({"data_size": x, "loss": loss * np.exp(rng.normal(0, 0.01, 14))})
 
 
 @pytest.fixture(scope="module")
 def fit(table: pd.DataFrame) -> bl.Fit:
-    return bl.fit(SPEC, bl.read_runs(table, "power"), draws=1000, tune=1000, random_seed=1, progressbar=False)
+    return bl.fit(
+        SPEC, bl.read_runs(table, "power"), draws=1000, tune=1000, random_seed=1, progressbar=False
+    )
 
 
 @pytest.mark.slow
 def test_expected_reduction_against_refits(table: pd.DataFrame, fit: bl.Fit) -> None:
-    """Brute force: the candidate's outcome is drawn from the posterior predictive 24 times, the law refitted to it, and the variance left averaged."""
+    """Brute force: the candidate's outcome is drawn from the posterior predictive 24 times, the law
+    refitted to it, and the variance left averaged.
+    """
     candidate = {"data_size": [6e9]}
     predicted = bl.next_runs(fit, candidate, OPTION)["variance_reduction"].iloc[0]
     outcomes = fit.predict(candidate, "run").values.ravel()[::167][:24]
-    runs = bl.read_runs(pd.concat([table, pd.DataFrame({"data_size": [6e9], "loss": [2.0]})], ignore_index=True), "power")
+    runs = bl.read_runs(
+        pd.concat([table, pd.DataFrame({"data_size": [6e9], "loss": [2.0]})], ignore_index=True),
+        "power",
+    )
     compiled = Compiled(build(SPEC, runs), refit=True)
     # The same prior as before: the unit of relative priors and the centre are those of the fit.
-    kept = {"typical_response": fit.runs.typical_response, "centre_data_size": fit.runs.centre["data_size"]}
+    kept = {
+        "typical_response": fit.runs.typical_response,
+        "centre_data_size": fit.runs.centre["data_size"],
+    }
     before = np.log(fit.predict(OPTION, "mean").values.ravel()).var()
     left = []
     for i, y in enumerate(outcomes):
-        tree = compiled.sample(Effort(400, 500, 4, 0.95, i, progressbar=False), {"y": np.log([*table["loss"], y]), **kept})
+        tree = compiled.sample(
+            Effort(400, 500, 4, 0.95, i, progressbar=False),
+            {"y": np.log([*table["loss"], y]), **kept},
+        )
         posterior = tree["posterior"].to_dataset()
-        law, natural = fit.spec.law, {name: posterior[f"{name}_at_centre"].values.ravel() for name in fit.spec.law.params}
+        law, natural = (
+            fit.spec.law,
+            {name: posterior[f"{name}_at_centre"].values.ravel() for name in fit.spec.law.params},
+        )
         after = np.log(law.evaluate({"data_size": 3e10}, law.from_centre(natural, fit.runs.centre)))
         left.append(after.var() / before)
     error = np.std(left) / np.sqrt(len(left))
-    assert 1 - predicted == pytest.approx(np.mean(left), abs=3 * error + 0.1)  # .1: the posterior is not quite normal
+    # .1: the posterior is not quite normal
+    assert 1 - predicted == pytest.approx(np.mean(left), abs=3 * error + 0.1)
     assert predicted > 0.2
 
 
 def test_a_run_at_the_option_says_most_and_one_among_many_least(fit: bl.Fit) -> None:
     found = bl.next_runs(fit, {"data_size": [1e8, 3e9, 3e10]}, OPTION)
-    assert list(found["data_size"]) == [3e10, 3e9, 1e8] and found["variance_reduction"].is_monotonic_decreasing
-    priced = bl.next_runs(fit, pd.DataFrame({"data_size": [1e8, 3e9, 3e10], "flop": [1.0, 30.0, 3000.0]}), OPTION, cost="flop")
-    assert priced["data_size"].iloc[0] != 3e10 and (priced["per_cost"] == priced["variance_reduction"] / priced["cost"]).all()
+    assert (
+        list(found["data_size"]) == [3e10, 3e9, 1e8]
+        and found["variance_reduction"].is_monotonic_decreasing
+    )
+    priced = bl.next_runs(
+        fit,
+        pd.DataFrame({"data_size": [1e8, 3e9, 3e10], "flop": [1.0, 30.0, 3000.0]}),
+        OPTION,
+        cost="flop",
+    )
+    assert (
+        priced["data_size"].iloc[0] != 3e10
+        and (priced["per_cost"] == priced["variance_reduction"] / priced["cost"]).all()
+    )
 
 
 def test_a_batch_respects_what_runs_have_in_common(fit: bl.Fit) -> None:
@@ -71,37 +103,69 @@ def test_a_batch_respects_what_runs_have_in_common(fit: bl.Fit) -> None:
     found = bl.next_runs(fit, {"data_size": [6e9, 6.1e9, 1e8]}, OPTION, budget=2.0)
     assert sorted(found["bought"]) == [0, 1, 2]
     single = found["variance_reduction"].max()
-    assert 1 - found.attrs["variance_left"] < 2 * single and 1 - found.attrs["variance_left"] > single
+    assert (
+        1 - found.attrs["variance_left"] < 2 * single and 1 - found.attrs["variance_left"] > single
+    )
     broke = bl.next_runs(fit, {"data_size": [6e9]}, OPTION, cost=[5.0], budget=1.0)
     assert list(broke["bought"]) == [0] and broke.attrs["variance_left"] == 1
 
 
 def test_a_batch_is_not_spent_on_small_runs_where_a_dear_one_says_more(fit: bl.Fit) -> None:
-    """A cheap run says most per unit of cost, and having bought it one cannot afford the run that says nearly all; the other way round, many runs that are cheap."""
+    """A cheap run says most per unit of cost, and having bought it one cannot afford the run that
+    says nearly all; the other way round, many runs that are cheap.
+    """
     small, dear = ({"data_size": [x]} for x in (3e9, 3e10))
-    said = {x: bl.next_runs(fit, point, OPTION)["variance_reduction"].iloc[0] for x, point in (("small", small), ("dear", dear))}
+    said = {
+        x: bl.next_runs(fit, point, OPTION)["variance_reduction"].iloc[0]
+        for x, point in (("small", small), ("dear", dear))
+    }
     assert said["dear"] > 1.2 * said["small"]
-    found = bl.next_runs(fit, pd.DataFrame({"data_size": [3e9, 3e10], "flop": [1.0, 10.0]}), OPTION, cost="flop", budget=10.0)
-    assert found["data_size"].iloc[0] == 3e9 and found.set_index("data_size")["bought"].to_dict() == {3e9: 0, 3e10: 1}
-    assert found.attrs["bought_by"] == "variance_reduction" and found.attrs["variance_left"] == pytest.approx(1 - found["variance_reduction"].max())
+    found = bl.next_runs(
+        fit,
+        pd.DataFrame({"data_size": [3e9, 3e10], "flop": [1.0, 10.0]}),
+        OPTION,
+        cost="flop",
+        budget=10.0,
+    )
+    assert found["data_size"].iloc[0] == 3e9 and found.set_index("data_size")[
+        "bought"
+    ].to_dict() == {3e9: 0, 3e10: 1}
+    assert found.attrs["bought_by"] == "variance_reduction" and found.attrs[
+        "variance_left"
+    ] == pytest.approx(1 - found["variance_reduction"].max())
     many = pd.DataFrame({"data_size": [2.9e10, *[1.5e10] * 9], "flop": [10.0, *[1.0] * 9]})
     found = bl.next_runs(fit, many, OPTION, cost="flop", budget=10.0)
-    assert found.attrs["bought_by"] == "per_cost" and (found["bought"] > 0).sum() == 9 and not found.loc[found["flop"] == 10, "bought"].any()
+    assert (
+        found.attrs["bought_by"] == "per_cost"
+        and (found["bought"] > 0).sum() == 9
+        and not found.loc[found["flop"] == 10, "bought"].any()
+    )
 
 
 def test_regret_of_two_options_is_the_closed_form() -> None:
-    """Two options of equal mean, one of which a run moves by s: the expected best grows by s / sqrt(2 pi)."""
+    """Two options of equal mean, one of which a run moves by s: the expected best grows by s /
+    sqrt(2 pi).
+    """
     z = standard_normal(2)
-    assert _regret_reduction(np.array([1.0, 1.0]), np.array([0.5, 0.0]), z) == pytest.approx(0.5 / np.sqrt(2 * np.pi), rel=0.01)
-    assert _regret_reduction(np.array([1.0, 1.0]), np.array([0.5, 0.5]), z) == pytest.approx(0, abs=1e-12)  # both move together: nothing to choose
+    assert _regret_reduction(np.array([1.0, 1.0]), np.array([0.5, 0.0]), z) == pytest.approx(
+        0.5 / np.sqrt(2 * np.pi), rel=0.01
+    )
+    # both move together: nothing to choose
+    assert _regret_reduction(np.array([1.0, 1.0]), np.array([0.5, 0.5]), z) == pytest.approx(
+        0, abs=1e-12
+    )
     assert _regret_reduction(np.array([5.0, 1.0]), np.array([0.5, 0.0]), z) < 1e-6
 
 
 def test_the_value_of_a_run_is_that_of_brute_force() -> None:
-    """Two options and a candidate, jointly normal: outcomes of the candidate are drawn, the options conditioned on each, the better one chosen."""
+    """Two options and a candidate, jointly normal: outcomes of the candidate are drawn, the options
+    conditioned on each, the better one chosen.
+    """
     rng = np.random.default_rng(2)
-    covariance = np.array([[1.0, 0.6, 0.2], [0.6, 0.9, 0.3], [0.2, 0.3, 1.2]])  # candidate (noise and all), and the options' runs
-    mean, target, value, cost = np.array([0.0, 0.1, -0.2]), 0.3, 10.0, np.array([3.0, 4.5])  # to be reached from below
+    # candidate (noise and all), and the options' runs
+    covariance = np.array([[1.0, 0.6, 0.2], [0.6, 0.9, 0.3], [0.2, 0.3, 1.2]])
+    # to be reached from below
+    mean, target, value, cost = np.array([0.0, 0.1, -0.2]), 0.3, 10.0, np.array([3.0, 4.5])
     outcomes = rng.normal(0, 1, 4000)
     given = mean[1:] + np.outer(outcomes, covariance[1:, 0])
     left = covariance[1:, 1:] - np.outer(covariance[1:, 0], covariance[1:, 0])
@@ -109,19 +173,32 @@ def test_the_value_of_a_run_is_that_of_brute_force() -> None:
     worth = np.array([value * (m + inner >= target).mean(axis=0) - cost for m in given])
     chosen = np.maximum(worth.max(axis=1), 0)
     expected = chosen.mean() - max(worth.mean(axis=0).max(), 0)
-    found = _value_of_run(mean[1:] - target, np.diag(covariance)[1:], covariance[1:, 0], value, cost, standard_normal(2))
+    found = _value_of_run(
+        mean[1:] - target,
+        np.diag(covariance)[1:],
+        covariance[1:, 0],
+        value,
+        cost,
+        standard_normal(2),
+    )
     assert found == pytest.approx(expected, abs=4 * chosen.std() / np.sqrt(4000))
     assert expected > 0.3
     # What moves nothing is worth nothing; to know the outcome is worth most.
-    assert _value_of_run(mean[1:] - target, np.diag(covariance)[1:], np.zeros(2), value, cost, standard_normal(2)) == pytest.approx(0, abs=1e-12)
+    assert _value_of_run(
+        mean[1:] - target, np.diag(covariance)[1:], np.zeros(2), value, cost, standard_normal(2)
+    ) == pytest.approx(0, abs=1e-12)
 
 
 def test_draws_whose_losses_leave_the_numbers_are_no_fault(fit: bl.Fit) -> None:
-    """As a Student-t of few degrees of freedom has them: of two draws in 4,000 the loss is 0 or infinite."""
+    """As a Student-t of few degrees of freedom has them: of two draws in 4,000 the loss is 0 or
+    infinite.
+    """
     tree = fit.idata.copy(deep=True)
     tree["posterior"]["sigma"][0, :2] = 1e6
     candidates = {"data_size": [2e9, 6e9]}
-    expected, found = (bl.next_runs(x, candidates, OPTION, budget=1.0) for x in (fit, replace(fit, idata=tree)))
+    expected, found = (
+        bl.next_runs(x, candidates, OPTION, budget=1.0) for x in (fit, replace(fit, idata=tree))
+    )
     assert {0.0, np.inf} & set(replace(fit, idata=tree).predict(candidates, "run").values.ravel())
     numbers = ["variance_reduction", "per_cost", "bought"]
     np.testing.assert_allclose(found[numbers], expected[numbers], rtol=0.02)
@@ -131,8 +208,13 @@ def test_a_run_is_worth_at_most_perfect_information(fit: bl.Fit) -> None:
     y = fit.predict(OPTION, "run").values.ravel()
     target = float(np.median(y))
     perfect = bl.decide(fit, OPTION, target, cost=[40.0], value=100.0, checks=[]).evpi
-    found = bl.next_runs(fit, {"data_size": [1e8, 3e9, 3e10]}, OPTION, target=target, value=100.0, option_cost=[40.0])
-    assert found["value_of_run"].is_monotonic_decreasing and 0 < found["value_of_run"].iloc[0] < 1.05 * perfect
+    found = bl.next_runs(
+        fit, {"data_size": [1e8, 3e9, 3e10]}, OPTION, target=target, value=100.0, option_cost=[40.0]
+    )
+    assert (
+        found["value_of_run"].is_monotonic_decreasing
+        and 0 < found["value_of_run"].iloc[0] < 1.05 * perfect
+    )
 
 
 @pytest.mark.parametrize(
@@ -142,7 +224,10 @@ def test_a_run_is_worth_at_most_perfect_information(fit: bl.Fit) -> None:
         ({"cost": "flop"}, "candidates have no such column"),
         ({"budget": 0}, "budget is 0"),
         ({"target": 1.0}, "needs both"),
-        ({"target": 1.0, "value": 2.0, "option_cost": [1.0, 2.0]}, "a number for each of the 1 options"),
+        (
+            {"target": 1.0, "value": 2.0, "option_cost": [1.0, 2.0]},
+            "a number for each of the 1 options",
+        ),
         ({"candidates": {"data_size": []}}, "There are no candidates"),
     ],
 )

@@ -20,18 +20,26 @@ def test_mean_is_the_law_at_the_posterior(chinchilla_fit: bl.Fit) -> None:
     predicted = chinchilla_fit.predict({"model_size": [70e9, 1e9], "data_size": 1.4e12}, "mean")
     posterior = chinchilla_fit.idata["posterior"].to_dataset()
     for i, size in enumerate((70e9, 1e9)):
-        expected = chinchilla_fit.spec.law.evaluate({"model_size": size, "data_size": 1.4e12}, posterior)
+        expected = chinchilla_fit.spec.law.evaluate(
+            {"model_size": size, "data_size": 1.4e12}, posterior
+        )
         np.testing.assert_allclose(predicted[..., i], expected, rtol=1e-12)
     assert predicted.dims == ("chain", "draw", "point")
     assert predicted.attrs["unit"] == "nats per token"
 
 
 def test_run_adds_the_noise_of_the_posterior(chinchilla_fit: bl.Fit) -> None:
-    """Log run less log mean is Student-t with each draw's own scale and degrees of freedom: its transform is uniform."""
+    """Log run less log mean is Student-t with each draw's own scale and degrees of freedom: its
+    transform is uniform.
+    """
     at = {"model_size": [1e9] * 4, "data_size": [2e10, 3e10, 4e10, 5e10]}
-    log_ratio = np.log(chinchilla_fit.predict(at, "run")) - np.log(chinchilla_fit.predict(at, "mean"))
+    log_ratio = np.log(chinchilla_fit.predict(at, "run")) - np.log(
+        chinchilla_fit.predict(at, "mean")
+    )
     posterior = chinchilla_fit.idata["posterior"]
-    uniform = stats.t.cdf((log_ratio / posterior["sigma"]).values, posterior["nu"].values[..., None])
+    uniform = stats.t.cdf(
+        (log_ratio / posterior["sigma"]).values, posterior["nu"].values[..., None]
+    )
     assert stats.kstest(uniform.ravel()[::16], "uniform").pvalue > 1e-3
 
 
@@ -39,26 +47,48 @@ def test_noise_has_its_quantiles() -> None:
     rng = np.random.default_rng(0)
     drawn = draw("student_t", {"nu": np.full((200_000, 1), 4.0), "sigma": 0.5}, (200_000, 1), rng)
     assert stats.kstest(drawn.ravel() / 0.5, stats.t(4.0).cdf).pvalue > 1e-3
-    assert stats.kstest(draw("laplace", {"sigma": 2.0}, (50_000, 1), rng).ravel() / 2, "laplace").pvalue > 1e-3
-    assert stats.kstest(draw("normal", {"sigma": 2.0}, (50_000, 1), rng).ravel() / 2, "norm").pvalue > 1e-3
+    assert (
+        stats.kstest(
+            draw("laplace", {"sigma": 2.0}, (50_000, 1), rng).ravel() / 2, "laplace"
+        ).pvalue
+        > 1e-3
+    )
+    assert (
+        stats.kstest(draw("normal", {"sigma": 2.0}, (50_000, 1), rng).ravel() / 2, "norm").pvalue
+        > 1e-3
+    )
 
 
 def test_bands_are_the_quantiles_of_the_draws(grouped_fit: bl.Fit) -> None:
-    points = pd.DataFrame({"data_size": np.geomspace(1e6, 1e12, 600), "task": "task1"})  # several blocks
+    # several blocks
+    points = pd.DataFrame({"data_size": np.geomspace(1e6, 1e12, 600), "task": "task1"})
     bands, drawn = grouped_fit.bands(points, probs=(0.5, 0.8)), grouped_fit.predict(points)
-    assert list(bands.columns[:8]) == ["data_size", "task", "mean", "median", "lower_50", "upper_50", "lower_80", "upper_80"]
+    assert list(bands.columns[:8]) == [
+        "data_size",
+        "task",
+        "mean",
+        "median",
+        "lower_50",
+        "upper_50",
+        "lower_80",
+        "upper_80",
+    ]
     np.testing.assert_allclose(bands["upper_80"], drawn.quantile(0.9, ("chain", "draw")))
     np.testing.assert_allclose(bands["mean"], drawn.mean(("chain", "draw")))
     assert ((bands["lower_80"] < bands["lower_50"]) & (bands["upper_50"] < bands["upper_80"])).all()
 
 
 def test_distance_counts_decades_beyond_the_group(grouped_fit: bl.Fit) -> None:
-    distance = grouped_fit.predict({"data_size": [1e5, 1e7, 1e11], "task": ["task0"]})["distance_data_size"]
+    distance = grouped_fit.predict({"data_size": [1e5, 1e7, 1e11], "task": ["task0"]})[
+        "distance_data_size"
+    ]
     np.testing.assert_allclose(distance, [-1, 0, 2], atol=1e-12)
 
 
 def test_distance_is_from_the_points_own_group() -> None:
-    """LoRA ran to 1e5 examples and full finetuning to 1e7: 1e6 is ten times beyond for the one, within for the other."""
+    """LoRA ran to 1e5 examples and full finetuning to 1e7: 1e6 is ten times beyond for the one,
+    within for the other.
+    """
     from bayeslaw.predict import reach
 
     rows = [("lora", d, 1.0) for d in (1e3, 1e4, 1e5)] + [("fmt", d, 1.0) for d in (1e4, 1e6, 1e7)]
@@ -69,21 +99,33 @@ def test_distance_is_from_the_points_own_group() -> None:
         spec = resolve(bl.ModelSpec("power"), runs)
 
     OnlyTables.runs = runs  # type: ignore[attr-defined]
-    found = reach(OnlyTables, pd.DataFrame({"data_size": [1e6] * 3, "method": ["lora", "fmt", "prompt"]}))  # type: ignore[arg-type]
+    found = reach(
+        OnlyTables, pd.DataFrame({"data_size": [1e6] * 3, "method": ["lora", "fmt", "prompt"]})
+    )  # type: ignore[arg-type]
     np.testing.assert_allclose(found["distance_data_size"], [1, 0, 0])
     assert list(found["unseen"]) == ["", "", "method"]
 
 
 def test_a_group_never_seen_is_drawn_from_its_population(grouped_fit: bl.Fit) -> None:
-    """Its log level is the population's plus a normal of the groups' own scale; a group of the fit keeps its own."""
+    """Its log level is the population's plus a normal of the groups' own scale; a group of the fit
+    keeps its own.
+    """
     table = pd.DataFrame({"data_size": [1e8, 1e8], "task": ["brand new", "task2"]})
     posterior = Posterior.of(grouped_fit, table, "run")
     deviations = posterior.deviations["A_1|task"]
     scaled = deviations[:, -1] / posterior.draws["A_1|task_sigma"]
     assert stats.kstest(scaled, "norm").pvalue > 1e-3
-    level = grouped_fit.spec.law.evaluate({"data_size": grouped_fit.runs.centre["data_size"]}, posterior.law_parameters(table))
-    np.testing.assert_allclose(np.log(level[:, 0]), np.log(posterior.draws["A_at_centre"]) + deviations[:, -1], rtol=1e-10)
-    np.testing.assert_allclose(np.log(level[:, 1]), np.log(posterior.draws["A_at_centre"]) + posterior.draws["A_1|task"][:, 2], rtol=1e-10)
+    level = grouped_fit.spec.law.evaluate(
+        {"data_size": grouped_fit.runs.centre["data_size"]}, posterior.law_parameters(table)
+    )
+    np.testing.assert_allclose(
+        np.log(level[:, 0]), np.log(posterior.draws["A_at_centre"]) + deviations[:, -1], rtol=1e-10
+    )
+    np.testing.assert_allclose(
+        np.log(level[:, 1]),
+        np.log(posterior.draws["A_at_centre"]) + posterior.draws["A_1|task"][:, 2],
+        rtol=1e-10,
+    )
     run = np.log(grouped_fit.predict(table.assign(task="brand new"), "run")).std(("chain", "draw"))
     known = np.log(grouped_fit.predict(table.assign(task="task2"), "run")).std(("chain", "draw"))
     assert (run > 3 * known).all()
@@ -93,7 +135,9 @@ def test_a_new_group_is_the_same_whatever_stands_beside_it(grouped_fit: bl.Fit) 
     alone = grouped_fit.predict({"data_size": [1e8], "task": "new"})
     beside = grouped_fit.predict(pd.DataFrame({"data_size": [1e8, 1e8], "task": ["new", "other"]}))
     together = grouped_fit.predict({"data_size": [1e8, 1e10], "task": "new"})
-    corr = np.corrcoef(np.log(together[..., 0].values.ravel()), np.log(together[..., 1].values.ravel()))[0, 1]
+    corr = np.corrcoef(
+        np.log(together[..., 0].values.ravel()), np.log(together[..., 1].values.ravel())
+    )[0, 1]
     assert corr > 0.7  # the two points share the group's deviations
     a, b = np.log(alone[..., 0].values.ravel()), np.log(beside[..., 0].values.ravel())
     assert np.corrcoef(a, b)[0, 1] > 0.99  # only the noise differs
@@ -119,7 +163,11 @@ def test_quantities_are_per_group_and_natural(grouped_fit: bl.Fit) -> None:
     i = list(alpha["task"].values).index("task3")
     at = {name: grouped_fit.quantity(name)[..., i] for name in grouped_fit.spec.law.params}
     expected = grouped_fit.spec.law.evaluate({"data_size": 1e8}, at)
-    np.testing.assert_allclose(expected, grouped_fit.predict({"data_size": 1e8, "task": "task3"}, "mean")[..., 0], rtol=1e-12)
+    np.testing.assert_allclose(
+        expected,
+        grouped_fit.predict({"data_size": 1e8, "task": "task3"}, "mean")[..., 0],
+        rtol=1e-12,
+    )
     with pytest.raises(UnknownNameError, match="Did you mean 'alpha'"):
         grouped_fit.quantity("alhpa")
 
@@ -127,7 +175,9 @@ def test_quantities_are_per_group_and_natural(grouped_fit: bl.Fit) -> None:
 def test_summary_states_its_interval(chinchilla_fit: bl.Fit) -> None:
     summary = chinchilla_fit.summary(["alpha"], ci_prob=0.8)
     low, high = np.quantile(chinchilla_fit.idata["posterior"]["alpha"], [0.1, 0.9])
-    np.testing.assert_allclose(summary.loc["alpha", ["lower_80", "upper_80"]].to_numpy(float), [low, high])
+    np.testing.assert_allclose(
+        summary.loc["alpha", ["lower_80", "upper_80"]].to_numpy(float), [low, high]
+    )
     with pytest.raises(UnknownNameError, match="alpha"):
         chinchilla_fit.summary(["alpa"])
 
@@ -154,14 +204,24 @@ def test_wrong_arguments_are_refused(chinchilla_fit: bl.Fit) -> None:
 
 
 def test_grid_multiplies_out() -> None:
-    assert grid({"a": [1, 2], "b": "x", "c": None}).values.tolist() == [[1, "x", None], [2, "x", None]]
+    assert grid({"a": [1, 2], "b": "x", "c": None}).values.tolist() == [
+        [1, "x", None],
+        [2, "x", None],
+    ]
 
 
 def test_many_points_stay_in_memory(chinchilla_fit: bl.Fit) -> None:
-    """4,000 draws x 10,000 points are 320 MB of result; a block's temporaries must not add its multiple. The time is in benchmarks/."""
+    """4,000 draws x 10,000 points are 320 MB of result; a block's temporaries must not add its
+    multiple. The time is in benchmarks/.
+    """
     import tracemalloc
 
-    points = pd.DataFrame({"model_size": np.geomspace(1e8, 1e12, 10_000), "data_size": np.geomspace(1e9, 1e13, 10_000)})
+    points = pd.DataFrame(
+        {
+            "model_size": np.geomspace(1e8, 1e12, 10_000),
+            "data_size": np.geomspace(1e9, 1e13, 10_000),
+        }
+    )
     tracemalloc.start()
     chinchilla_fit.bands(points)
     _, peak = tracemalloc.get_traced_memory()

@@ -13,7 +13,9 @@ from bayeslaw.study.schema import read_study
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
-def test_the_example_is_short_and_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_is_short_and_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert len(code.splitlines()) <= 15
     monkeypatch.chdir(tmp_path)
@@ -25,7 +27,9 @@ def test_the_example_is_short_and_runs(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_table_of_laws_is_the_registry() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+?) \| (.+?) \|$", README, flags=re.MULTILINE)
-    assert rows == [(name, cls().response.name, cls.formula, cls.source) for name, cls in bl.laws().items()]
+    assert rows == [
+        (name, cls().response.name, cls.formula, cls.source) for name, cls in bl.laws().items()
+    ]
 
 
 def test_the_figure_is_there() -> None:
@@ -40,4 +44,8 @@ def test_the_study_file_is_one(tmp_path: Path) -> None:
     (text,) = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
     (tmp_path / "study.toml").write_text(text)
     study, _ = read_study(tmp_path / "study.toml")
-    assert study.decision is not None and study.next_runs is not None and study.decision.cost == {"lora": 12000, "fmt": 90000}
+    assert (
+        study.decision is not None
+        and study.next_runs is not None
+        and study.decision.cost == {"lora": 12000, "fmt": 90000}
+    )

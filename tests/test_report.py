@@ -1,4 +1,6 @@
-"""The report in a browser: it asks nothing of a network, says no error, its panel is `bayeslaw.decide`, and everybody can read it."""
+"""The report in a browser: it asks nothing of a network, says no error, its panel is
+`bayeslaw.decide`, and everybody can read it.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,20 @@ OPTIONS = {"task": ["task0", "task1", "<b>bold</b>"]}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, headless; the tests are skipped where it is not, but not in CI, which installs it."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    """Debian's Chromium, headless; the tests are skipped where it is not, but not in CI, which
+    installs it.
+    """
+    path = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if path is None and not os.environ.get("CI"):
         pytest.skip("there is no Chromium")
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        opened = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield opened
         opened.close()
 
@@ -67,22 +77,34 @@ def test_it_is_one_small_file_that_asks_for_nothing(report: Path, browser: Brows
     opened = Opened(browser, report)
     assert opened.asked == [report.as_uri()] and opened.said == []
     assert report.stat().st_size < 3e6
-    assert opened.page.locator("svg").count() >= 10 and opened.page.locator("img, link[rel=stylesheet], script[src]").count() == 0
+    assert (
+        opened.page.locator("svg").count() >= 10
+        and opened.page.locator("img, link[rel=stylesheet], script[src]").count() == 0
+    )
 
 
 def test_labels_from_the_data_are_text(report: Path, browser: Browser) -> None:
-    """A study named <script> and a task named <b> are shown as they are spelt, in page, figures and panel."""
+    """A study named <script> and a task named <b> are shown as they are spelt, in page, figures and
+    panel.
+    """
     page = Opened(browser, report).page
     assert page.locator("h1").inner_text() == "Small <script>alert(1)</script> & co"
     assert page.title().endswith("Small <script>alert(1)</script> & co")
-    assert page.locator("b").count() == 0 and "<b>bold</b>" in page.locator("#panel-rows").inner_text()
+    assert (
+        page.locator("b").count() == 0 and "<b>bold</b>" in page.locator("#panel-rows").inner_text()
+    )
     assert any("<b>bold</b>" in text for text in page.locator("svg text").all_text_contents())
     page.fill("#target", "0.9")
-    assert "<" not in page.locator("#panel-verdict").inner_text() or "<b>bold</b>" in page.locator("#panel-verdict").inner_text()
+    assert (
+        "<" not in page.locator("#panel-verdict").inner_text()
+        or "<b>bold</b>" in page.locator("#panel-verdict").inner_text()
+    )
 
 
 def test_the_panel_is_decide(report: Path, decided: Outcome, browser: Browser) -> None:
-    """Probabilities, values, regrets and verdicts in the page are Python's, to 1e-6, over targets, prices and values."""
+    """Probabilities, values, regrets and verdicts in the page are Python's, to 1e-6, over targets,
+    prices and values.
+    """
     page = Opened(browser, report).page
     assert decided.decision is not None
     y, rng, verdicts = decided.decision.draws, np.random.default_rng(3), []
@@ -90,15 +112,34 @@ def test_the_panel_is_decide(report: Path, decided: Outcome, browser: Browser) -
         target = float(np.quantile(y, q))
         costs = [float(x) for x in rng.uniform(0, 60, 3)]
         value = float(rng.uniform(20, 200))
-        mine = bl.decide(decided.fit, OPTIONS, target, at={"data_size": 4e9}, cost=costs, value=value, checks=[])
-        page_found = page.evaluate("([target, costs, value]) => window.bayeslaw.judge(target, costs, value)", [target, costs, value])
-        for theirs, ours in (("pTarget", "p_target"), ("pBest", "p_best"), ("expectedRegret", "expected_regret"), ("expectedValue", "expected_value")):
+        mine = bl.decide(
+            decided.fit, OPTIONS, target, at={"data_size": 4e9}, cost=costs, value=value, checks=[]
+        )
+        page_found = page.evaluate(
+            "([target, costs, value]) => window.bayeslaw.judge(target, costs, value)",
+            [target, costs, value],
+        )
+        for theirs, ours in (
+            ("pTarget", "p_target"),
+            ("pBest", "p_best"),
+            ("expectedRegret", "expected_regret"),
+            ("expectedValue", "expected_value"),
+        ):
             np.testing.assert_allclose(page_found[theirs], mine.table[ours], atol=1e-6, rtol=1e-6)
-        assert page_found["evpi"] == pytest.approx(mine.evpi, abs=1e-6) and page_found["chosen"] == mine.chosen
+        assert (
+            page_found["evpi"] == pytest.approx(mine.evpi, abs=1e-6)
+            and page_found["chosen"] == mine.chosen
+        )
         verdicts.append(mine.verdict)
-        assert page_found["verdict"] == mine.verdict and len(page_found["doubts"]) == len(mine.doubts)
-        plain = bl.decide(decided.fit, OPTIONS, target, at={"data_size": 4e9}, cost=costs, checks=[])
-        without = page.evaluate("([target, costs]) => window.bayeslaw.judge(target, costs, null)", [target, costs])
+        assert page_found["verdict"] == mine.verdict and len(page_found["doubts"]) == len(
+            mine.doubts
+        )
+        plain = bl.decide(
+            decided.fit, OPTIONS, target, at={"data_size": 4e9}, cost=costs, checks=[]
+        )
+        without = page.evaluate(
+            "([target, costs]) => window.bayeslaw.judge(target, costs, null)", [target, costs]
+        )
         np.testing.assert_allclose(without["pTarget"], plain.table["p_target"], atol=1e-6)
         np.testing.assert_allclose(without["pBest"], plain.table["p_best"], atol=1e-6)
         assert without["chosen"] == plain.chosen and without["evpi"] is None
@@ -107,12 +148,20 @@ def test_the_panel_is_decide(report: Path, decided: Outcome, browser: Browser) -
     assert {"go", "no-go"} <= set(verdicts)
 
 
-def test_a_doubt_is_of_the_option_that_is_chosen(decided: Outcome, browser: Browser, tmp_path: Path) -> None:
-    """One option lies too far out, and the prior decides another: wherever the choice moves, so does the doubt."""
+def test_a_doubt_is_of_the_option_that_is_chosen(
+    decided: Outcome, browser: Browser, tmp_path: Path
+) -> None:
+    """One option lies too far out, and the prior decides another: wherever the choice moves, so
+    does the doubt.
+    """
     assert decided.decision is not None
     far, y = "The option lies 3.0 decades beyond the runs.", decided.decision.draws
     swayed = np.where(y[:, 2] <= np.median(y[:, 2]), 1.5, 0.5) / len(y)
-    changed = replace(decided.decision, option_doubts=((), (far,), ()), prior_weights=np.array([swayed, np.full(len(y), 1 / len(y))]))
+    changed = replace(
+        decided.decision,
+        option_doubts=((), (far,), ()),
+        prior_weights=np.array([swayed, np.full(len(y), 1 / len(y))]),
+    )
     path = tmp_path / "doubts.html"
     path.write_text(render(replace(decided, decision=changed)), encoding="utf-8")
     page = Opened(browser, path).page
@@ -120,10 +169,21 @@ def test_a_doubt_is_of_the_option_that_is_chosen(decided: Outcome, browser: Brow
     easy = float(y.max() + 1)
     for chosen, doubts in ((0, 0), (1, 1), (2, 0)):
         found = page.evaluate(judge, [easy, [0.0 if i == chosen else 9.0 for i in range(3)]])
-        assert found["chosen"] == chosen and len(found["doubts"]) == doubts and found["verdict"] == ("inconclusive" if doubts else "go")
+        assert (
+            found["chosen"] == chosen
+            and len(found["doubts"]) == doubts
+            and found["verdict"] == ("inconclusive" if doubts else "go")
+        )
     # At the median of the third option other priors move its probability by a quarter.
-    found = page.evaluate("([target, costs]) => window.bayeslaw.judge(target, costs, 1000)", [float(np.median(y[:, 2])), [5000.0, 5000.0, 1.0]])
-    assert found["chosen"] == 2 and found["byPrior"] == pytest.approx([0.75, 0.5], abs=0.01) and "The prior decides" in found["doubts"][0]
+    found = page.evaluate(
+        "([target, costs]) => window.bayeslaw.judge(target, costs, 1000)",
+        [float(np.median(y[:, 2])), [5000.0, 5000.0, 1.0]],
+    )
+    assert (
+        found["chosen"] == 2
+        and found["byPrior"] == pytest.approx([0.75, 0.5], abs=0.01)
+        and "The prior decides" in found["doubts"][0]
+    )
 
 
 def test_the_panel_moves_with_its_inputs(report: Path, decided: Outcome, browser: Browser) -> None:
@@ -132,7 +192,10 @@ def test_the_panel_moves_with_its_inputs(report: Path, decided: Outcome, browser
     y = decided.decision.draws
     said = page.locator("#panel-verdict")
     page.fill("#target", str(float(y.max() + 1)))
-    assert said.inner_text().startswith("GO") and "more than 99 %" in page.locator("#panel-rows").inner_text()
+    assert (
+        said.inner_text().startswith("GO")
+        and "more than 99 %" in page.locator("#panel-rows").inner_text()
+    )
     for i in range(3):
         page.fill(f"#cost-{i}", "1000")
     assert said.inner_text().startswith("NO-GO") and "less than nothing" in said.inner_text()
@@ -145,14 +208,27 @@ def test_the_panel_moves_with_its_inputs(report: Path, decided: Outcome, browser
     assert float(page.input_value("#target")) > decided.decision.target  # by keyboard alone
 
 
-def test_a_doubt_holds_wherever_the_panel_is_moved(outcome: Outcome, tmp_path: Path, browser: Browser) -> None:
+def test_a_doubt_holds_wherever_the_panel_is_moved(
+    outcome: Outcome, tmp_path: Path, browser: Browser
+) -> None:
     assert outcome.decision is not None
     doubt = "A check failed: nothing is to be believed."
     path = tmp_path / "doubt.html"
-    path.write_text(render(replace(outcome, decision=replace(outcome.decision, verdict="inconclusive", general_doubts=(doubt,)))), encoding="utf-8")
+    path.write_text(
+        render(
+            replace(
+                outcome,
+                decision=replace(outcome.decision, verdict="inconclusive", general_doubts=(doubt,)),
+            )
+        ),
+        encoding="utf-8",
+    )
     page = Opened(browser, path).page
     page.fill("#target", "100")
-    assert page.locator("#panel-verdict").inner_text().startswith("INCONCLUSIVE") and doubt in page.locator("#panel-verdict").inner_text()
+    assert (
+        page.locator("#panel-verdict").inner_text().startswith("INCONCLUSIVE")
+        and doubt in page.locator("#panel-verdict").inner_text()
+    )
     assert page.locator("#verdict-word").inner_text() == "INCONCLUSIVE"
 
 
@@ -161,14 +237,20 @@ def test_nothing_overflows(report: Path, browser: Browser, width: int) -> None:
     page = Opened(browser, report, width).page
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     wide = page.evaluate(
-        "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, svg, .skip') && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"
+        "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, svg, .skip') &&"
+        " e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"
     )
     assert wide == []
-    shown = page.evaluate("[...document.querySelectorAll('figure > div')].filter(e => e.offsetParent !== null).map(e => e.className)")
+    shown = page.evaluate(
+        "[...document.querySelectorAll('figure > div')].filter(e => e.offsetParent !== null).map(e"
+        " => e.className)"
+    )
     assert set(shown) == {"wide" if width > 640 else "narrow"}
     # Text of the figures that are shown can be read.
     small = page.evaluate(
-        "Math.min(...[...document.querySelectorAll('figure > div')].filter(e => e.offsetParent !== null).flatMap(e => [...e.querySelectorAll('text')]).map(t => t.getBoundingClientRect()).filter(b => b.width > b.height).map(b => b.height))"
+        "Math.min(...[...document.querySelectorAll('figure > div')].filter(e => e.offsetParent !=="
+        " null).flatMap(e => [...e.querySelectorAll('text')]).map(t =>"
+        " t.getBoundingClientRect()).filter(b => b.width > b.height).map(b => b.height))"
     )
     assert small >= 8
 
@@ -179,7 +261,11 @@ def test_everybody_can_read_it(report: Path, browser: Browser, scheme: str) -> N
     for width in (1280, 400):
         page = Opened(browser, report, width, color_scheme=scheme).page
         found = Axe().run(page).response["violations"]
-        serious = [(each["id"], [node["html"][:120] for node in each["nodes"][:3]]) for each in found if each["impact"] in ("serious", "critical")]
+        serious = [
+            (each["id"], [node["html"][:120] for node in each["nodes"][:3]])
+            for each in found
+            if each["impact"] in ("serious", "critical")
+        ]
         assert serious == []
 
 
@@ -202,29 +288,76 @@ def test_what_stands_in_it(decided: Outcome, report: Path, browser: Browser) -> 
         assert check.message in text
     for value in decided.provenance.values():
         assert value in text
-    order = [text.index(title) for title in ("What runs would log", "The options", "Had we used this before", "What to run next", "Checks", "Law, priors and data", "Where these numbers come from")]
+    order = [
+        text.index(title)
+        for title in (
+            "What runs would log",
+            "The options",
+            "Had we used this before",
+            "What to run next",
+            "Checks",
+            "Law, priors and data",
+            "Where these numbers come from",
+        )
+    ]
     assert order == sorted(order)
 
 
-def test_a_block_is_overridden_and_a_template_that_is_none_is_told(outcome: Outcome, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_block_is_overridden_and_a_template_that_is_none_is_told(
+    outcome: Outcome, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     own = tmp_path / "house.html.jinja"
-    own.write_text('{% extends "report.html.jinja" %}{% block footer %}Ours, seed {{ outcome.fit.random_seed }}.{% endblock %}{% block style %}h1 { color: green; }{% endblock %}')
+    own.write_text(
+        '{% extends "report.html.jinja" %}{% block footer %}Ours, seed {{ outcome.fit.random_seed'
+        " }}.{% endblock %}{% block style %}h1 { color: green; }{% endblock %}"
+    )
     page = render(outcome, own)
-    assert "Ours, seed 1." in page and "h1 { color: green; }" in page and "Made by bayeslaw." not in page and words.verdict(outcome) in page
-    own.write_text("{% extends 'report.html.jinja' %}{% block footer %}{{ nothing.at_all }}{% endblock %}")
+    assert (
+        "Ours, seed 1." in page
+        and "h1 { color: green; }" in page
+        and "Made by bayeslaw." not in page
+        and words.verdict(outcome) in page
+    )
+    own.write_text(
+        "{% extends 'report.html.jinja' %}{% block footer %}{{ nothing.at_all }}{% endblock %}"
+    )
     with pytest.raises(StudyError, match="'nothing' is undefined"):
         render(outcome, own)
     own.write_text("{% block %}")
-    assert run(["report", str(home / "study.toml"), "-o", str(home / "out"), "--template", str(own)]) == 2
+    assert (
+        run(["report", str(home / "study.toml"), "-o", str(home / "out"), "--template", str(own)])
+        == 2
+    )
     assert "The template cannot be used" in capsys.readouterr().err
-    assert run(["run", str(home / "study.toml"), "-o", str(home / "out"), "--template", str(tmp_path / "none.jinja")]) == 2
+    assert (
+        run(
+            [
+                "run",
+                str(home / "study.toml"),
+                "-o",
+                str(home / "out"),
+                "--template",
+                str(tmp_path / "none.jinja"),
+            ]
+        )
+        == 2
+    )
     assert "There is no such template" in capsys.readouterr().err
 
 
 def test_many_draws_are_thinned_and_told(outcome: Outcome) -> None:
     assert outcome.decision is not None
     times = MOST_NUMBERS // outcome.decision.draws.size + 2
-    many = replace(outcome.decision, draws=np.tile(outcome.decision.draws, (times, 1)), prior_weights=np.tile(outcome.decision.prior_weights / times, times))
+    many = replace(
+        outcome.decision,
+        draws=np.tile(outcome.decision.draws, (times, 1)),
+        prior_weights=np.tile(outcome.decision.prior_weights / times, times),
+    )
     found = panel(replace(outcome, decision=many))
-    assert found is not None and found["thinned"] and found["samples"] * 3 <= MOST_NUMBERS and len(found["draws"]) < 2.2e6
+    assert (
+        found is not None
+        and found["thinned"]
+        and found["samples"] * 3 <= MOST_NUMBERS
+        and len(found["draws"]) < 2.2e6
+    )
     assert not panel(outcome)["thinned"]  # type: ignore[index]

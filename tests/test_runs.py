@@ -1,4 +1,6 @@
-"""Tables of runs: every kind of broken one with its fault's place, value and remedy; derivations; what data cannot identify."""
+"""Tables of runs: every kind of broken one with its fault's place, value and remedy; derivations;
+what data cannot identify.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ from conftest import public_path
 
 import bayeslaw as bl
 from bayeslaw.cli import run
-from bayeslaw.errors import ExpressionError, Fault, RunsError, RunsWarning, SpecError, UnknownNameError
+from bayeslaw.errors import (
+    ExpressionError,
+    Fault,
+    RunsError,
+    RunsWarning,
+    SpecError,
+    UnknownNameError,
+)
 from bayeslaw.identifiability import identifiability_warnings, sensitivity
 from bayeslaw.runs import label
 from bayeslaw.spec import resolve
@@ -38,7 +47,9 @@ def faults(table: Any, law: str = "chinchilla", **options: Any) -> tuple[Fault, 
     message = str(caught.value)
     assert message.startswith(str(table) if isinstance(table, Path) else "The table")
     for fault in caught.value.faults[: RunsError.SHOWN]:
-        assert all(part in message for part in (fault.row, fault.column, fault.problem, fault.remedy))
+        assert all(
+            part in message for part in (fault.row, fault.column, fault.problem, fault.remedy)
+        )
     return caught.value.faults
 
 
@@ -48,7 +59,8 @@ def table(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame({**good, **columns})
 
 
-# Files that are no tables -----------------------------------------------------------------------------------------------
+# Files that are no tables
+# -----------------------------------------------------------------------------------------------
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
@@ -102,14 +114,17 @@ def test_an_empty_table(tmp_path: Path, content: str) -> None:
     assert "where" in fault.remedy
 
 
-# Columns ----------------------------------------------------------------------------------------------------------------
+# Columns
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_missing_columns(tmp_path: Path) -> None:
     size, loss = faults(write(tmp_path, "modelsize,data_size,test_loss\n1e9,2e10,2.9\n"))
     assert (size.problem, size.column, size.row) == ("the column is missing", "model_size", "")
     assert "(parameters)" in size.remedy
-    assert "columns={'model_size': ...}" in size.remedy and '--column model_size="..."' in size.remedy
+    assert (
+        "columns={'model_size': ...}" in size.remedy and '--column model_size="..."' in size.remedy
+    )
     assert "Did you mean 'modelsize'" in size.remedy
     assert "The table has: modelsize, data_size, test_loss" in size.remedy
     assert loss.column == "loss"
@@ -128,7 +143,11 @@ def test_a_mapped_column_that_does_not_exist(tmp_path: Path) -> None:
 
 def test_columns_take_canonical_names(tmp_path: Path) -> None:
     path = write(tmp_path, "Model Size,tokens,loss,final\n1e9,2e10,9,2.9\n2e9,2e10,9,2.7\n")
-    runs = bl.read_runs(path, "chinchilla", columns={"model_size": "Model Size", "data_size": "tokens", "loss": "final"})
+    runs = bl.read_runs(
+        path,
+        "chinchilla",
+        columns={"model_size": "Model Size", "data_size": "tokens", "loss": "final"},
+    )
     assert runs.y.tolist() == [2.9, 2.7]  # the mapped column, not its namesake
     assert list(runs.table.columns) == ["model_size", "data_size", "loss"]
 
@@ -140,7 +159,9 @@ def test_one_column_may_serve_two_names() -> None:
 
 
 def test_columns_may_swap() -> None:
-    runs = bl.read_runs(table(), "chinchilla", columns={"model_size": "data_size", "data_size": "model_size"})
+    runs = bl.read_runs(
+        table(), "chinchilla", columns={"model_size": "data_size", "data_size": "model_size"}
+    )
     assert runs.inputs["model_size"].tolist() == [2e10, 2e10, 4e10]
     assert runs.inputs["data_size"].tolist() == [1e9, 2e9, 4e9]
 
@@ -150,20 +171,101 @@ def test_a_column_that_stands_twice_is_a_fault() -> None:
     assert faults(twice)[0].column == "loss"
 
 
-# Values -----------------------------------------------------------------------------------------------------------------
+# Values
+# -----------------------------------------------------------------------------------------------------------------
 
 VALUES: dict[str, tuple[str, str, str, str, Any, str, str]] = {
     # what: (lines after the header, row, column, its text in the message, value, problem, remedy)
-    "text": ("1e9,2e10,2.9\n7B,2e10,2.7\n", "line 3", "model_size", "'7B'", "7B", "it is not a number", "such as 7e9. (Unit: parameters.)"),
-    "text in the response": ("1e9,2e10,2.9\n2e9,2e10,OOM\n", "line 3", "loss", "'OOM'", "OOM", "it is not a number", "nats per token"),
-    "thousands": ('"1,000",2e10,2.9\n', "line 2", "model_size", "'1,000'", "1,000", "it is not a number", "plain number"),
-    "infinite": ("1e9,2e10,2.9\n2e9,2e10,inf\n", "line 3", "loss", "inf", np.inf, "it is not finite", "diverged"),
-    "minus infinity": ("-inf,2e10,2.9\n", "line 2", "model_size", "-inf", -np.inf, "it is not finite", "Leave the row out"),
-    "missing": ("1e9,2e10,2.9\n2e9,,2.7\n", "line 3", "data_size", "", None, "the value is missing", "tokens or examples"),
-    "nan": ("1e9,2e10,nan\n2e9,2e10,2.7\n", "line 2", "loss", "", None, "the value is missing", "where"),
-    "zero": ("0,2e10,2.9\n2e9,2e10,2.7\n", "line 2", "model_size", "0", 0, "it must be above 0", "Correct it"),
-    "zero loss": ("1e9,2e10,2.9\n2e9,2e10,0.0\n", "line 3", "loss", "0", 0, "it must be above 0", "where"),
-    "negative": ("1e9,2e10,2.9\n2e9,-2e10,2.7\n", "line 3", "data_size", "-2e+10", -2e10, "it must be above 0", "Correct it"),
+    "text": (
+        "1e9,2e10,2.9\n7B,2e10,2.7\n",
+        "line 3",
+        "model_size",
+        "'7B'",
+        "7B",
+        "it is not a number",
+        "such as 7e9. (Unit: parameters.)",
+    ),
+    "text in the response": (
+        "1e9,2e10,2.9\n2e9,2e10,OOM\n",
+        "line 3",
+        "loss",
+        "'OOM'",
+        "OOM",
+        "it is not a number",
+        "nats per token",
+    ),
+    "thousands": (
+        '"1,000",2e10,2.9\n',
+        "line 2",
+        "model_size",
+        "'1,000'",
+        "1,000",
+        "it is not a number",
+        "plain number",
+    ),
+    "infinite": (
+        "1e9,2e10,2.9\n2e9,2e10,inf\n",
+        "line 3",
+        "loss",
+        "inf",
+        np.inf,
+        "it is not finite",
+        "diverged",
+    ),
+    "minus infinity": (
+        "-inf,2e10,2.9\n",
+        "line 2",
+        "model_size",
+        "-inf",
+        -np.inf,
+        "it is not finite",
+        "Leave the row out",
+    ),
+    "missing": (
+        "1e9,2e10,2.9\n2e9,,2.7\n",
+        "line 3",
+        "data_size",
+        "",
+        None,
+        "the value is missing",
+        "tokens or examples",
+    ),
+    "nan": (
+        "1e9,2e10,nan\n2e9,2e10,2.7\n",
+        "line 2",
+        "loss",
+        "",
+        None,
+        "the value is missing",
+        "where",
+    ),
+    "zero": (
+        "0,2e10,2.9\n2e9,2e10,2.7\n",
+        "line 2",
+        "model_size",
+        "0",
+        0,
+        "it must be above 0",
+        "Correct it",
+    ),
+    "zero loss": (
+        "1e9,2e10,2.9\n2e9,2e10,0.0\n",
+        "line 3",
+        "loss",
+        "0",
+        0,
+        "it must be above 0",
+        "where",
+    ),
+    "negative": (
+        "1e9,2e10,2.9\n2e9,-2e10,2.7\n",
+        "line 3",
+        "data_size",
+        "-2e+10",
+        -2e10,
+        "it must be above 0",
+        "Correct it",
+    ),
 }
 
 
@@ -184,13 +286,19 @@ def test_a_missing_group(tmp_path: Path) -> None:
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:
-    found = faults(write(tmp_path, "task," + HEAD + "a,0,2e10,2.9\na,2e9,many,-1\n,4e9,,inf\nb,8e9,8e10,2.4\n"))
+    found = faults(
+        write(tmp_path, "task," + HEAD + "a,0,2e10,2.9\na,2e9,many,-1\n,4e9,,inf\nb,8e9,8e10,2.4\n")
+    )
     places = {(fault.row, fault.column) for fault in found}
     assert len(found) == len(places) == 6
     assert places == {
-        ("line 2", "model_size"), ("line 3", "data_size"), ("line 3", "loss"),
-        ("line 4", "task"), ("line 4", "data_size"), ("line 4", "loss"),
-    }  # fmt: skip
+        ("line 2", "model_size"),
+        ("line 3", "data_size"),
+        ("line 3", "loss"),
+        ("line 4", "task"),
+        ("line 4", "data_size"),
+        ("line 4", "loss"),
+    }
 
 
 def test_missing_columns_and_bad_values_are_told_together() -> None:
@@ -200,7 +308,10 @@ def test_missing_columns_and_bad_values_are_told_together() -> None:
 
 def test_a_long_list_is_cut_in_the_message_only() -> None:
     with pytest.raises(RunsError) as caught:
-        bl.read_runs(pd.DataFrame({"model_size": [1e9] * 30, "data_size": [2e10] * 30, "loss": [-1.0] * 30}), "chinchilla")
+        bl.read_runs(
+            pd.DataFrame({"model_size": [1e9] * 30, "data_size": [2e10] * 30, "loss": [-1.0] * 30}),
+            "chinchilla",
+        )
     assert len(caught.value.faults) == 30
     assert str(caught.value).startswith("The table has 30 faults:")
     assert str(caught.value).endswith("... and 10 more (all in the error's .faults)")
@@ -226,22 +337,33 @@ def test_a_law_that_does_not_exist() -> None:
         bl.read_runs(table(), "chinchila")
 
 
-# Filters ----------------------------------------------------------------------------------------------------------------
+# Filters
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_where_keeps_what_it_says() -> None:
-    runs = bl.read_runs(table(method=["lora", "full", "lora"]), "chinchilla", groups=[], where="loss < 2.8 and method == 'lora'")
+    runs = bl.read_runs(
+        table(method=["lora", "full", "lora"]),
+        "chinchilla",
+        groups=[],
+        where="loss < 2.8 and method == 'lora'",
+    )
     assert runs.table.index.tolist() == ["row 2"]
     assert "1 of 3 rows satisfy loss < 2.8 and method == 'lora'" in runs.notes
 
 
 def test_where_leaves_out_diverged_and_missing_runs() -> None:
-    assert len(bl.read_runs(table(loss=[2.9, np.inf, np.nan]), "chinchilla", where="loss < 100")) == 1
+    assert (
+        len(bl.read_runs(table(loss=[2.9, np.inf, np.nan]), "chinchilla", where="loss < 100")) == 1
+    )
 
 
 def test_where_does_not_hide_text(tmp_path: Path) -> None:
     """'7B' > 2e9 is neither true nor false: the row stays, and its fault is told."""
-    (fault,) = faults(write(tmp_path, HEAD + "1e9,2e10,2.9\n7B,2e10,2.7\n8e9,2e10,2.5\n"), where="model_size > 2e9")
+    (fault,) = faults(
+        write(tmp_path, HEAD + "1e9,2e10,2.9\n7B,2e10,2.7\n8e9,2e10,2.5\n"),
+        where="model_size > 2e9",
+    )
     assert (fault.row, fault.value) == ("line 3", "7B")
 
 
@@ -256,7 +378,8 @@ def test_where_that_leaves_nothing() -> None:
     assert "where" in fault.remedy
 
 
-# Warnings ---------------------------------------------------------------------------------------------------------------
+# Warnings
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def warned(frame: pd.DataFrame, **options: Any) -> tuple[bl.Runs, str]:
@@ -290,7 +413,10 @@ def test_a_group_with_a_single_run() -> None:
 def test_an_implausible_unit(scale: float) -> None:
     other_unit = table(model_size=np.array([1e9, 2e9, 4e9]) / scale)
     _, text = warned(other_unit)
-    assert f"model_size runs from {1e9 / scale:g} to {4e9 / scale:g}, outside 10000 to 1e+14 parameters" in text
+    assert (
+        f"model_size runs from {1e9 / scale:g} to {4e9 / scale:g}, outside 10000 to 1e+14"
+        " parameters" in text
+    )
     assert "scale={'model_size': 1e9} for billions" in text
     runs = bl.read_runs(other_unit, "chinchilla", scale={"model_size": scale})
     assert runs.warnings == ()
@@ -298,11 +424,17 @@ def test_an_implausible_unit(scale: float) -> None:
     assert f"model_size was multiplied by {scale:g}" in runs.notes
 
 
-# Scale, derivation, melting ---------------------------------------------------------------------------------------------
+# Scale, derivation, melting
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("scale", "says"), [({"model_sise": 1e9}, "Did you mean 'model_size'"), ({"loss": 0}, "positive"), ({"loss": np.nan}, "positive")]
+    ("scale", "says"),
+    [
+        ({"model_sise": 1e9}, "Did you mean 'model_size'"),
+        ({"loss": 0}, "positive"),
+        ({"loss": np.nan}, "positive"),
+    ],
 )
 def test_a_scale_that_cannot_be_meant(scale: Mapping[str, float], says: str) -> None:
     with pytest.raises(SpecError, match=says):
@@ -316,7 +448,9 @@ def test_a_scaled_column_keeps_its_faults_as_written(tmp_path: Path) -> None:
 
 def test_data_size_from_compute() -> None:
     """Chinchilla itself: 70e9 parameters on 1.4e12 tokens is 5.88e23 FLOP."""
-    frame = table(model_size=[70e9, 1e9, 2e9], compute=[5.88e23, 1.2e20, 2.4e20]).drop(columns="data_size")
+    frame = table(model_size=[70e9, 1e9, 2e9], compute=[5.88e23, 1.2e20, 2.4e20]).drop(
+        columns="data_size"
+    )
     runs = bl.read_runs(frame, "chinchilla")
     np.testing.assert_allclose(runs.inputs["data_size"], [1.4e12, 2e10, 2e10])
     assert "data_size = compute / (6 model_size)" in runs.notes
@@ -329,26 +463,47 @@ def test_data_size_is_not_derived_where_the_table_has_it() -> None:
 
 
 def test_scale_comes_before_the_derivation() -> None:
-    billions = table(model_size=[1, 2, 4], compute=[1.2e20, 2.4e20, 9.6e20]).drop(columns="data_size")
+    billions = table(model_size=[1, 2, 4], compute=[1.2e20, 2.4e20, 9.6e20]).drop(
+        columns="data_size"
+    )
     runs = bl.read_runs(billions, "chinchilla", scale={"model_size": 1e9})
     np.testing.assert_allclose(runs.inputs["data_size"], [2e10, 2e10, 4e10])
 
 
 def test_faults_of_what_data_size_is_derived_from() -> None:
-    found = faults(table(model_size=[0, 1e9, 2e9], compute=[6e19, "lots", 6e19]).drop(columns="data_size"))
+    found = faults(
+        table(model_size=[0, 1e9, 2e9], compute=[6e19, "lots", 6e19]).drop(columns="data_size")
+    )
     assert ("row 0", "model_size") in {(fault.row, fault.column) for fault in found}
     assert [fault.row for fault in found if fault.value == "lots"] == ["row 1"]
 
 
-WIDE = pd.DataFrame({"config name": ["x-1B", "x-2B"], "200": [3.0, 2.8], "4e2": [2.7, np.nan], "size": [1e9, 2e9], "family": ["x", "x"]})
-MELT: Mapping[str, Any] = {"columns": {"model_size": "size", "model": "config name"}, "melt_into": "finetuning_data"}
+WIDE = pd.DataFrame(
+    {
+        "config name": ["x-1B", "x-2B"],
+        "200": [3.0, 2.8],
+        "4e2": [2.7, np.nan],
+        "size": [1e9, 2e9],
+        "family": ["x", "x"],
+    }
+)
+MELT: Mapping[str, Any] = {
+    "columns": {"model_size": "size", "model": "config name"},
+    "melt_into": "finetuning_data",
+}
 
 
 def test_a_wide_table_is_melted(tmp_path: Path) -> None:
     with pytest.warns(RunsWarning, match="single run"):
         runs = bl.read_runs(WIDE, "finetuning_multiplicative", **MELT)
-    rows = runs.table[["model", "model_size", "finetuning_data", "loss", "family"]].itertuples(index=False, name=None)
-    assert sorted(rows) == [("x-1B", 1e9, 200.0, 3.0, "x"), ("x-1B", 1e9, 400.0, 2.7, "x"), ("x-2B", 2e9, 200.0, 2.8, "x")]
+    rows = runs.table[["model", "model_size", "finetuning_data", "loss", "family"]].itertuples(
+        index=False, name=None
+    )
+    assert sorted(rows) == [
+        ("x-1B", 1e9, 200.0, 3.0, "x"),
+        ("x-1B", 1e9, 400.0, 2.7, "x"),
+        ("x-2B", 2e9, 200.0, 2.8, "x"),
+    ]
     assert sorted(runs.table.index) == ["row 0", "row 0", "row 1"]
     assert runs.groups == ("family", "model")
     WIDE.to_csv(tmp_path / "wide.csv", index=False)
@@ -371,7 +526,9 @@ def test_what_cannot_be_melted() -> None:
     assert [fault.column for fault in found] == ["finetuning_data", "loss", ""]
     assert "no column header is a number" in found[-1].problem
     text = WIDE.assign(**{"200": [3.0, "OOM"]})
-    assert [(f.row, f.column, f.value) for f in faults(text, "finetuning_multiplicative", **MELT)] == [("row 1", "loss", "OOM")]
+    assert [
+        (f.row, f.column, f.value) for f in faults(text, "finetuning_multiplicative", **MELT)
+    ] == [("row 1", "loss", "OOM")]
 
 
 def test_the_published_wide_table() -> None:
@@ -383,13 +540,18 @@ def test_the_published_wide_table() -> None:
     runs = bl.read_runs(path, "finetuning_multiplicative", **MELT, where="finetuning_data > 0")
     sizes = [c for c in raw.columns if c.isdigit() and c != "0"]
     assert len(runs) == raw[sizes].notna().sum().sum() == 420
-    row = runs.table[(runs.table["model"] == "facebook/bart-base") & (runs.table["finetuning_data"] == 400)]
+    row = runs.table[
+        (runs.table["model"] == "facebook/bart-base") & (runs.table["finetuning_data"] == 400)
+    ]
     assert row["loss"].tolist() == [raw.loc["facebook/bart-base", "400"]]
     lines = path.read_text().splitlines()
-    assert row.index.tolist() == [f"line {i}" for i, text in enumerate(lines, 1) if text.startswith("facebook/bart-base,")]
+    assert row.index.tolist() == [
+        f"line {i}" for i, text in enumerate(lines, 1) if text.startswith("facebook/bart-base,")
+    ]
 
 
-# Groups -----------------------------------------------------------------------------------------------------------------
+# Groups
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_groups_are_found_by_name_or_told() -> None:
@@ -405,11 +567,22 @@ def test_groups_are_found_by_name_or_told() -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("7e9", "7e9"), ("007", "007"), (7e9, "7e+09"), (7_000_000_000, "7e+09"), (np.int64(7_000_000_000), "7e+09"),
-        (7_000_000_001, "7000000001"), (3, "3"), (3.0, "3"), (np.float32(0.5), "0.5"), (0.1, "0.1"), (True, "True"),
-        (None, ""), (np.nan, ""), (pd.NA, ""),
+        ("7e9", "7e9"),
+        ("007", "007"),
+        (7e9, "7e+09"),
+        (7_000_000_000, "7e+09"),
+        (np.int64(7_000_000_000), "7e+09"),
+        (7_000_000_001, "7000000001"),
+        (3, "3"),
+        (3.0, "3"),
+        (np.float32(0.5), "0.5"),
+        (0.1, "0.1"),
+        (True, "True"),
+        (None, ""),
+        (np.nan, ""),
+        (pd.NA, ""),
     ],
-)  # fmt: skip
+)
 def test_a_groups_label(value: Any, expected: str) -> None:
     assert label(value) == expected
 
@@ -425,11 +598,17 @@ def test_groups_of_a_categorical_are_text() -> None:
     assert not isinstance(runs.table["task"].dtype, pd.CategoricalDtype)
 
 
-# Where a table comes from -----------------------------------------------------------------------------------------------
+# Where a table comes from
+# -----------------------------------------------------------------------------------------------
 
 
 def test_every_format_gives_the_same_runs(tmp_path: Path) -> None:
-    frame = table(task=["mt", "mt", "mt"], policy_size=[7_000_000_000] * 3, seed=[1, 2, 3], note=["a", "b", "c"])
+    frame = table(
+        task=["mt", "mt", "mt"],
+        policy_size=[7_000_000_000] * 3,
+        seed=[1, 2, 3],
+        note=["a", "b", "c"],
+    )
     frame.to_csv(tmp_path / "a.csv", index=False)
     frame.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
     frame.to_parquet(tmp_path / "a.parquet", index=False)
@@ -439,18 +618,32 @@ def test_every_format_gives_the_same_runs(tmp_path: Path) -> None:
         runs = bl.read_runs(tmp_path / name, "chinchilla")
         assert runs.table.index[0] == row
         assert runs.groups == expected.groups == ("task", "policy_size", "seed")
-        pd.testing.assert_frame_equal(runs.table.reset_index(drop=True), expected.table.reset_index(drop=True))
+        pd.testing.assert_frame_equal(
+            runs.table.reset_index(drop=True), expected.table.reset_index(drop=True)
+        )
 
 
 def test_faults_of_a_parquet_file(tmp_path: Path) -> None:
     table(loss=[2.9, -1.0, np.inf]).to_parquet(tmp_path / "runs.parquet")
-    assert {fault.row: fault.value for fault in faults(tmp_path / "runs.parquet")} == {"row 2": -1.0, "row 3": np.inf}
+    assert {fault.row: fault.value for fault in faults(tmp_path / "runs.parquet")} == {
+        "row 2": -1.0,
+        "row 3": np.inf,
+    }
 
 
 def test_the_users_table_is_left_alone() -> None:
-    frame = pd.DataFrame({"N": [1.0, 2.0], "compute": [6e19, 1.2e20], "loss": [3, 2], "policy_size": [1, 1]}, index=[5, 7])
+    frame = pd.DataFrame(
+        {"N": [1.0, 2.0], "compute": [6e19, 1.2e20], "loss": [3, 2], "policy_size": [1, 1]},
+        index=[5, 7],
+    )
     before = frame.copy(deep=True)
-    bl.read_runs(frame, "chinchilla", columns={"model_size": "N"}, scale={"model_size": 1e9}, where="loss < 9")
+    bl.read_runs(
+        frame,
+        "chinchilla",
+        columns={"model_size": "N"},
+        scale={"model_size": 1e9},
+        where="loss < 9",
+    )
     pd.testing.assert_frame_equal(frame, before)
     wide = WIDE.copy(deep=True)
     with pytest.warns(RunsWarning):
@@ -459,19 +652,28 @@ def test_the_users_table_is_left_alone() -> None:
 
 
 def test_centre_and_typical_response() -> None:
-    runs = bl.read_runs(pd.DataFrame({"model_size": [1e8, 1e10], "data_size": [1e9, 1e11], "loss": [2.0, 8.0]}), "chinchilla")
+    runs = bl.read_runs(
+        pd.DataFrame({"model_size": [1e8, 1e10], "data_size": [1e9, 1e11], "loss": [2.0, 8.0]}),
+        "chinchilla",
+    )
     assert runs.centre == pytest.approx({"model_size": 1e9, "data_size": 1e10})
     assert runs.typical_response == pytest.approx(4.0)
 
 
-# What the data cannot identify ------------------------------------------------------------------------------------------
+# What the data cannot identify
+# ------------------------------------------------------------------------------------------
 
 
 def chinchilla(model_size: np.ndarray, data_size: np.ndarray) -> bl.Runs:
     """Runs of Hoffmann et al.'s law with the coefficients of Besiroglu et al., with 1 % noise."""
     loss = 1.82 + 482 / model_size**0.348 + 2085 / data_size**0.366
     noise = np.random.default_rng(11).normal(0, 0.01, len(loss))
-    return bl.read_runs(pd.DataFrame({"model_size": model_size, "data_size": data_size, "loss": loss * np.exp(noise)}), "chinchilla")
+    return bl.read_runs(
+        pd.DataFrame(
+            {"model_size": model_size, "data_size": data_size, "loss": loss * np.exp(noise)}
+        ),
+        "chinchilla",
+    )
 
 
 def unidentified(runs: bl.Runs, **spec: Any) -> list[str]:
@@ -503,7 +705,9 @@ def test_one_model_size() -> None:
 def test_fixed_tokens_per_parameter() -> None:
     sizes = np.geomspace(5e7, 1e10, 20)
     messages = unidentified(chinchilla(sizes, 20 * sizes))
-    assert any("correlation 1.000 over the 20 runs" in text and "other ratios" in text for text in messages)
+    assert any(
+        "correlation 1.000 over the 20 runs" in text and "other ratios" in text for text in messages
+    )
 
 
 def test_fewer_runs_than_parameters() -> None:
@@ -518,7 +722,8 @@ def test_a_pinned_parameter_is_nothing_to_identify() -> None:
     assert not any("alpha" in text for text in unidentified(runs, priors={"alpha": 0.348}))
 
 
-# The command line -------------------------------------------------------------------------------------------------------
+# The command line
+# -------------------------------------------------------------------------------------------------------
 
 #: file name, its content, further arguments, what the message must say
 COMMANDS: list[tuple[str, str | bytes | None, list[str], list[str]]] = [
@@ -528,19 +733,51 @@ COMMANDS: list[tuple[str, str | bytes | None, list[str], list[str]]] = [
     ("runs.parquet", b"junk" * 50, [], ["cannot be read as a table"]),
     ("runs.csv", "", [], ["the file is empty"]),
     ("runs.csv", HEAD, [], ["there are no rows"]),
-    ("runs.csv", "modelsize,data_size,loss\n1e9,2e10,3\n", [], ["column 'model_size'", "Did you mean 'modelsize'"]),
-    ("runs.csv", HEAD + GOOD, ["--column", "model_size=params"], ["column 'params'", "Set model_size="]),
-    ("runs.csv", HEAD + "7B,2e10,3\n", [], ["line 2, column 'model_size': '7B': it is not a number"]),
-    ("runs.csv", HEAD + GOOD + "1e9,2e10,inf\n", [], ["line 4, column 'loss': inf: it is not finite"]),
-    ("runs.csv", HEAD + GOOD + "1e9,,3\n", [], ["line 4, column 'data_size': the value is missing"]),
-    ("runs.csv", HEAD + GOOD + "0,2e10,-3\n", [], ["has 2 faults", "0: it must be above 0", "-3: it must be above 0"]),
+    (
+        "runs.csv",
+        "modelsize,data_size,loss\n1e9,2e10,3\n",
+        [],
+        ["column 'model_size'", "Did you mean 'modelsize'"],
+    ),
+    (
+        "runs.csv",
+        HEAD + GOOD,
+        ["--column", "model_size=params"],
+        ["column 'params'", "Set model_size="],
+    ),
+    (
+        "runs.csv",
+        HEAD + "7B,2e10,3\n",
+        [],
+        ["line 2, column 'model_size': '7B': it is not a number"],
+    ),
+    (
+        "runs.csv",
+        HEAD + GOOD + "1e9,2e10,inf\n",
+        [],
+        ["line 4, column 'loss': inf: it is not finite"],
+    ),
+    (
+        "runs.csv",
+        HEAD + GOOD + "1e9,,3\n",
+        [],
+        ["line 4, column 'data_size': the value is missing"],
+    ),
+    (
+        "runs.csv",
+        HEAD + GOOD + "0,2e10,-3\n",
+        [],
+        ["has 2 faults", "0: it must be above 0", "-3: it must be above 0"],
+    ),
     ("runs.csv", "method," + HEAD + ",1e9,2e10,3\n", [], ["the group is missing"]),
     ("runs.csv", HEAD + GOOD, ["--where", "modelsize > 1"], ["Did you mean 'model_size'"]),
     ("runs.csv", HEAD + GOOD, ["--scale", "model_size=big"], ["'big' is not a number"]),
 ]
 
 
-def test_broken_tables_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_broken_tables_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for i, (name, content, arguments, says) in enumerate(COMMANDS):
         path = tmp_path / str(i) / name
         path.parent.mkdir()
@@ -555,7 +792,9 @@ def test_broken_tables_on_the_command_line(tmp_path: Path, capsys: pytest.Captur
         assert all(text in printed.err for text in says), printed.err
 
 
-def test_a_good_table_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_good_table_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["check", str(write(tmp_path, HEAD + GOOD + GOOD)), "--law", "chinchilla"]) == 0
     printed = capsys.readouterr()
     assert "4 runs from" in printed.out
@@ -565,8 +804,9 @@ def test_a_good_table_on_the_command_line(tmp_path: Path, capsys: pytest.Capture
 def test_check_does_not_wait_for_pymc(tmp_path: Path) -> None:
     path = write(tmp_path, HEAD + "7B,2e10,3\n", "broken.csv")
     program = (
-        "import json, sys; from bayeslaw.cli import run; code = run(sys.argv[1:]);"
-        "print(json.dumps([code, sorted({'pymc', 'pytensor', 'nutpie', 'numba', 'jax'} & set(sys.modules))]))"
+        "import json, sys; from bayeslaw.cli import run; code ="
+        " run(sys.argv[1:]);print(json.dumps([code, sorted({'pymc', 'pytensor', 'nutpie', 'numba',"
+        " 'jax'} & set(sys.modules))]))"
     )
     command = [sys.executable, "-c", program, "check", str(path), "--law", "chinchilla"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
@@ -577,7 +817,13 @@ def test_check_does_not_wait_for_pymc(tmp_path: Path) -> None:
 def test_the_installed_command(tmp_path: Path) -> None:
     path = write(tmp_path, HEAD + "7B,2e10,3\n", "broken.csv")
     command = Path(sys.executable).with_name("bayeslaw")
-    done = subprocess.run([command, "check", path, "--law", "chinchilla"], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [command, "check", path, "--law", "chinchilla"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith(f"Error: {path} has 1 fault:")

@@ -1,4 +1,6 @@
-"""Statistical checks over many fits: parameters are recovered and bands cover, at their nominal rate."""
+"""Statistical checks over many fits: parameters are recovered and bands cover, at their nominal
+rate.
+"""
 
 from __future__ import annotations
 
@@ -46,23 +48,51 @@ DESIGN = {
     "compute": np.repeat(np.geomspace(1e18, 1e21, 6), 4),
     "learning_rate": np.tile(np.geomspace(3e-4, 3e-3, 4), 6),
     "batch_size": np.tile(np.geomspace(1e5, 2e6, 3), 8),
-    "factor_size": np.concatenate([np.tile(np.geomspace(1e9, 1e10, 4), 3), np.tile(np.geomspace(1e10, 1e12, 4), 3)]),
+    "factor_size": np.concatenate(
+        [np.tile(np.geomspace(1e9, 1e10, 4), 3), np.tile(np.geomspace(1e10, 1e12, 4), 3)]
+    ),
     "factor": np.repeat(["model_size", "pretraining_data"], 12),
 }
 #: Fits for each law: one law in earnest, the others enough to see a gross error.
-FITS = {"chinchilla": 120} | dict.fromkeys(
-    ["finetuning_multiplicative", "finetuning_additive", "finetuning_rectified", "power", "shifted_power"], 40
-) | dict.fromkeys(
-    ["kaplan", "data_constrained", "sigmoid_compute", "allocation", "isoflop", "learning_rate_batch_size", "step_law", "finetuning_factors"], 30
-)  # fmt: skip
+FITS = (
+    {"chinchilla": 120}
+    | dict.fromkeys(
+        [
+            "finetuning_multiplicative",
+            "finetuning_additive",
+            "finetuning_rectified",
+            "power",
+            "shifted_power",
+        ],
+        40,
+    )
+    | dict.fromkeys(
+        [
+            "kaplan",
+            "data_constrained",
+            "sigmoid_compute",
+            "allocation",
+            "isoflop",
+            "learning_rate_batch_size",
+            "step_law",
+            "finetuning_factors",
+        ],
+        30,
+    )
+)
 
 
 def ranks_of_the_truth(law: Law, fits: int) -> Iterator[dict[str, float]]:
-    """Where parameters drawn from the prior stand in their posteriors (0 to 1), over many simulated tables."""
+    """Where parameters drawn from the prior stand in their posteriors (0 to 1), over many simulated
+    tables.
+    """
     inputs = {name: DESIGN[name] for name in (*law.inputs, *law.choosers)}
-    table = pd.DataFrame({**inputs, law.response.name: law.response.link.inverse(np.linspace(0.5, -0.5, 24))})
+    table = pd.DataFrame(
+        {**inputs, law.response.name: law.response.link.inverse(np.linspace(0.5, -0.5, 24))}
+    )
     runs = bl.read_runs(table, law)
-    effects = dict.fromkeys(law.params, "1") if law.name != "isoflop" else {}  # where a setting deviates, one law is enough to see it
+    # where a setting deviates, one law is enough to see it
+    effects = dict.fromkeys(law.params, "1") if law.name != "isoflop" else {}
     spec = resolve(bl.ModelSpec(law, discrepancy="none", effects=effects), runs)  # type: ignore[arg-type]
     model = build(spec, runs)
     compiled = Compiled(model, refit=True)
@@ -70,17 +100,22 @@ def ranks_of_the_truth(law: Law, fits: int) -> Iterator[dict[str, float]]:
     with model:
         prior = pm.sample_prior_predictive(fits, random_seed=11, var_names=[*names, "response"])
     drawn, y = prior["prior"].to_dataset(), prior["prior_predictive"]["response"]
-    # The unit of relative priors is held fixed: estimated from each table, it would make the prior depend on the data.
+    # The unit of relative priors is held fixed: estimated from each table, it would make the prior
+    # depend on the data.
     fixed = {"typical_response": runs.typical_response}
     for i in range(fits):
-        tree = compiled.sample(Effort(250, 500, 4, 0.95, i, progressbar=False), {"y": y[0, i].values, **fixed})
+        tree = compiled.sample(
+            Effort(250, 500, 4, 0.95, i, progressbar=False), {"y": y[0, i].values, **fixed}
+        )
         posterior = tree["posterior"].to_dataset()
         yield {name: float((posterior[name] < drawn[name][0, i]).mean()) for name in names}
 
 
 @pytest.mark.parametrize("name", sorted(FITS))
 def test_intervals_of_parameters_cover(name: str) -> None:
-    """Parameters drawn from the prior lie in 90 % intervals 90 % of the time (simulation-based calibration, Talts et al. 2018)."""
+    """Parameters drawn from the prior lie in 90 % intervals 90 % of the time (simulation-based
+    calibration, Talts et al. 2018).
+    """
     ranks = pd.DataFrame(list(ranks_of_the_truth(bl.law(name), FITS[name])))
     n = len(ranks)
     covered = ((ranks > 0.05) & (ranks < 0.95)).mean()
@@ -91,10 +126,11 @@ def test_intervals_of_parameters_cover(name: str) -> None:
 
 
 def test_the_demo_covers_16b(script) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
-    """Over 20 seeds, 90 % bands from 1B-8B hold the simulated 16B runs at their nominal rate, 50 % bands too.
+    """Over 20 seeds, 90 % bands from 1B-8B hold the simulated 16B runs at their nominal rate, 50 %
+    bands too.
 
-    All runs of a base model share its 16B checkpoint's deviation, so there are some 40 independent cases; the error is taken
-    from the spread over seeds.
+    All runs of a base model share its 16B checkpoint's deviation, so there are some 40 independent
+    cases; the error is taken from the spread over seeds.
     """
     study = prepare(TEMPLATES / "finetuning.toml")
     compiled, inside = None, []
@@ -110,10 +146,21 @@ def test_the_demo_covers_16b(script) -> None:  # type: ignore[no-untyped-def]  #
         fit = as_fit(spec, runs, tree, seed)
         big = table[table["heldout"]].reset_index(drop=True)
         bands = fit.bands(big[["task", "method", "llm", "model_size", "finetuning_data"]])
-        inside.append({p: ((big["loss"] > bands[f"lower_{p}"]) & (big["loss"] < bands[f"upper_{p}"])).mean() for p in (50, 90)})
+        inside.append(
+            {
+                p: (
+                    (
+                        (big["loss"] > bands[f"lower_{p}"]) & (big["loss"] < bands[f"upper_{p}"])
+                    ).mean()
+                )
+                for p in (50, 90)
+            }
+        )
     coverage = pd.DataFrame(inside)
     for p, nominal in ((50, 0.5), (90, 0.9)):
-        error = max(coverage[p].std() / np.sqrt(len(coverage)), np.sqrt(nominal * (1 - nominal) / 40))
+        error = max(
+            coverage[p].std() / np.sqrt(len(coverage)), np.sqrt(nominal * (1 - nominal) / 40)
+        )
         assert abs(coverage[p].mean() - nominal) < 2.5 * error, coverage.mean().to_dict()
 
 
@@ -129,30 +176,47 @@ def curves_of_the_law(curves: int, points: int, noise: float, seed: int) -> pd.D
     rows = []
     for i in range(curves):
         loss = np.exp(rng.normal(0, 0.2)) * (1.5 * (x / 1e7) ** -0.2 + 1.0)
-        rows += [(f"task{i}", a, b) for a, b in zip(x, loss * np.exp(rng.normal(0, noise, points)), strict=True)]
+        rows += [
+            (f"task{i}", a, b)
+            for a, b in zip(x, loss * np.exp(rng.normal(0, noise, points)), strict=True)
+        ]
     return pd.DataFrame(rows, columns=["task", "data_size", "loss"])
 
 
 def test_where_the_law_is_right_the_discrepancy_costs_little() -> None:
-    """Bands at most 15 % wider than without it, up to three times the data: median over 10 simulated curves whose law is exactly right."""
+    """Bands at most 15 % wider than without it, up to three times the data: median over 10
+    simulated curves whose law is exactly right.
+    """
     table = curves_of_the_law(10, 48, 0.01, 3)
     runs = bl.read_runs(table[table["data_size"] < 1e8], "power", groups=["task"])
     effects = {"A": "1 + (1 | task)", "alpha": "1", "E": "1"}
     widths = []
     for options in ({"discrepancy": "curve"}, {"discrepancy": "none", "noise": "normal"}):
-        fit = bl.fit(bl.ModelSpec("power", effects=effects, **options), runs, random_seed=1, progressbar=False)  # type: ignore[arg-type]
+        fit = bl.fit(
+            bl.ModelSpec("power", effects=effects, **options),
+            runs,
+            random_seed=1,
+            progressbar=False,
+        )  # type: ignore[arg-type]
         assert fit.convergence.passed, str(fit.convergence)
-        bands = fit.bands({"data_size": np.geomspace(3e6, 3e8, 9), "task": sorted(set(table["task"]))})
+        bands = fit.bands(
+            {"data_size": np.geomspace(3e6, 3e8, 9), "task": sorted(set(table["task"]))}
+        )
         widths.append(np.log(bands["upper_90"] / bands["lower_90"]).to_numpy())
     ratio = np.median((widths[0] / widths[1]).reshape(9, -1), axis=1)
     assert (ratio < 1.15).all(), ratio
 
 
-@pytest.mark.filterwarnings("ignore:The effect of Potentials")  # what is drawn here are the parameters, which no potential touches
+# what is drawn here are the parameters, which no potential touches
+@pytest.mark.filterwarnings("ignore:The effect of Potentials")
 def test_the_discrepancy_recovers_its_own_parameters() -> None:
-    """Simulation-based calibration with a discrepancy: 40 tables of 5 curves, parameters, departures and noise drawn from the prior."""
+    """Simulation-based calibration with a discrepancy: 40 tables of 5 curves, parameters,
+    departures and noise drawn from the prior.
+    """
     fits, x = 40, np.geomspace(1e5, 1e8, 14)
-    table = pd.DataFrame([(f"task{i}", a, 1.0) for i in range(5) for a in x], columns=["task", "data_size", "loss"])
+    table = pd.DataFrame(
+        [(f"task{i}", a, 1.0) for i in range(5) for a in x], columns=["task", "data_size", "loss"]
+    )
     runs = bl.read_runs(table, "power", groups=["task"])
     spec = resolve(bl.ModelSpec("power", discrepancy={"kind": "curve", "shared": True}), runs)  # type: ignore[arg-type]
     model = build(spec, runs)
@@ -160,7 +224,9 @@ def test_the_discrepancy_recovers_its_own_parameters() -> None:
     names = list(spec.priors)
     kept = [v.name for v in [*model.free_RVs, *model.deterministics] if not v.name.endswith("_raw")]
     with model:
-        prior = pm.sample_prior_predictive(fits, random_seed=5, var_names=kept)["prior"].to_dataset()
+        prior = pm.sample_prior_predictive(fits, random_seed=5, var_names=kept)[
+            "prior"
+        ].to_dataset()
     truth = bl.Fit(spec, runs, xr.DataTree.from_dict({"posterior": prior}), NOT_SAMPLED, 7, (), {})
     posterior = Posterior.of(truth, table, "run")
     common = Departures(posterior, table, 7)._common.at(table)
@@ -169,13 +235,21 @@ def test_the_discrepancy_recovers_its_own_parameters() -> None:
     own = np.empty_like(located)
     for rows in table.groupby("task").indices.values():  # already in order of x
         _, step, first = sequence(np.log10(x), np.full(len(x), ""))
-        each = {name: np.broadcast_to(value, located.shape)[:, rows[:1]] for name, value in sigmas.items()}
+        each = {
+            name: np.broadcast_to(value, located.shape)[:, rows[:1]]
+            for name, value in sigmas.items()
+        }
         blank = np.zeros((fits, len(x)))
-        own[:, rows] = draw_paths(spec.departs.own, step, first, each, blank, blank + 1, np.zeros(len(x)), rng)
+        own[:, rows] = draw_paths(
+            spec.departs.own, step, first, each, blank, blank + 1, np.zeros(len(x)), rng
+        )
     y = located + own + rng.standard_normal(located.shape) * sigmas["sigma"]
     ranks = []
     for i in range(fits):
-        tree = compiled.sample(Effort(250, 500, 4, 0.95, i, progressbar=False), {"y": y[i], "typical_response": runs.typical_response})
+        tree = compiled.sample(
+            Effort(250, 500, 4, 0.95, i, progressbar=False),
+            {"y": y[i], "typical_response": runs.typical_response},
+        )
         drawn = tree["posterior"].to_dataset()
         ranks.append({name: float((drawn[name] < prior[name][0, i]).mean()) for name in names})
     frame = pd.DataFrame(ranks)
@@ -185,8 +259,9 @@ def test_the_discrepancy_recovers_its_own_parameters() -> None:
 
 
 def test_intervals_of_the_kl_at_the_peak_cover_where_neighbours_err_together() -> None:
-    """Over 200 simulated studies, whole curves and curves cut at half of the peak's d, 90 % intervals cover .86 to .94; with independent
-    noise, over fewer, they do not."""
+    """Over 200 simulated studies, whole curves and curves cut at half of the peak's d, 90 %
+    intervals cover .86 to .94; with independent noise, over fewer, they do not.
+    """
     for row in peak_rows(200, seed=1, discrepancies=("curve",)):
         assert 0.86 <= row["coverage_90"] <= 0.94, row
     for row in peak_rows(40, seed=1, discrepancies=("none",)):
@@ -199,36 +274,57 @@ def test_best_of_n_to_60_000_from_1_000() -> None:
     assert 0.82 <= row["coverage_90"] <= 0.97, row
 
 
-@pytest.mark.filterwarnings("ignore::bayeslaw.errors.IdentifiabilityWarning")  # no curve has reached its peak by n = 16
+# no curve has reached its peak by n = 16
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.IdentifiabilityWarning")
 def test_larger_n_is_foretold_on_public_best_of_n() -> None:
-    """Five data sizes: coefficients lie in the authors' 95 % intervals; from n up to 16, n = 32 to 128 within .0125 (quadratic point fits:
-    .0137), nine of ten in 90 % bands; and the residuals of the law alone say that it bends otherwise."""
-    runs = bl.read_runs(public_path("overoptimization/bon_reward_model_data.csv"), best_of_n.LAW, columns=best_of_n.COLUMNS)
-    result = bl.backtest(best_of_n.LAW, runs, "n > 16", baselines=["huber"], random_seed=1, progressbar=False)
+    """Five data sizes: coefficients lie in the authors' 95 % intervals; from n up to 16, n = 32 to
+    128 within .0125 (quadratic point fits: .0137), nine of ten in 90 % bands; and the residuals of
+    the law alone say that it bends otherwise.
+    """
+    runs = bl.read_runs(
+        public_path("overoptimization/bon_reward_model_data.csv"),
+        best_of_n.LAW,
+        columns=best_of_n.COLUMNS,
+    )
+    result = bl.backtest(
+        best_of_n.LAW, runs, "n > 16", baselines=["huber"], random_seed=1, progressbar=False
+    )
     scores = result.scores()
-    assert result.converged and scores.loc["bayeslaw", "rmse"] <= 0.0125 < scores.loc["huber", "rmse"]
+    assert (
+        result.converged and scores.loc["bayeslaw", "rmse"] <= 0.0125 < scores.loc["huber", "rmse"]
+    )
     assert scores.loc["bayeslaw", "coverage_90"] >= 0.85 > scores.loc["huber", "coverage_90"]
     fit = bl.fit(best_of_n.LAW, runs, random_seed=1, progressbar=False)
     assert best_of_n.coefficients(fit)["inside"].all()
     assert all(result.passed for result in check_residuals(fit))
-    alone = bl.fit(bl.ModelSpec(best_of_n.LAW, discrepancy="none"), runs, random_seed=1, progressbar=False)  # type: ignore[arg-type]
+    alone = bl.fit(
+        bl.ModelSpec(best_of_n.LAW, discrepancy="none"), runs, random_seed=1, progressbar=False
+    )  # type: ignore[arg-type]
     assert not all(result.passed for result in check_residuals(alone))
 
 
-@pytest.mark.filterwarnings("ignore::bayeslaw.errors.IdentifiabilityWarning")  # early on, the prior of beta is all there is
+# early on, the prior of beta is all there is
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.IdentifiabilityWarning")
 def test_a_watched_run_holds_the_peak_that_its_authors_report() -> None:
     table = pd.read_csv(public_path("overoptimization/grpo_run.csv"))
     watched = grpo_run.watch(table, [20, 50], random_seed=1)
     authors = float(table.loc[table["step"] == grpo_run.AUTHORS, "kl_seq_est"].iloc[0])
-    assert ((watched["lower_90_kl_peak"] < authors) & (authors < watched["upper_90_kl_peak"])).all() and watched["converged"].all()
-    # At the highest point of the run nobody could say that it was past; later it is an open question.
+    assert (
+        (watched["lower_90_kl_peak"] < authors) & (authors < watched["upper_90_kl_peak"])
+    ).all() and watched["converged"].all()
+    # At the highest point of the run nobody could say that it was past; later it is an open
+    # question.
     assert watched["p_past_peak"].iloc[0] < 0.25 < watched["p_past_peak"].iloc[1] < 0.85
 
 
 def test_learning_rate_and_batch_size_of_the_largest_grids_are_foretold() -> None:
-    """Step Law's public grids: from the smaller ones, the choice loses at most .1 % against the best of each hidden grid (the published figure is
-    .09 %), on average; and 90 % bands hold .85 to .95 of the hidden losses."""
-    found, fit = step_law.hidden_grids(public_path("hyperparameters/step_law_grid.csv"), 0.02, draws=2000, attempts=2, seed=1)
+    """Step Law's public grids: from the smaller ones, the choice loses at most .1 % against the
+    best of each hidden grid (the published figure is .09 %), on average; and 90 % bands hold .85 to
+    .95 of the hidden losses.
+    """
+    found, fit = step_law.hidden_grids(
+        public_path("hyperparameters/step_law_grid.csv"), 0.02, draws=2000, attempts=2, seed=1
+    )
     scores = step_law.overall(found)
     assert fit.convergence.passed, str(fit.convergence)
     assert scores["loses"] <= 0.001 < scores["nearest_pair_loses"], scores
@@ -242,4 +338,6 @@ def test_the_notebook_runs() -> None:
 
     path = Path(__file__).parents[1] / "notebooks" / "overoptimization.ipynb"
     public_path("overoptimization/grpo_run.csv")
-    NotebookClient(nbformat.read(path, 4), timeout=900, resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(
+        nbformat.read(path, 4), timeout=900, resources={"metadata": {"path": str(path.parent)}}
+    ).execute()

@@ -14,7 +14,8 @@ import bayeslaw as bl
 from bayeslaw import storage
 from bayeslaw.errors import StorageError
 
-#: Saved by bayeslaw 0.1.0 (`fit("chinchilla", ...)` on 12 simulated runs, 2 chains of 50 draws): every later version must read it.
+#: Saved by bayeslaw 0.1.0 (`fit("chinchilla", ...)` on 12 simulated runs, 2 chains of 50 draws):
+#: every later version must read it.
 GOLDEN = Path(__file__).parent / "golden" / "chinchilla_simulated_0.1.0.nc"
 
 
@@ -40,14 +41,23 @@ def test_what_is_loaded_is_what_was_saved(grouped_fit: bl.Fit, tmp_path: Path) -
 
 def test_columns_come_back_as_they_were(tmp_path: Path) -> None:
     table = pd.DataFrame(
-        {"n": [1, 2], "loss": [2.5, np.nan], "moe": [True, False], "note": ["x", "True"], "kept": pd.array([True, None], dtype="boolean")},
+        {
+            "n": [1, 2],
+            "loss": [2.5, np.nan],
+            "moe": [True, False],
+            "note": ["x", "True"],
+            "kept": pd.array([True, None], dtype="boolean"),
+        },
         index=pd.Index(["row 2", "row 3"], name="row", dtype=object),
     )
     storage.dataset_of(table).to_netcdf(tmp_path / "table.nc", engine="h5netcdf")
     back = storage.table_of(xr.load_dataset(tmp_path / "table.nc", engine="h5netcdf"), list(table))
-    pd.testing.assert_frame_equal(back[["n", "loss", "moe", "note"]], table[["n", "loss", "moe", "note"]], check_dtype=False)
+    pd.testing.assert_frame_equal(
+        back[["n", "loss", "moe", "note"]], table[["n", "loss", "moe", "note"]], check_dtype=False
+    )
     assert back["moe"].dtype == bool
-    assert back["kept"].tolist() == ["True", ""]  # a boolean that is missing is neither: such a column is text
+    # a boolean that is missing is neither: such a column is text
+    assert back["kept"].tolist() == ["True", ""]
 
 
 def test_a_saved_fit_opens_in_xarray(grouped_fit: bl.Fit, tmp_path: Path) -> None:
@@ -56,7 +66,9 @@ def test_a_saved_fit_opens_in_xarray(grouped_fit: bl.Fit, tmp_path: Path) -> Non
         assert tree["posterior"].sizes["chain"] == 4
 
 
-def test_an_interrupted_save_leaves_the_file_that_was_there(grouped_fit: bl.Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_save_leaves_the_file_that_was_there(
+    grouped_fit: bl.Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = grouped_fit.save(tmp_path / "fit.nc")
     before = path.read_bytes()
 
@@ -101,7 +113,9 @@ def rewrite(path: Path, change: dict) -> None:
     tree.to_netcdf(path, engine="h5netcdf")
 
 
-def test_the_version_that_saved_does_not_matter_but_the_format_does(grouped_fit: bl.Fit, tmp_path: Path) -> None:
+def test_the_version_that_saved_does_not_matter_but_the_format_does(
+    grouped_fit: bl.Fit, tmp_path: Path
+) -> None:
     path = grouped_fit.save(tmp_path / "fit.nc")
     rewrite(path, {"versions": {"bayeslaw": "7.0", "pymc": "9"}})
     assert bl.load(path).versions["bayeslaw"] == "7.0"
@@ -117,11 +131,15 @@ def test_a_fit_saved_by_the_first_version_still_predicts_the_same() -> None:
     fit = bl.load(GOLDEN)
     bands = fit.bands({"model_size": 70e9, "data_size": 1.4e12}, "mean")
     np.testing.assert_allclose(
-        bands[["median", "lower_90", "upper_90"]].to_numpy()[0], json.loads(GOLDEN.with_suffix(".json").read_text()), rtol=1e-9
+        bands[["median", "lower_90", "upper_90"]].to_numpy()[0],
+        json.loads(GOLDEN.with_suffix(".json").read_text()),
+        rtol=1e-9,
     )
 
 
-def test_resaving_keeps_permissions_of_an_ordinary_file(grouped_fit: bl.Fit, tmp_path: Path) -> None:
+def test_resaving_keeps_permissions_of_an_ordinary_file(
+    grouped_fit: bl.Fit, tmp_path: Path
+) -> None:
     path = grouped_fit.save(tmp_path / "fit.nc")
     plain = tmp_path / "plain"
     plain.touch()

@@ -1,4 +1,6 @@
-"""Study files: every fault at once and before anything slow; one run's numbers again in the next, however the one before ended."""
+"""Study files: every fault at once and before anything slow; one run's numbers again in the next,
+however the one before ended.
+"""
 
 from __future__ import annotations
 
@@ -29,39 +31,90 @@ pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning
 
 TEMPLATES = Path(bl.__file__).parent / "study" / "templates"
 
+
 def numbers(folder: Path) -> dict[str, str]:
     """What a study found, but for where and when."""
     decision = json.loads((folder / "decision.json").read_text())
     decision.pop("provenance")
-    return {"decision": json.dumps(decision)} | {path.name: path.read_text() for path in folder.glob("*.csv")}
+    return {"decision": json.dumps(decision)} | {
+        path.name: path.read_text() for path in folder.glob("*.csv")
+    }
 
 
 def test_a_study_is_what_its_parts_are(outcome: Outcome, home: Path) -> None:
     """Each part by the function of its name, on the same fit."""
     fit = outcome.fit
-    pd.testing.assert_frame_equal(outcome.bands, fit.bands({"data_size": [2e9, 4e9], "task": ["task0", "<b>bold</b>"]}))  # type: ignore[arg-type]
+    pd.testing.assert_frame_equal(
+        outcome.bands, fit.bands({"data_size": [2e9, 4e9], "task": ["task0", "<b>bold</b>"]})
+    )  # type: ignore[arg-type]
     options = {"task": ["task0", "task1", "<b>bold</b>"]}
-    again = bl.decide(fit, options, 0.75, at={"data_size": 4e9}, cost=[10, 20, 30], value=100, checks=outcome.checks, backtest=outcome.backtest)
+    again = bl.decide(
+        fit,
+        options,
+        0.75,
+        at={"data_size": 4e9},
+        cost=[10, 20, 30],
+        value=100,
+        checks=outcome.checks,
+        backtest=outcome.backtest,
+    )
     assert outcome.decision is not None
     pd.testing.assert_frame_equal(outcome.decision.table, again.table)
     assert (outcome.decision.verdict, outcome.decision.reasons) == (again.verdict, again.reasons)
     candidates = pd.DataFrame({"data_size": [1e9, 1e9, 2e9, 2e9], "task": ["task0", "task1"] * 2})
-    ranked = bl.next_runs(fit, candidates, options, at={"data_size": 4e9}, cost=[1, 2, 1, 2], budget=3, target=0.75, value=100, option_cost=[10, 20, 30])
+    ranked = bl.next_runs(
+        fit,
+        candidates,
+        options,
+        at={"data_size": 4e9},
+        cost=[1, 2, 1, 2],
+        budget=3,
+        target=0.75,
+        value=100,
+        option_cost=[10, 20, 30],
+    )
     pd.testing.assert_frame_equal(outcome.next_runs, ranked)  # type: ignore[arg-type]
-    tested = bl.backtest(outcome.prepared.spec, outcome.prepared.runs, "data_size > 3e8", baselines=["line"], draws=250, tune=300, random_seed=1, progressbar=False)
+    tested = bl.backtest(
+        outcome.prepared.spec,
+        outcome.prepared.runs,
+        "data_size > 3e8",
+        baselines=["line"],
+        draws=250,
+        tune=300,
+        random_seed=1,
+        progressbar=False,
+    )
     pd.testing.assert_frame_equal(outcome.backtest.points, tested.points)  # type: ignore[union-attr]
-    assert {path.name for path in (home / "out").iterdir()} == {"fit.nc", "bands.csv", "backtest.csv", "next_runs.csv", "decision.json", "report.html", STORE}
-    np.testing.assert_array_equal(bl.load(home / "out" / "fit.nc").idata["posterior"]["E"], fit.idata["posterior"]["E"])
+    assert {path.name for path in (home / "out").iterdir()} == {
+        "fit.nc",
+        "bands.csv",
+        "backtest.csv",
+        "next_runs.csv",
+        "decision.json",
+        "report.html",
+        STORE,
+    }
+    np.testing.assert_array_equal(
+        bl.load(home / "out" / "fit.nc").idata["posterior"]["E"], fit.idata["posterior"]["E"]
+    )
 
 
 def test_the_decision_file_has_its_schema(outcome: Outcome, home: Path) -> None:
     found = json.loads((home / "out" / "decision.json").read_text())
     read = DecisionFile.model_validate(found)
-    assert read.verdict == outcome.decision.verdict and len(read.options) == 3 and read.met == "at or below"  # type: ignore[union-attr]
-    assert read.checks and read.next_runs and read.backtest and read.provenance["random seed"] == "1"
+    assert (
+        read.verdict == outcome.decision.verdict
+        and len(read.options) == 3
+        and read.met == "at or below"
+    )  # type: ignore[union-attr]
+    assert (
+        read.checks and read.next_runs and read.backtest and read.provenance["random seed"] == "1"
+    )
     with pytest.raises(ValidationError):
         DecisionFile.model_validate(found | {"verdict": "maybe"})
-    documented = json.loads((Path(__file__).parents[1] / "docs" / "decision.schema.json").read_text())
+    documented = json.loads(
+        (Path(__file__).parents[1] / "docs" / "decision.schema.json").read_text()
+    )
     assert documented == DecisionFile.model_json_schema()
 
 
@@ -74,9 +127,16 @@ def test_a_second_run_computes_what_changed_and_nothing_else(outcome: Outcome, h
     other = home / "other.toml"
     other.write_text(SMALL.replace("loss = 0.75", "loss = 0.7").split("[next_runs]")[0])
     asked = bl.run_study(other, home / "out", progressbar=False)
-    assert asked.reused == again.reused and asked.decision.target == 0.7 and not (home / "out" / "next_runs.csv").exists()  # type: ignore[union-attr]
+    assert (
+        asked.reused == again.reused
+        and asked.decision.target == 0.7
+        and not (home / "out" / "next_runs.csv").exists()
+    )  # type: ignore[union-attr]
     # Another seed, another prior, another table: other results.
-    for name, text in (("seed", SMALL.replace("[runs]", "seed = 2\n[runs]", 1)), ("prior", SMALL.replace("sigma = 0.5", "sigma = 0.6"))):
+    for name, text in (
+        ("seed", SMALL.replace("[runs]", "seed = 2\n[runs]", 1)),
+        ("prior", SMALL.replace("sigma = 0.5", "sigma = 0.6")),
+    ):
         other.write_text(text)
         with pytest.raises(StorageError, match="has no fit of this study as it stands"):
             bl.run_study(other, home / "out", progressbar=False, stored=True)
@@ -90,7 +150,9 @@ def test_a_second_run_computes_what_changed_and_nothing_else(outcome: Outcome, h
         bl.run_study(home / "second" / "study.toml", home / "out", progressbar=False, stored=True)
 
 
-def test_a_result_that_was_cut_short_is_made_again(outcome: Outcome, home: Path, tmp_path: Path) -> None:
+def test_a_result_that_was_cut_short_is_made_again(
+    outcome: Outcome, home: Path, tmp_path: Path
+) -> None:
     before = numbers(home / "out")
     store = home / "out" / STORE
     kept = {path: path.read_bytes() for path in store.glob("checks-*")}
@@ -100,7 +162,8 @@ def test_a_result_that_was_cut_short_is_made_again(outcome: Outcome, home: Path,
     assert "checks" not in again.reused and "fit" in again.reused
     assert [c.message for c in again.checks] == [c.message for c in outcome.checks]
     assert numbers(home / "out").keys() >= before.keys()
-    # What a killed run left behind is swept after an hour, and not before: another run may be writing it.
+    # What a killed run left behind is swept after an hour, and not before: another run may be
+    # writing it.
     stale, fresh = store / ".fit-1.abc.nc", store / ".fit-2.abc.nc"
     for path in (stale, fresh):
         path.write_text("half")
@@ -116,7 +179,12 @@ def test_a_backtest_on_disk_is_the_backtest(outcome: Outcome, tmp_path: Path) ->
     again = load_backtest(save_backtest(tested, tmp_path / "backtest.nc"))
     pd.testing.assert_frame_equal(again.points, tested.points, check_dtype=False)
     pd.testing.assert_frame_equal(again.scores(), tested.scores())
-    assert again.converged == tested.converged and again.probs == tested.probs and list(again.fits) == list(tested.fits) and again.groups == tested.groups
+    assert (
+        again.converged == tested.converged
+        and again.probs == tested.probs
+        and list(again.fits) == list(tested.fits)
+        and again.groups == tested.groups
+    )
     with pytest.raises(StorageError, match="not a saved backtest"):
         load_backtest(outcome.fit.save(tmp_path / "fit.nc"))
 
@@ -124,39 +192,146 @@ def test_a_backtest_on_disk_is_the_backtest(outcome: Outcome, tmp_path: Path) ->
 #: What is replaced in the small study, and what is said of it.
 BROKEN = {
     "not TOML": ("[study]", "[study", "line 2: It is not TOML"),
-    "no name": ('name = "Small <script>alert(1)</script> & co"\n', "", "line 2, study.name: It is missing"),
-    "a misspelt section": ("[decision]", "[descision]", "descision: There is no such key. Did you mean 'decision'?"),
-    "a misspelt key": ("draws = 250", "drwas = 250", "line 13, sampling.drwas: There is no such key. Did you mean 'draws'?"),
+    "no name": (
+        'name = "Small <script>alert(1)</script> & co"\n',
+        "",
+        "line 2, study.name: It is missing",
+    ),
+    "a misspelt section": (
+        "[decision]",
+        "[descision]",
+        "descision: There is no such key. Did you mean 'decision'?",
+    ),
+    "a misspelt key": (
+        "draws = 250",
+        "drwas = 250",
+        "line 13, sampling.drwas: There is no such key. Did you mean 'draws'?",
+    ),
     "text for a number": ("draws = 250", 'draws = "many"', "line 13, sampling.draws: It is 'many'"),
-    "a negative number": ("draws = 250", "draws = -3", "sampling.draws: It is -3: it must be greater than or equal to 1"),
-    "no such law": ('name = "power"', 'name = "powr"', "line 4, study.law: There is no law named 'powr'. Did you mean 'power'"),
+    "a negative number": (
+        "draws = 250",
+        "draws = -3",
+        "sampling.draws: It is -3: it must be greater than or equal to 1",
+    ),
+    "no such law": (
+        'name = "power"',
+        'name = "powr"',
+        "line 4, study.law: There is no law named 'powr'. Did you mean 'power'",
+    ),
     "no such file": ("simulated.csv", "simulted.csv", "Did you mean 'simulated.csv'"),
-    "no such column": ('groups = ["task"]', 'groups = ["tsk"]', "line 7, runs.groups: groups names tsk"),
-    "a column that is not there": ('groups = ["task"]', 'columns = { loss = "losss" }', "the table has no such column"),
-    "no rows": ('groups = ["task"]', 'groups = ["task"]\nwhere = "data_size > 1e12"', "there are no rows"),
-    "an expression that cannot be read": ('groups = ["task"]', 'groups = ["task"]\nwhere = "import os"', "runs"),
-    "a prior of no variable": ("alpha_at_centre = {", "alfa = {", "line 11, model.priors.alfa: priors has alfa, and the model has no such variable"),
-    "a prior that is none": ("LogNormal", "LogNormla", "There is no prior distribution 'LogNormla'"),
-    "a formula that cannot be read": ("[model.priors]", '[model.effects]\nalpha = "1 + (1 | tsk)"\n[model.priors]', "model.effects.alpha: The formula of alpha"),
+    "no such column": (
+        'groups = ["task"]',
+        'groups = ["tsk"]',
+        "line 7, runs.groups: groups names tsk",
+    ),
+    "a column that is not there": (
+        'groups = ["task"]',
+        'columns = { loss = "losss" }',
+        "the table has no such column",
+    ),
+    "no rows": (
+        'groups = ["task"]',
+        'groups = ["task"]\nwhere = "data_size > 1e12"',
+        "there are no rows",
+    ),
+    "an expression that cannot be read": (
+        'groups = ["task"]',
+        'groups = ["task"]\nwhere = "import os"',
+        "runs",
+    ),
+    "a prior of no variable": (
+        "alpha_at_centre = {",
+        "alfa = {",
+        "line 11, model.priors.alfa: priors has alfa, and the model has no such variable",
+    ),
+    "a prior that is none": (
+        "LogNormal",
+        "LogNormla",
+        "There is no prior distribution 'LogNormla'",
+    ),
+    "a formula that cannot be read": (
+        "[model.priors]",
+        '[model.effects]\nalpha = "1 + (1 | tsk)"\n[model.priors]',
+        "model.effects.alpha: The formula of alpha",
+    ),
     "nothing hidden": ("data_size > 3e8", "data_size > 3e12", "backtest"),
-    "a point outside the law": ("data_size = [2e9, 4e9]", "data_size = [-2e9, 4e9]", "line 20, predict.1.data_size: The points to predict has"),
-    "a target of another response": ("target = { loss = 0.75 }", "target = { accuracy = 0.75 }", "line 23, decision.target: It is of accuracy, and the law is of loss"),
-    "thresholds the wrong way round": ('unit = "USD"', 'unit = "USD"\ngo_at = 0.1', "no_go_at below go_at"),
-    "costs of no options": ("task0 = 10", "taks0 = 10", "cost names taks0, task1, <b>bold</b>, and no input and no group of the model has all of its names among its values. Did you mean 'task0'"),
-    "costs too few": ("cost = [1, 2, 1, 2]", "cost = [1, 2]", "line 30, next_runs.cost: cost must be a positive number for each of the 4 candidates; it has 2"),
-    "an option in what the model does not know": ("cost = { task0 = 10, task1 = 20, \"<b>bold</b>\" = 30 }", "options = { taks = [\"a\", \"b\"] }", "taks is neither an input of power nor a group of the model, and would change nothing. Did you mean 'task'"),
-    "costs that would be multiplied out": ("candidates = { data_size = [1e9, 2e9],", "candidates = { cost = [1, 2], data_size = [1e9, 2e9],", "cost stands in a table that is multiplied out"),
-    "rows that lack a key": ("candidates = { data_size = [1e9, 2e9], task = [\"task0\", \"task1\"] }", "candidates = [{ data_size = 1e9, task = \"task0\" }, { data_size = 2e9 }]", "Some rows have no task, which others have"),
-    "no such baseline": ("[\"line\"]", "[\"lines\"]", "backtest: There is no baseline 'lines'. Did you mean 'line'"),
-    "a loss that is none": ("loss = 0.75", "loss = -2", "decision.target: target is -2.0, and it must be a positive number"),
-    "text for a cost": ("cost = { task0 = 10, task1 = 20, \"<b>bold</b>\" = 30 }", "cost = \"5\"", "line 25, decision.cost: It is '5'"),
+    "a point outside the law": (
+        "data_size = [2e9, 4e9]",
+        "data_size = [-2e9, 4e9]",
+        "line 20, predict.1.data_size: The points to predict has",
+    ),
+    "a target of another response": (
+        "target = { loss = 0.75 }",
+        "target = { accuracy = 0.75 }",
+        "line 23, decision.target: It is of accuracy, and the law is of loss",
+    ),
+    "thresholds the wrong way round": (
+        'unit = "USD"',
+        'unit = "USD"\ngo_at = 0.1',
+        "no_go_at below go_at",
+    ),
+    "costs of no options": (
+        "task0 = 10",
+        "taks0 = 10",
+        (
+            "cost names taks0, task1, <b>bold</b>, and no input and no group of the model has all"
+            " of its names among its values. Did you mean 'task0'"
+        ),
+    ),
+    "costs too few": (
+        "cost = [1, 2, 1, 2]",
+        "cost = [1, 2]",
+        (
+            "line 30, next_runs.cost: cost must be a positive number for each of the 4 candidates;"
+            " it has 2"
+        ),
+    ),
+    "an option in what the model does not know": (
+        'cost = { task0 = 10, task1 = 20, "<b>bold</b>" = 30 }',
+        'options = { taks = ["a", "b"] }',
+        (
+            "taks is neither an input of power nor a group of the model, and would change nothing."
+            " Did you mean 'task'"
+        ),
+    ),
+    "costs that would be multiplied out": (
+        "candidates = { data_size = [1e9, 2e9],",
+        "candidates = { cost = [1, 2], data_size = [1e9, 2e9],",
+        "cost stands in a table that is multiplied out",
+    ),
+    "rows that lack a key": (
+        'candidates = { data_size = [1e9, 2e9], task = ["task0", "task1"] }',
+        'candidates = [{ data_size = 1e9, task = "task0" }, { data_size = 2e9 }]',
+        "Some rows have no task, which others have",
+    ),
+    "no such baseline": (
+        '["line"]',
+        '["lines"]',
+        "backtest: There is no baseline 'lines'. Did you mean 'line'",
+    ),
+    "a loss that is none": (
+        "loss = 0.75",
+        "loss = -2",
+        "decision.target: target is -2.0, and it must be a positive number",
+    ),
+    "text for a cost": (
+        'cost = { task0 = 10, task1 = 20, "<b>bold</b>" = 30 }',
+        'cost = "5"',
+        "line 25, decision.cost: It is '5'",
+    ),
     "a section that is a number": ("[sampling]", "[other]", "other: There is no such key"),
-    "compute that nothing splits": ("[next_runs]", "[allocate]\ncompute = 1e24\n[next_runs]", "line 28, allocate: power is not a law of model_size and data_size"),
+    "compute that nothing splits": (
+        "[next_runs]",
+        "[allocate]\ncompute = 1e24\n[next_runs]",
+        "line 28, allocate: power is not a law of model_size and data_size",
+    ),
 }
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_study_gets_one_message_and_writes_nothing(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_study_gets_one_message_and_writes_nothing(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     old, new, says = BROKEN[what]
     assert SMALL.count(old) >= 1
     path = written(tmp_path, SMALL.replace(old, new, 1))
@@ -165,26 +340,51 @@ def test_a_broken_study_gets_one_message_and_writes_nothing(what: str, tmp_path:
     said = capsys.readouterr().err
     assert said.startswith("Error: ") and said.count("Error:") == 1
     assert says in said.replace("\n    ", " "), said
-    assert "Traceback" not in said and sorted(p.name for p in tmp_path.iterdir()) == ["simulated.csv", "study.toml"]
+    assert "Traceback" not in said and sorted(p.name for p in tmp_path.iterdir()) == [
+        "simulated.csv",
+        "study.toml",
+    ]
 
 
 def test_all_faults_come_at_once(tmp_path: Path) -> None:
     """Of the schema together, and then of what it means together."""
-    text = SMALL.replace("draws = 250", "drwas = 250").replace("value = 100", 'value = "much"').replace("chains = 4", "chains = 1")
+    text = (
+        SMALL.replace("draws = 250", "drwas = 250")
+        .replace("value = 100", 'value = "much"')
+        .replace("chains = 4", "chains = 1")
+    )
     with pytest.raises(StudyError) as schema:
         read_study(written(tmp_path, text))
-    assert [fault.column for fault in schema.value.faults] == ["sampling.chains", "sampling.drwas", "decision.value"]
-    text = SMALL.replace("data_size > 3e8", "data_sise > 3e8").replace("loss = 0.75", "accuracy = 0.75").replace("[2e9, 4e9]", '"big"').replace("task0 = 10", "task9 = 10")
+    assert [fault.column for fault in schema.value.faults] == [
+        "sampling.chains",
+        "sampling.drwas",
+        "decision.value",
+    ]
+    text = (
+        SMALL.replace("data_size > 3e8", "data_sise > 3e8")
+        .replace("loss = 0.75", "accuracy = 0.75")
+        .replace("[2e9, 4e9]", '"big"')
+        .replace("task0 = 10", "task9 = 10")
+    )
     with pytest.raises(StudyError) as meaning:
         prepare(written(tmp_path, text))
-    assert [fault.column.split(".")[0] for fault in meaning.value.faults] == ["backtest", "predict", "decision", "decision"]
+    assert [fault.column.split(".")[0] for fault in meaning.value.faults] == [
+        "backtest",
+        "predict",
+        "decision",
+        "decision",
+    ]
     assert all(fault.row.startswith("line ") for fault in meaning.value.faults)
 
 
-def test_a_folder_keeps_what_is_not_the_studys(outcome: Outcome, home: Path, tmp_path: Path) -> None:
+def test_a_folder_keeps_what_is_not_the_studys(
+    outcome: Outcome, home: Path, tmp_path: Path
+) -> None:
     """A study run in a folder with other files, old and hidden ones too: they stay."""
     bl.run_study(home / "study.toml", home / "out", progressbar=False)
-    own = [home / "out" / name for name in (".pre-commit-config.yaml", ".env.local", "allocation.csv")]
+    own = [
+        home / "out" / name for name in (".pre-commit-config.yaml", ".env.local", "allocation.csv")
+    ]
     for path in own:
         path.write_text("mine")
         os.utime(path, (time.time() - 7200,) * 2)
@@ -196,26 +396,40 @@ def test_a_folder_keeps_what_is_not_the_studys(outcome: Outcome, home: Path, tmp
         bl.run_study(home / "study.toml", tmp_path / "never", stored=True)
     assert not (tmp_path / "never").exists()
     (tmp_path / "study.toml").write_text(SMALL)
-    assert run(["demo", "-o", str(tmp_path)]) == 2 and (tmp_path / "study.toml").read_text() == SMALL
+    assert (
+        run(["demo", "-o", str(tmp_path)]) == 2 and (tmp_path / "study.toml").read_text() == SMALL
+    )
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.toml")), ids=lambda path: path.stem)
-def test_the_files_of_init_are_valid_and_explained(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_files_of_init_are_valid_and_explained(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "study.toml"
     assert run(["init", path.stem.replace("_", "-"), "-o", str(out)]) == 0
-    assert run(["run", str(out), "--dry-run"]) == 0 and [p.name for p in tmp_path.iterdir()] == ["study.toml"]
+    assert run(["run", str(out), "--dry-run"]) == 0 and [p.name for p in tmp_path.iterdir()] == [
+        "study.toml"
+    ]
     assert "has no fault" in capsys.readouterr().out
     prepared = prepare(out)
-    assert "simulated" in prepared.runs.source and prepared.options is not None and prepared.study.backtest is not None
+    assert (
+        "simulated" in prepared.runs.source
+        and prepared.options is not None
+        and prepared.study.backtest is not None
+    )
     lines = [line for line in out.read_text().splitlines() if line.strip()]
     assert sum("#" in line for line in lines) > len(lines) / 3
     assert run(["init", path.stem.replace("_", "-"), "-o", str(out)]) == 2  # what is there stays
     assert "--force" in capsys.readouterr().err
 
 
-def test_the_gate_of_a_study(outcome: Outcome, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_gate_of_a_study(
+    outcome: Outcome, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code = {"go": 0, "no-go": 10, "inconclusive": 11}[outcome.decision.verdict]  # type: ignore[union-attr]
-    assert run(["run", str(home / "study.toml"), "-o", str(home / "out"), "--gate", "--quiet"]) == code
+    assert (
+        run(["run", str(home / "study.toml"), "-o", str(home / "out"), "--gate", "--quiet"]) == code
+    )
     assert capsys.readouterr().out.strip() == outcome.decision.verdict.upper()  # type: ignore[union-attr]
     assert run(["run", str(home / "study.toml"), "-o", str(home / "out"), "--json"]) == 0
     DecisionFile.model_validate(json.loads(capsys.readouterr().out))
@@ -223,17 +437,31 @@ def test_the_gate_of_a_study(outcome: Outcome, home: Path, capsys: pytest.Captur
     assert "report.html" in capsys.readouterr().out
     blank = home / "forecast.toml"
     blank.write_text(SMALL.split("[decision]")[0])
-    assert run(["run", str(blank), "-o", str(home / "out"), "--gate", "--quiet"]) == 2  # of the same fit
+    # of the same fit
+    assert run(["run", str(blank), "-o", str(home / "out"), "--gate", "--quiet"]) == 2
     assert "nothing to gate" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_the_next_run_has_the_same_numbers(outcome: Outcome, home: Path, tmp_path: Path) -> None:
-    """kill -9 at ten random moments of one study; every file that is there is whole at every moment."""
+def test_killed_at_any_moment_the_next_run_has_the_same_numbers(
+    outcome: Outcome, home: Path, tmp_path: Path
+) -> None:
+    """kill -9 at ten random moments of one study; every file that is there is whole at every
+    moment.
+    """
     bl.run_study(home / "study.toml", home / "out", progressbar=False)
     expected = numbers(home / "out")
     path = written(tmp_path)
-    command = [sys.executable, "-c", "from bayeslaw.cli import main; main()", "run", str(path), "-o", str(tmp_path / "out"), "--quiet"]
+    command = [
+        sys.executable,
+        "-c",
+        "from bayeslaw.cli import main; main()",
+        "run",
+        str(path),
+        "-o",
+        str(tmp_path / "out"),
+        "--quiet",
+    ]
     rng = np.random.default_rng(5)
     killed = 0
     for moment in rng.uniform(1, 25, 10):
@@ -255,10 +483,21 @@ def test_killed_at_any_moment_the_next_run_has_the_same_numbers(outcome: Outcome
 
 
 @pytest.mark.slow
-def test_two_runs_at_once_do_not_harm_each_other(outcome: Outcome, home: Path, tmp_path: Path) -> None:
+def test_two_runs_at_once_do_not_harm_each_other(
+    outcome: Outcome, home: Path, tmp_path: Path
+) -> None:
     bl.run_study(home / "study.toml", home / "out", progressbar=False)
     path = written(tmp_path)
-    command = [sys.executable, "-c", "from bayeslaw.cli import main; main()", "run", str(path), "-o", str(tmp_path / "out"), "--quiet"]
+    command = [
+        sys.executable,
+        "-c",
+        "from bayeslaw.cli import main; main()",
+        "run",
+        str(path),
+        "-o",
+        str(tmp_path / "out"),
+        "--quiet",
+    ]
     both = [subprocess.Popen(command) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
     assert numbers(tmp_path / "out") == numbers(home / "out")

@@ -20,11 +20,22 @@ __all__ = ["Backtest", "CheckResult", "backtest", "check"]
 def check(fit: Fit) -> list[CheckResult]:
     """Every check of a fit, the failed ones first.
 
-    Whether the chains agree; whether the runs narrow each parameter; whether the prior puts the runs where they are, and how much of the answer is the
-    prior's; how far a new checkpoint's band is; whether the runs scatter as the model says, along curves and in every group; and whether a single run
-    decides. Some seconds: the densities and replicates are those of some thousand draws.
+    Whether the chains agree; whether the runs narrow each parameter; whether the prior puts the
+    runs where they are, and how much of the answer is the prior's; how far a new checkpoint's band
+    is; whether the runs scatter as the model says, along curves and in every group; and whether a
+    single run decides. Some seconds: the densities and replicates are those of some thousand draws.
     """
     of = (
-        check_convergence, check_prior_predictive, check_identifiability, check_sensitivity, check_checkpoints, check_residuals, check_groups, check_influence,
-    )  # fmt: skip
-    return sorted((result for each in of for result in each(fit)), key=lambda result: result.passed is not False)
+        check_convergence,
+        check_prior_predictive,
+        check_identifiability,
+        check_sensitivity,
+        check_checkpoints,
+        check_residuals,
+        check_groups,
+        check_influence,
+    )
+    return sorted(
+        (result for each in of for result in each(fit)),
+        key=lambda result: result.passed is not False,
+    )

@@ -36,10 +36,11 @@ class Backtest:
 
     Attributes
     ----------
-    points : a row for each method, split and hidden run: ``method``, ``split``, ``row`` (where the run stood in the table), its
-        inputs and groups, ``observed``, then ``median`` and ``lower_P``, ``upper_P`` in the response's unit, and on the response's
-        scale (log for a loss) ``error``, ``crps``, ``log_density`` (of the response itself), ``pit`` and ``inside_P``
-        (`bayeslaw.checks.scores`). NaN where a method has no prediction.
+    points : a row for each method, split and hidden run: ``method``, ``split``, ``row`` (where the
+        run stood in the table), its inputs and groups, ``observed``, then ``median`` and
+        ``lower_P``, ``upper_P`` in the response's unit, and on the response's scale (log for a
+        loss) ``error``, ``crps``, ``log_density`` (of the response itself), ``pit`` and
+        ``inside_P`` (`bayeslaw.checks.scores`). NaN where a method has no prediction.
     seen : the runs that each split's fit saw, with the column ``split``.
     probs : probabilities of the bands.
     seconds : per method, for all splits.
@@ -61,8 +62,12 @@ class Backtest:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The grouping columns of `points`: those of the runs, but ``runs_method`` for their own ``method``, which stands for another thing here."""
-        return tuple(_RENAMED.get(name, name) for name in next(iter(self.fits.values())).runs.populations)
+        """The grouping columns of `points`: those of the runs, but ``runs_method`` for their own
+        ``method``, which stands for another thing here.
+        """
+        return tuple(
+            _RENAMED.get(name, name) for name in next(iter(self.fits.values())).runs.populations
+        )
 
     @property
     def converged(self) -> bool:
@@ -74,22 +79,31 @@ class Backtest:
 
         Parameters
         ----------
-        by : columns of `points`: ("method", "split") for each split, ("method", "task") for each group.
+        by : columns of `points`: ("method", "split") for each split, ("method", "task") for each
+            group.
 
         Raises
         ------
         SpecError : a column that points do not have.
         """
         if unknown := [name for name in by if name not in self.points.columns]:
-            raise SpecError(f"The backtest has no column {unknown[0]}.{suggest(unknown[0], self.points.columns)}")
+            raise SpecError(
+                "The backtest has no column"
+                f" {unknown[0]}.{suggest(unknown[0], self.points.columns)}"
+            )
         return summarise(self.points, by, self.probs)
 
     def __str__(self) -> str:
         table = self.scores()
-        lines = [f"{self.points['row'].nunique()} hidden runs, {len(self.fits)} split{'s' * (len(self.fits) > 1)}: {', '.join(self.fits)}"]
+        lines = [
+            f"{self.points['row'].nunique()} hidden runs, {len(self.fits)}"
+            f" split{'s' * (len(self.fits) > 1)}: {', '.join(self.fits)}"
+        ]
         lines.append(table.to_string(float_format=lambda value: f"{value:.4g}", na_rep="-"))
         if not self.converged:
-            lines.append("The chains did not converge in every split: these scores are not to be relied on.")
+            lines.append(
+                "The chains did not converge in every split: these scores are not to be relied on."
+            )
         return "\n".join(lines)
 
 
@@ -117,14 +131,17 @@ def backtest(
     Parameters
     ----------
     spec, runs : as in `bayeslaw.fit`.
-    holdout : the hidden runs, by an expression over the table's columns: ``"model_size >= 16e9"``. Several: a split each.
-    largest : input -> k: hide the runs at its k largest values; along curves, the k largest of each curve.
-    rolling : input -> k: k splits; the j-th of them hides the largest j / 2k of the input's values, and the fit sees what is below.
-        Splits after the first cost no compile.
+    holdout : the hidden runs, by an expression over the table's columns: ``"model_size >= 16e9"``.
+        Several: a split each.
+    largest : input -> k: hide the runs at its k largest values; along curves, the k largest of each
+        curve.
+    rolling : input -> k: k splits; the j-th of them hides the largest j / 2k of the input's values,
+        and the fit sees what is below. Splits after the first cost no compile.
     baselines : True for all of `bayeslaw.checks.baselines`, False for none, or their names.
     baseline_law : the law that they fit, of the same inputs. None: the spec's.
     probs : probabilities of the bands that are scored.
-    draws, tune, chains, random_seed, target_accept, attempts, cores, progressbar : as in `bayeslaw.fit`, for each split.
+    draws, tune, chains, random_seed, target_accept, attempts, cores, progressbar : as in
+        `bayeslaw.fit`, for each split.
 
     Returns
     -------
@@ -132,24 +149,37 @@ def backtest(
 
     Raises
     ------
-    SpecError : not exactly one of holdout, largest and rolling; nothing hidden, or nothing left; an unknown baseline.
+    SpecError : not exactly one of holdout, largest and rolling; nothing hidden, or nothing left; an
+        unknown baseline.
     ExpressionError : an expression that cannot be read. As `bayeslaw.fit` for the rest.
     """
     names = known_baselines(baselines)
     spec = meant(spec, runs)
     law = runs.law if baseline_law is None else find_law(baseline_law)
     if list(law.inputs) != list(runs.law.inputs) or law.response != runs.law.response:
-        raise SpecError(f"baseline_law is {law.name}, and its inputs and response are not those of {runs.law.name}.")
+        raise SpecError(
+            f"baseline_law is {law.name}, and its inputs and response are not those of"
+            f" {runs.law.name}."
+        )
     hidden = splits(resolve(spec, runs), runs, holdout, largest, rolling)
     seed = seeded(random_seed)
     effort: dict[str, Any] = {
-        "draws": draws, "tune": tune, "chains": chains, "random_seed": seed, "target_accept": target_accept, "attempts": attempts,
-        "cores": cores, "progressbar": progressbar,
-    }  # fmt: skip
+        "draws": draws,
+        "tune": tune,
+        "chains": chains,
+        "random_seed": seed,
+        "target_accept": target_accept,
+        "attempts": attempts,
+        "cores": cores,
+        "progressbar": progressbar,
+    }
 
     started = time.perf_counter()
     fits = fit_each(spec, runs, [~rows for rows in hidden.values()], **effort)
-    tables = [_scored(OURS, split, each, runs, rows, probs, seed) for (split, rows), each in zip(hidden.items(), fits, strict=True)]
+    tables = [
+        _scored(OURS, split, each, runs, rows, probs, seed)
+        for (split, rows), each in zip(hidden.items(), fits, strict=True)
+    ]
     seconds = {OURS: time.perf_counter() - started}
     for name in names:
         started = time.perf_counter()
@@ -158,18 +188,49 @@ def backtest(
             own = {split: _known(grouped, rows) for split, rows in hidden.items()}
             own = {split: rows for split, rows in own.items() if rows.any()}
             # What it is compared with needs no remedies: it is what a reader would have run.
-            again = fit_each(by_itself, grouped, [~rows for split, rows in hidden.items() if split in own], **(effort | {"attempts": 1})) if own else []
-            found = [_scored(name, split, each, grouped, rows, probs, seed, runs) for (split, rows), each in zip(own.items(), again, strict=True)]
+            again = (
+                fit_each(
+                    by_itself,
+                    grouped,
+                    [~rows for split, rows in hidden.items() if split in own],
+                    **(effort | {"attempts": 1}),
+                )
+                if own
+                else []
+            )
+            found = [
+                _scored(name, split, each, grouped, rows, probs, seed, runs)
+                for (split, rows), each in zip(own.items(), again, strict=True)
+            ]
         else:
             found = [
-                _table(name, split, runs, rows, point_scores(name, law, runs.rows(~rows), runs.table[rows], probs, seed), probs)
+                _table(
+                    name,
+                    split,
+                    runs,
+                    rows,
+                    point_scores(name, law, runs.rows(~rows), runs.table[rows], probs, seed),
+                    probs,
+                )
                 for split, rows in hidden.items()
             ]
         tables += found
         seconds[name] = time.perf_counter() - started
     points = pd.concat(tables, ignore_index=True)
-    seen = pd.concat([runs.table[~rows].rename(columns=_RENAMED).assign(split=split) for split, rows in hidden.items()])
-    return Backtest(points, seen, tuple(probs), seconds, dict(zip(hidden, fits, strict=True)), runs.law.response.name)
+    seen = pd.concat(
+        [
+            runs.table[~rows].rename(columns=_RENAMED).assign(split=split)
+            for split, rows in hidden.items()
+        ]
+    )
+    return Backtest(
+        points,
+        seen,
+        tuple(probs),
+        seconds,
+        dict(zip(hidden, fits, strict=True)),
+        runs.law.response.name,
+    )
 
 
 def known_baselines(baselines: bool | Sequence[str]) -> tuple[str, ...]:
@@ -181,13 +242,20 @@ def known_baselines(baselines: bool | Sequence[str]) -> tuple[str, ...]:
     """
     names = BASELINES if baselines is True else tuple(baselines or ())
     if unknown := [name for name in names if name not in BASELINES]:
-        raise SpecError(f"There is no baseline {unknown[0]!r}.{suggest(unknown[0], BASELINES)} Known: {', '.join(BASELINES)}.")
+        raise SpecError(
+            f"There is no baseline {unknown[0]!r}.{suggest(unknown[0], BASELINES)} Known:"
+            f" {', '.join(BASELINES)}."
+        )
     return tuple(names)
 
 
 def splits(
-    resolved: ModelSpec, runs: Runs, holdout: str | Sequence[str] | None, largest: Mapping[str, int] | None, rolling: Mapping[str, int] | None
-) -> dict[str, np.ndarray]:  # fmt: skip
+    resolved: ModelSpec,
+    runs: Runs,
+    holdout: str | Sequence[str] | None,
+    largest: Mapping[str, int] | None,
+    rolling: Mapping[str, int] | None,
+) -> dict[str, np.ndarray]:
     """The hidden runs of each split, (run,), boolean, by the split's name: see `backtest`."""
     if sum(option is not None for option in (holdout, largest, rolling)) != 1:
         raise SpecError("Say which runs to hide by one of holdout, largest and rolling.")
@@ -197,12 +265,20 @@ def splits(
     else:
         option, by = ("largest", largest) if largest is not None else ("rolling", rolling)
         if not by or len(by) != 1:
-            raise SpecError(f"{option} must name one input and a number, such as {{'{next(iter(runs.law.inputs))}': 2}}.")
+            raise SpecError(
+                f"{option} must name one input and a number, such as"
+                f" {{'{next(iter(runs.law.inputs))}': 2}}."
+            )
         ((name, k),) = by.items()
         if name not in runs.law.inputs:
-            raise SpecError(f"{option} names {name}, and it must be an input of {runs.law.name}: {', '.join(runs.law.inputs)}.")
+            raise SpecError(
+                f"{option} names {name}, and it must be an input of {runs.law.name}:"
+                f" {', '.join(runs.law.inputs)}."
+            )
         if not (isinstance(k, int) and k >= 1):
-            raise SpecError(f"{option} has {name} = {k!r}, and it must be a whole number of at least 1.")
+            raise SpecError(
+                f"{option} has {name} = {k!r}, and it must be a whole number of at least 1."
+            )
         from_top, values = _rank_from_top(resolved, runs, name)
         if option == "largest":
             found = {f"{k} largest {name}": from_top < k}
@@ -211,17 +287,24 @@ def splits(
             found = {f"{name}: last {j}/{2 * k}": from_top < shares[j] for j in shares}
     for split, rows in found.items():
         if not rows.any() or rows.all():
-            raise SpecError(f"{split}: {'all' if rows.all() else 'none'} of the {len(runs)} runs would be hidden.")
+            raise SpecError(
+                f"{split}: {'all' if rows.all() else 'none'} of the {len(runs)} runs would be"
+                " hidden."
+            )
     return found
 
 
 def _rank_from_top(resolved: ModelSpec, runs: Runs, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Each run's place among the distinct values of an input, 0 for the largest, and how many values there are; within its curve,
-    where curves run along that input."""
+    """Each run's place among the distinct values of an input, 0 for the largest, and how many
+    values there are; within its curve, where curves run along that input.
+    """
     curves = resolved.departs.kind == "curve" and resolved.along == name
     by = curve_labels(resolved, runs.table) if curves else np.zeros(len(runs))
     values = runs.table[name].groupby(by)
-    return values.rank(method="dense", ascending=False).to_numpy() - 1, values.transform("nunique").to_numpy()
+    return (
+        values.rank(method="dense", ascending=False).to_numpy() - 1,
+        values.transform("nunique").to_numpy(),
+    )
 
 
 def _known(runs: Runs, hidden: np.ndarray) -> np.ndarray:
@@ -233,28 +316,48 @@ def _known(runs: Runs, hidden: np.ndarray) -> np.ndarray:
 
 
 def _scored(
-    name: str, split: str, each: Fit, runs: Runs, hidden: np.ndarray, probs: Sequence[float], seed: int, shown: Runs | None = None
-) -> pd.DataFrame:  # fmt: skip
+    name: str,
+    split: str,
+    each: Fit,
+    runs: Runs,
+    hidden: np.ndarray,
+    probs: Sequence[float],
+    seed: int,
+    shown: Runs | None = None,
+) -> pd.DataFrame:
     """A fit's scores at the hidden runs, which are ``shown`` with the grouping columns of the user."""
     observed = each.spec.law.response.link.forward(runs.y)[hidden]
     columns: dict[str, np.ndarray] = {}
 
-    def keep(rows: np.ndarray, located: np.ndarray, drawn: np.ndarray, log_density: np.ndarray) -> None:
-        for column, values in (score_draws(drawn, observed[rows], probs) | {"log_density": log_density}).items():
+    def keep(
+        rows: np.ndarray, located: np.ndarray, drawn: np.ndarray, log_density: np.ndarray
+    ) -> None:
+        for column, values in (
+            score_draws(drawn, observed[rows], probs) | {"log_density": log_density}
+        ).items():
             columns.setdefault(column, np.empty(len(observed)))[rows] = values
 
     scored(each, runs.table[hidden], keep, random_seed=seed)
     return _table(name, split, shown or runs, hidden, pd.DataFrame(columns), probs)
 
 
-def _table(name: str, split: str, runs: Runs, hidden: np.ndarray, scores: pd.DataFrame, probs: Sequence[float]) -> pd.DataFrame:
+def _table(
+    name: str,
+    split: str,
+    runs: Runs,
+    hidden: np.ndarray,
+    scores: pd.DataFrame,
+    probs: Sequence[float],
+) -> pd.DataFrame:
     """The rows of `Backtest.points`, from scores on the response's scale, a row a hidden run."""
     link, response = runs.law.response.link, runs.law.response.name
     table = runs.table[hidden]
     y = table[response].to_numpy(float)
     on_scale = link.forward(y)
     scores = scores.reset_index(drop=True)
-    about = table[[*runs.law.inputs, *runs.populations]].reset_index(drop=True).rename(columns=_RENAMED)
+    about = (
+        table[[*runs.law.inputs, *runs.populations]].reset_index(drop=True).rename(columns=_RENAMED)
+    )
     found = {"observed": y, "median": link.inverse(scores["median"])}
     for p in probs:
         low, high = f"lower_{100 * p:g}", f"upper_{100 * p:g}"
@@ -263,7 +366,14 @@ def _table(name: str, split: str, runs: Runs, hidden: np.ndarray, scores: pd.Dat
         found |= {low: link.inverse(scores[low]), high: link.inverse(scores[high])}
         inside = (on_scale >= scores[low]) & (on_scale <= scores[high])
         found[f"inside_{100 * p:g}"] = inside.astype(object).where(scores[low].notna())
-    found |= {"error": scores["median"] - on_scale, "relative_error": abs(link.inverse(scores["median"]) - y) / abs(y)}
-    found |= {"crps": scores["crps"], "log_density": scores["log_density"] + np.log(abs(link.slope(y))), "pit": scores["pit"]}
+    found |= {
+        "error": scores["median"] - on_scale,
+        "relative_error": abs(link.inverse(scores["median"]) - y) / abs(y),
+    }
+    found |= {
+        "crps": scores["crps"],
+        "log_density": scores["log_density"] + np.log(abs(link.slope(y))),
+        "pit": scores["pit"],
+    }
     head = pd.DataFrame({"method": name, "split": split, "row": table.index.astype(str)})
     return pd.concat([head, about, pd.DataFrame(found)], axis=1)

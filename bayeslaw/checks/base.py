@@ -29,4 +29,7 @@ class CheckResult:
 
     def __str__(self) -> str:
         mark = {True: "passed", False: "FAILED", None: "note"}[self.passed]
-        return f"{mark:<7} {self.name}: {self.message}{f' {self.advice}' if self.passed is not True and self.advice else ''}"
+        return (
+            f"{mark:<7} {self.name}:"
+            f" {self.message}{f' {self.advice}' if self.passed is not True and self.advice else ''}"
+        )

@@ -1,4 +1,6 @@
-"""Can the table tell the parameters apart? From the posterior itself: how much narrower it is than the prior."""
+"""Can the table tell the parameters apart? From the posterior itself: how much narrower it is than
+the prior.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from bayeslaw.spec import population_name
 
 
 def check_identifiability(fit: Fit) -> list[CheckResult]:
-    """Per parameter of the law, posterior over prior standard deviation on the unconstrained scale. Pinned ones are left out."""
+    """Per parameter of the law, posterior over prior standard deviation on the unconstrained scale.
+    Pinned ones are left out.
+    """
     results = []
     posterior = fit.idata["posterior"].to_dataset()
     for name, param in fit.spec.law.params.items():
@@ -23,9 +27,14 @@ def check_identifiability(fit: Fit) -> list[CheckResult]:
         share = float(param.link.forward(posterior[variable]).std(("chain", "draw")).mean()) / width
         results.append(
             CheckResult(
-                f"identified: {variable}", share <= PRIOR_SHARE_MAX, share, PRIOR_SHARE_MAX,
-                f"the posterior is {share:.0%} as wide as the prior, at most {PRIOR_SHARE_MAX:.0%}.",
-                "What rests on it is the prior's answer: add runs that vary it, or give it a prior that you can defend.",
+                f"identified: {variable}",
+                share <= PRIOR_SHARE_MAX,
+                share,
+                PRIOR_SHARE_MAX,
+                f"the posterior is {share:.0%} as wide as the prior, at most"
+                f" {PRIOR_SHARE_MAX:.0%}.",
+                "What rests on it is the prior's answer: add runs that vary it, or give it a prior"
+                " that you can defend.",
             )
-        )  # fmt: skip
+        )
     return results

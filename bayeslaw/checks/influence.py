@@ -1,4 +1,6 @@
-"""Does one run decide? What the posterior would be without each run, by importance weights of the draws."""
+"""Does one run decide? What the posterior would be without each run, by importance weights of the
+draws.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,17 @@ DRAWS = 1000
 
 
 def check_influence(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
-    r"""How far leaving out one run would move the parameters of the law, and whether the draws can tell.
+    r"""How far leaving out one run would move the parameters of the law, and whether the draws can
+    tell.
 
     .. math:: w_{s,i} \propto 1 / p(y_i \mid y_{-i}, \theta_s), \qquad m_i = |E_{w_i} \eta - E \eta| / \mathrm{sd}(\eta)
 
-    eta : a parameter's population value, on its unconstrained scale. The weights are Pareto-smoothed, the densities those of `log_likelihood`, exact along curves too. Judged
-    is the largest m. The k-hat of the weights informs: above .7 the draws do not reach the posterior without that run, and m is a lower
-    bound. It is so of some run in most small tables and wherever a curve has a scale of its own, and says there that a few runs carry a parameter, which is
-    no fault; a fit that loo cannot score can still be right.
+    eta : a parameter's population value, on its unconstrained scale. The weights are
+        Pareto-smoothed, the densities those of `log_likelihood`, exact along curves too. Judged
+    is the largest m. The k-hat of the weights informs: above .7 the draws do not reach the
+    posterior without that run, and m is a lower bound. It is so of some run in most small tables
+    and wherever a curve has a scale of its own, and says there that a few runs carry a parameter,
+    which is no fault; a fit that loo cannot score can still be right.
 
     References
     ----------
@@ -54,16 +59,30 @@ def check_influence(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
     bound = f" or more (k-hat {khat[decisive]:.2f})" if khat[decisive] > KHAT_MAX else ""
     return [
         CheckResult(
-            "one run", m <= MOVED_MAX, m, MOVED_MAX,
-            f"leaving out {_called(rows[decisive])} moves {most} by {m:.2f} of its standard deviations{bound}; at most {MOVED_MAX:g}.",
-            "One run decides: look whether it is right, fit without it and compare, or add runs near it.",
+            "one run",
+            m <= MOVED_MAX,
+            m,
+            MOVED_MAX,
+            f"leaving out {_called(rows[decisive])} moves {most} by {m:.2f} of its standard"
+            f" deviations{bound}; at most {MOVED_MAX:g}.",
+            "One run decides: look whether it is right, fit without it and compare, or add runs"
+            " near it.",
         ),
         CheckResult(
-            "k-hat", None, float(khat[odd]), KHAT_MAX,
-            f"largest {khat[odd]:.2f} ({_called(rows[odd])}); {np.mean(khat > KHAT_MAX):.1%} of {len(rows)} runs above {KHAT_MAX:g}.",
-            "The draws cannot say what they would be without those runs: to know, fit without them." if khat[odd] > KHAT_MAX else "",
+            "k-hat",
+            None,
+            float(khat[odd]),
+            KHAT_MAX,
+            f"largest {khat[odd]:.2f} ({_called(rows[odd])}); {np.mean(khat > KHAT_MAX):.1%} of"
+            f" {len(rows)} runs above {KHAT_MAX:g}.",
+            (
+                "The draws cannot say what they would be without those runs: to know, fit without"
+                " them."
+                if khat[odd] > KHAT_MAX
+                else ""
+            ),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _called(row: str) -> str:

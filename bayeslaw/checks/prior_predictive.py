@@ -1,4 +1,6 @@
-"""Does the prior put the runs where they are? The check that needs no posterior: a prior that excludes the runs bends every fit to them."""
+"""Does the prior put the runs where they are? The check that needs no posterior: a prior that
+excludes the runs bends every fit to them.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,13 @@ DRAWS, BAND = 1000, 0.99
 
 
 def check_prior_predictive(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
-    """Share of the runs outside the central 99 % band of what the prior predicts for them, and how much of it is beyond belief.
+    """Share of the runs outside the central 99 % band of what the prior predicts for them, and how
+    much of it is beyond belief.
 
-    The draws are of the model's own prior, `bayeslaw.sampling.draw_prior`, laid out as if they were a posterior's, with noise and, along curves, paths of which nothing
-    was seen. Beyond belief is what lies outside the response's plausible range, in units of the typical response; of it a prior may well have some,
-    and the second result informs.
+    The draws are of the model's own prior, `bayeslaw.sampling.draw_prior`, laid out as if they were
+    a posterior's, with noise and, along curves, paths of which nothing was seen. Beyond belief is
+    what lies outside the response's plausible range, in units of the typical response; of it a
+    prior may well have some, and the second result informs.
 
     References
     ----------
@@ -30,37 +34,76 @@ def check_prior_predictive(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
     table, response = fit.runs.table, fit.spec.law.response
     believed = from_prior(fit, draws_for(len(fit.runs), draws))
     posterior = Posterior.of(believed, table, "latent")
-    with np.errstate(all="ignore"):  # a prior's tails may leave the range of numbers: such a draw lies beyond any band
-        drawn = expected(posterior, table, fit.random_seed) + replicated(posterior, table, np.random.default_rng([fit.random_seed, 2]))
+    # a prior's tails may leave the range of numbers: such a draw lies beyond any band
+    with np.errstate(all="ignore"):
+        drawn = expected(posterior, table, fit.random_seed) + replicated(
+            posterior, table, np.random.default_rng([fit.random_seed, 2])
+        )
         predicted = np.where(np.isnan(drawn), np.inf, drawn)
-        low, high = np.quantile(predicted, [(1 - BAND) / 2, (1 + BAND) / 2], axis=0, method="inverted_cdf")
+        low, high = np.quantile(
+            predicted, [(1 - BAND) / 2, (1 + BAND) / 2], axis=0, method="inverted_cdf"
+        )
         relative = response.link.inverse(predicted) / fit.runs.typical_response
     y = response.link.forward(fit.runs.y)
     outside = (y < low) | (y > high)
-    share, absurd = float(outside.mean()), float(((relative < response.plausible[0]) | (relative > response.plausible[1])).mean())
+    share, absurd = (
+        float(outside.mean()),
+        float(((relative < response.plausible[0]) | (relative > response.plausible[1])).mean()),
+    )
     side = "above" if (y > high).sum() >= (y < low).sum() else "below"
     return [
         CheckResult(
-            "prior predictive", share <= PRIOR_OUTSIDE_MAX, share, PRIOR_OUTSIDE_MAX,
-            f"{share:.1%} of the runs lie outside the central {BAND:.0%} of what the prior predicts{f', most of them {side} it' if share else ''}; at most {PRIOR_OUTSIDE_MAX:.0%}.",
-            "Check the units of inputs and response (bayeslaw check), then the priors that you gave: they put the runs elsewhere.",
+            "prior predictive",
+            share <= PRIOR_OUTSIDE_MAX,
+            share,
+            PRIOR_OUTSIDE_MAX,
+            f"{share:.1%} of the runs lie outside the central {BAND:.0%} of what the prior"
+            f" predicts{f', most of them {side} it' if share else ''}; at most"
+            f" {PRIOR_OUTSIDE_MAX:.0%}.",
+            "Check the units of inputs and response (bayeslaw check), then the priors that you"
+            " gave: they put the runs elsewhere.",
         ),
         CheckResult(
-            "prior width", None, absurd, 0.5,
-            f"{absurd:.1%} of what the prior predicts for the runs lies outside {response.plausible[0]:g} to {response.plausible[1]:g} times their typical {response.name}.",
-            "Half of it is beyond belief: where the runs say little, so may the posterior be. Narrow the priors." if absurd > 0.5 else "",
+            "prior width",
+            None,
+            absurd,
+            0.5,
+            f"{absurd:.1%} of what the prior predicts for the runs lies outside"
+            f" {response.plausible[0]:g} to {response.plausible[1]:g} times their typical"
+            f" {response.name}.",
+            (
+                "Half of it is beyond belief: where the runs say little, so may the posterior be."
+                " Narrow the priors."
+                if absurd > 0.5
+                else ""
+            ),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def from_prior(fit: Fit, draws: int = DRAWS) -> Fit:
-    """The fit with draws of its model's prior in place of the posterior's, from the fit's seed. Group deviations that were taken as known stay so."""
+    """The fit with draws of its model's prior in place of the posterior's, from the fit's seed.
+    Group deviations that were taken as known stay so.
+    """
     from bayeslaw.model import build
     from bayeslaw.sampling import draw_prior
 
     posterior = fit.idata["posterior"].to_dataset()
-    terms = [f"{name}_{term}" for name, text in fit.spec.effects.items() for term in Formula.parse(text).groups]
-    known = {name: posterior[name].isel(chain=0, draw=0) for name in terms if not np.ptp(posterior[name].values, axis=(0, 1)).any()}
-    fixed = {name: dict(zip(map(str, x[x.dims[0]].values), map(float, x.values), strict=True)) for name, x in known.items()}
+    terms = [
+        f"{name}_{term}"
+        for name, text in fit.spec.effects.items()
+        for term in Formula.parse(text).groups
+    ]
+    known = {
+        name: posterior[name].isel(chain=0, draw=0)
+        for name in terms
+        if not np.ptp(posterior[name].values, axis=(0, 1)).any()
+    }
+    fixed = {
+        name: dict(zip(map(str, x[x.dims[0]].values), map(float, x.values), strict=True))
+        for name, x in known.items()
+    }
     model = build(fit.spec, fit.runs, fixed=fixed)
-    return with_draws(fit, draw_prior(model, [str(name) for name in posterior], draws, fit.random_seed))
+    return with_draws(
+        fit, draw_prior(model, [str(name) for name in posterior], draws, fit.random_seed)
+    )

@@ -1,4 +1,6 @@
-"""What the model puts around the law: residuals of the runs that were made, and of runs that the model would make in their place."""
+"""What the model puts around the law: residuals of the runs that were made, and of runs that the
+model would make in their place.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,18 @@ from bayeslaw.posterior import Posterior
 from bayeslaw.spec import curve_labels
 
 
-def residuals(fit: Fit, table: pd.DataFrame, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def residuals(
+    fit: Fit, table: pd.DataFrame, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Of the runs of a table, observed and replicated, (sample, row), on the response's scale.
 
-    Observed less where the fit's draws put the run (`bayeslaw.paths.expected`); and noise, with each curve's own process had nothing been seen of it.
+    Observed less where the fit's draws put the run (`bayeslaw.paths.expected`); and noise, with
+    each curve's own process had nothing been seen of it.
     """
     posterior = Posterior.of(fit, table, "latent")
-    observed = fit.spec.law.response.link.forward(table[fit.spec.law.response.name].to_numpy(float)) - expected(posterior, table, fit.random_seed)
+    observed = fit.spec.law.response.link.forward(
+        table[fit.spec.law.response.name].to_numpy(float)
+    ) - expected(posterior, table, fit.random_seed)
     return observed, replicated(posterior, table, rng)
 
 
@@ -36,5 +43,7 @@ def replicated(posterior: Posterior, table: pd.DataFrame, rng: np.random.Generat
         rows = np.flatnonzero(labels == labels[row])
         own = {name: x[:, [row if x.shape[1] > 1 else 0]] for name, x in params.items()}
         nothing = np.zeros((samples, len(rows)))
-        drawn[:, rows] += one_curve(spec, t[rows], own, nothing, nothing + 1.0, np.zeros(len(rows)), rng)
+        drawn[:, rows] += one_curve(
+            spec, t[rows], own, nothing, nothing + 1.0, np.zeros(len(rows)), rng
+        )
     return drawn

@@ -5,4 +5,14 @@ from __future__ import annotations
 from bayeslaw.cli import backtesting, deciding, demonstration, fitting, inspecting, studying
 from bayeslaw.cli.app import app, main, run
 
-__all__ = ["app", "backtesting", "deciding", "demonstration", "fitting", "inspecting", "main", "run", "studying"]
+__all__ = [
+    "app",
+    "backtesting",
+    "deciding",
+    "demonstration",
+    "fitting",
+    "inspecting",
+    "main",
+    "run",
+    "studying",
+]

@@ -25,8 +25,11 @@ STOPPED = 130
 
 
 def main() -> None:
-    """Run the command line; errors of bayeslaw become one message and exit code 2, Ctrl-C exit code 130."""
-    # A command lives for seconds: sweeping the millions of objects that imports and the compiler make costs more than it frees.
+    """Run the command line; errors of bayeslaw become one message and exit code 2, Ctrl-C exit code
+    130.
+    """
+    # A command lives for seconds: sweeping the millions of objects that imports and the compiler
+    # make costs more than it frees.
     gc.set_threshold(200_000)
     sys.exit(run(sys.argv[1:]))
 
@@ -47,7 +50,8 @@ def run(argv: Sequence[str]) -> int:
         except typer.Exit as stop:
             return int(stop.exit_code)
         except Exception as error:
-            if not hasattr(error, "format_message"):  # Typer's and Click's usage errors have it; anything else is a fault of ours
+            # Typer's and Click's usage errors have it; anything else is a fault of ours
+            if not hasattr(error, "format_message"):
                 raise
             err.print("[bold red]Error:[/bold red]", end=" ")
             err.print(error.format_message(), markup=False, highlight=False)
@@ -58,7 +62,12 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _show_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
 ) -> None:
     if issubclass(category, BayeslawWarning):
         err.print("[yellow]Warning:[/yellow]", end=" ")

@@ -22,17 +22,58 @@ GATE = {"go": 0, "no-go": 10, "inconclusive": 11}
 @app.command()
 def decide(
     fitted: Annotated[Path, typer.Argument(metavar="FIT", help="A saved fit.", show_default=False)],
-    target: Annotated[float, typer.Option(help="What the response must reach: at most for a loss, at least for a score.", show_default=False)],
+    target: Annotated[
+        float,
+        typer.Option(
+            help="What the response must reach: at most for a loss, at least for a score.",
+            show_default=False,
+        ),
+    ],
     option: Annotated[
-        list[str], typer.Option("--option", "-o", help="In what options differ: method=lora,fmt; multiplied out. Repeatable.", show_default=False)
+        list[str],
+        typer.Option(
+            "--option",
+            "-o",
+            help="In what options differ: method=lora,fmt; multiplied out. Repeatable.",
+            show_default=False,
+        ),
     ] = [],
-    options: Annotated[Path | None, typer.Option(help="Table of options, instead of --option; may have a column cost.", show_default=False)] = None,
-    at: Annotated[list[str], typer.Option("--at", help="What options share: model_size=16e9. Repeatable.", show_default=False)] = [],
-    cost: Annotated[list[str], typer.Option("--cost", help="Cost of an option by its value: lora=12000. Repeatable.", show_default=False)] = [],
-    value: Annotated[float | None, typer.Option(help="What meeting the target is worth, in the unit of cost.", show_default=False)] = None,
-    go_at: Annotated[float, typer.Option(help="Probability from which on it is go.")] = defaults.GO_AT,
-    no_go_at: Annotated[float, typer.Option(help="Probability up to which it is no-go.")] = defaults.NO_GO_AT,
-    gate: Annotated[bool, typer.Option("--gate", help="Exit code 0 for go, 10 for no-go, 11 for inconclusive.")] = False,
+    options: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of options, instead of --option; may have a column cost.",
+            show_default=False,
+        ),
+    ] = None,
+    at: Annotated[
+        list[str],
+        typer.Option(
+            "--at", help="What options share: model_size=16e9. Repeatable.", show_default=False
+        ),
+    ] = [],
+    cost: Annotated[
+        list[str],
+        typer.Option(
+            "--cost",
+            help="Cost of an option by its value: lora=12000. Repeatable.",
+            show_default=False,
+        ),
+    ] = [],
+    value: Annotated[
+        float | None,
+        typer.Option(
+            help="What meeting the target is worth, in the unit of cost.", show_default=False
+        ),
+    ] = None,
+    go_at: Annotated[
+        float, typer.Option(help="Probability from which on it is go.")
+    ] = defaults.GO_AT,
+    no_go_at: Annotated[
+        float, typer.Option(help="Probability up to which it is no-go.")
+    ] = defaults.NO_GO_AT,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit code 0 for go, 10 for no-go, 11 for inconclusive.")
+    ] = False,
     law: OwnLaw = None,
     allow_import: AllowImport = False,
     as_json: AsJson = False,
@@ -40,21 +81,41 @@ def decide(
 ) -> None:
     """Whether to spend the budget, on which option, and why.
 
-    Example: `bayeslaw decide finetuning.nc --option method=lora,fmt --at model_size=16e9 --at finetuning_data=1e5 --target 1.05 --cost lora=12000 --cost fmt=90000`
+    Example: `bayeslaw decide finetuning.nc --option method=lora,fmt --at model_size=16e9 --at
+    finetuning_data=1e5 --target 1.05 --cost lora=12000 --cost fmt=90000`
     """
     from bayeslaw.tables import load_table
 
     if (options is None) == (not option):
-        raise SpecError("Say what the options are: either --option method=lora,fmt, or --options FILE.")
+        raise SpecError(
+            "Say what the options are: either --option method=lora,fmt, or --options FILE."
+        )
     fit = arguments.saved(fitted, law, allow_import)
     shared = arguments.points(at)
     if several := [name for name, values in shared.items() if len(values) > 1]:
-        raise SpecError(f"--at {several[0]} has several values; what differs between options is given by --option.")
-    wanted = arguments.points(option) if options is None else load_table(options)[0].reset_index(drop=True)
-    costs = {name: arguments.number(text, f"--cost {name}") for name, text in arguments.pairs(cost, "--cost").items()}
+        raise SpecError(
+            f"--at {several[0]} has several values; what differs between options is given by"
+            " --option."
+        )
+    wanted = (
+        arguments.points(option)
+        if options is None
+        else load_table(options)[0].reset_index(drop=True)
+    )
+    costs = {
+        name: arguments.number(text, f"--cost {name}")
+        for name, text in arguments.pairs(cost, "--cost").items()
+    }
     decision = bl.decide(
-        fit, wanted, target, at={name: values[0] for name, values in shared.items()}, cost=costs or None, value=value, go_at=go_at, no_go_at=no_go_at,
-    )  # fmt: skip
+        fit,
+        wanted,
+        target,
+        at={name: values[0] for name, values in shared.items()},
+        cost=costs or None,
+        value=value,
+        go_at=go_at,
+        no_go_at=no_go_at,
+    )
     if as_json:
         out.print_json(json.dumps(decision.to_json()))
     elif not quiet:

@@ -17,20 +17,39 @@ from bayeslaw.files import whole
 
 Demo = Literal["finetuning", "overoptimization", "pretraining"]
 QUESTIONS: dict[Demo, str] = {
-    "finetuning": "runs of 1B, 2B, 4B and 8B models: what will full finetuning and LoRA of 16B reach?",
-    "overoptimization": "gold scores of RL up to KL = 25 and best-of-n up to n = 1,000: which reward model buys the score that is needed, and where does it peak?",
+    "finetuning": (
+        "runs of 1B, 2B, 4B and 8B models: what will full finetuning and LoRA of 16B reach?"
+    ),
+    "overoptimization": (
+        "gold scores of RL up to KL = 25 and best-of-n up to n = 1,000: which reward model buys the"
+        " score that is needed, and where does it peak?"
+    ),
     "pretraining": "runs of a ladder up to 2e20 FLOP: what will a 7B model log?",
 }
 
 
 @app.command()
 def demo(
-    study: Annotated[Demo, typer.Option(help="finetuning: what will 16B reach? overoptimization: which reward model? pretraining: what will 7B log?")] = "finetuning",
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the study, its report, pictures and tables.")] = Path("bayeslaw-demo"),
+    study: Annotated[
+        Demo,
+        typer.Option(
+            help=(
+                "finetuning: what will 16B reach? overoptimization: which reward model?"
+                " pretraining: what will 7B log?"
+            )
+        ),
+    ] = "finetuning",
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Folder for the study, its report, pictures and tables."
+        ),
+    ] = Path("bayeslaw-demo"),
     seed: Annotated[int, typer.Option(help="Same seed, same numbers.")] = 1,
     quiet: Quiet = False,
 ) -> None:
-    """A whole study on simulated runs, part of them hidden: its verdict, its report, and whether what it said was true.
+    """A whole study on simulated runs, part of them hidden: its verdict, its report, and whether
+    what it said was true.
 
     Example: `bayeslaw demo --study overoptimization -o peaks`
     """
@@ -39,8 +58,13 @@ def demo(
     except OSError as error:
         raise SpecError(f"The folder {output} cannot be made: {error.strerror}.") from error
     file = output / "study.toml"
-    if file.exists() and not any(_seedless(file.read_text(encoding="utf-8")) == _seedless(template_of(each)) for each in QUESTIONS):
-        raise SpecError(f"{file} is there already, and is not a demo's. Name another folder: -o FOLDER.")
+    if file.exists() and not any(
+        _seedless(file.read_text(encoding="utf-8")) == _seedless(template_of(each))
+        for each in QUESTIONS
+    ):
+        raise SpecError(
+            f"{file} is there already, and is not a demo's. Name another folder: -o FOLDER."
+        )
     with whole(file) as part:
         part.write_text(template_of(study).replace("seed = 1", f"seed = {seed}"), encoding="utf-8")
     if not quiet:
@@ -49,12 +73,20 @@ def demo(
     if not quiet:
         print_fit(outcome.fit, outcome.checks)
     tell(outcome, output, quiet=quiet)
-    truth = {"finetuning": _finetuning, "overoptimization": _overoptimization, "pretraining": _pretraining}[study]
+    truth = {
+        "finetuning": _finetuning,
+        "overoptimization": _overoptimization,
+        "pretraining": _pretraining,
+    }[study]
     lines, written = truth(outcome.fit, output, quiet)
     out.print("What was hidden of the simulated runs says:", highlight=False)
     for line in lines:
         out.print(f"- {line}", highlight=False)
-    out.print(f"Wrote {', '.join(str(output / name) for name in written)}. All of it rests on simulated runs.", highlight=False)
+    out.print(
+        f"Wrote {', '.join(str(output / name) for name in written)}. All of it rests on simulated"
+        " runs.",
+        highlight=False,
+    )
     if not outcome.fit.convergence.passed:
         raise typer.Exit(1)
 
@@ -72,16 +104,43 @@ def _finetuning(fit: bl.Fit, output: Path, quiet: bool) -> tuple[list[str], list
     write_csv(outcome.bands, output / "bands_16b.csv")
     save_figure(
         lambda plots: plots.bands(
-            outcome.curves, x="model_size", response="loss", runs=outcome.largest[~outcome.largest["heldout"]], hidden=outcome.largest[outcome.largest["heldout"]],
-            by=["task", "method"], x_unit="parameters", response_unit="nats per token", title="Simulated finetuning runs: 1B-8B seen, 16B predicted (largest finetuning set of each cell)",
+            outcome.curves,
+            x="model_size",
+            response="loss",
+            runs=outcome.largest[~outcome.largest["heldout"]],
+            hidden=outcome.largest[outcome.largest["heldout"]],
+            by=["task", "method"],
+            x_unit="parameters",
+            response_unit="nats per token",
+            title=(
+                "Simulated finetuning runs: 1B-8B seen, 16B predicted (largest finetuning set of"
+                " each cell)"
+            ),
         ),
         output / "bands_16b.png",
-    )  # fmt: skip
+    )
     if not quiet:
         first = outcome.bands[outcome.bands["variant"] == next(iter(finetuning.VARIANTS))]
         cells = first.loc[first.groupby(["task", "method"])["finetuning_data"].idxmax()]
-        out.print("\n16B at the largest finetuning set, what 50 % and 90 % of runs would log, and the simulated run:")
-        print_table(cells[["task", "method", "finetuning_data", "median", "lower_50", "upper_50", "lower_90", "upper_90", "loss"]])
+        out.print(
+            "\n16B at the largest finetuning set, what 50 % and 90 % of runs would log, and the"
+            " simulated run:"
+        )
+        print_table(
+            cells[
+                [
+                    "task",
+                    "method",
+                    "finetuning_data",
+                    "median",
+                    "lower_50",
+                    "upper_50",
+                    "lower_90",
+                    "upper_90",
+                    "loss",
+                ]
+            ]
+        )
     return finetuning.verdict(outcome.bands), ["bands_16b.png", "bands_16b.csv"]
 
 
@@ -97,18 +156,55 @@ def _overoptimization(fit: bl.Fit, output: Path, quiet: bool) -> tuple[list[str]
     seen = ~outcome.table["hidden"]
     save_figure(
         lambda plots: plots.scores(
-            outcome.curves, runs=outcome.table[seen], hidden=outcome.table[~seen], peaks=outcome.draws, by=["method", "reward_model_size"],
-            unit="initial policy = 0", title="Simulated gold scores: seen (dots), hidden (crosses), and where the score peaks",
+            outcome.curves,
+            runs=outcome.table[seen],
+            hidden=outcome.table[~seen],
+            peaks=outcome.draws,
+            by=["method", "reward_model_size"],
+            unit="initial policy = 0",
+            title="Simulated gold scores: seen (dots), hidden (crosses), and where the score peaks",
         ),
         output / "scores.png",
-    )  # fmt: skip
-    save_figure(lambda plots: np.array([plots.peak_by_size(outcome.peaks, by=["method"], title="Simulated: KL at the peak, by reward model")]), output / "peaks.png")
+    )
+    save_figure(
+        lambda plots: np.array(
+            [
+                plots.peak_by_size(
+                    outcome.peaks, by=["method"], title="Simulated: KL at the peak, by reward model"
+                )
+            ]
+        ),
+        output / "peaks.png",
+    )
     if not quiet:
         out.print("\nKL at the peak, 90 % intervals, and the simulated truth:")
-        print_table(outcome.peaks[["method", "reward_model_size", "kl_peak", "lower_90_kl_peak", "upper_90_kl_peak", "simulated_truth", "no_peak_below", "p_no_peak"]])
+        print_table(
+            outcome.peaks[
+                [
+                    "method",
+                    "reward_model_size",
+                    "kl_peak",
+                    "lower_90_kl_peak",
+                    "upper_90_kl_peak",
+                    "simulated_truth",
+                    "no_peak_below",
+                    "p_no_peak",
+                ]
+            ]
+        )
         out.print("\nRL stopped at KL = 25:")
-        print_table(outcome.stopping[["reward_model_size", "p_past_peak", "stop_at_kl", "expected_gain", "advice"]])
-    return overoptimization.verdict(outcome), ["scores.png", "peaks.png", "peaks_and_truth.csv", "stopping.csv", "bands_hidden.csv"]
+        print_table(
+            outcome.stopping[
+                ["reward_model_size", "p_past_peak", "stop_at_kl", "expected_gain", "advice"]
+            ]
+        )
+    return overoptimization.verdict(outcome), [
+        "scores.png",
+        "peaks.png",
+        "peaks_and_truth.csv",
+        "stopping.csv",
+        "bands_hidden.csv",
+    ]
 
 
 def _pretraining(fit: bl.Fit, output: Path, quiet: bool) -> tuple[list[str], list[str]]:
@@ -118,5 +214,18 @@ def _pretraining(fit: bl.Fit, output: Path, quiet: bool) -> tuple[list[str], lis
     write_csv(bands, output / "bands_heldout.csv")
     if not quiet:
         out.print("\nThe runs that were held out:")
-        print_table(bands[["model_size", "data_size", "median", "lower_50", "upper_50", "lower_90", "upper_90", "loss"]])
+        print_table(
+            bands[
+                [
+                    "model_size",
+                    "data_size",
+                    "median",
+                    "lower_50",
+                    "upper_50",
+                    "lower_90",
+                    "upper_90",
+                    "loss",
+                ]
+            ]
+        )
     return pretraining.verdict(bands), ["bands_heldout.csv"]

@@ -32,7 +32,16 @@ from bayeslaw.cli.options import (
     Tune,
     Where,
 )
-from bayeslaw.cli.terminal import err, out, parent_exists, print_fit, print_table, save_figure, say_working, write_csv
+from bayeslaw.cli.terminal import (
+    err,
+    out,
+    parent_exists,
+    print_fit,
+    print_table,
+    save_figure,
+    say_working,
+    write_csv,
+)
 from bayeslaw.errors import SpecError
 
 if TYPE_CHECKING:
@@ -43,7 +52,10 @@ if TYPE_CHECKING:
 def fit(
     runs: RunsFile,
     law: LawName,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the fit (NetCDF).", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Where to save the fit (NetCDF).", show_default=False),
+    ],
     column: Columns = [],
     group: Groups = [],
     where: Where = None,
@@ -64,13 +76,23 @@ def fit(
 ) -> None:
     """Fit a law to runs, print the summary and the checks, save the fit.
 
-    Example: `bayeslaw fit runs.csv --law chinchilla --column model_size=params -o chinchilla.nc --seed 1`
+    Example: `bayeslaw fit runs.csv --law chinchilla --column model_size=params -o chinchilla.nc
+    --seed 1`
     """
     parent_exists(output)
     table = arguments.runs(runs, law, column, group, where, melt, scale, allow_import)
     spec = arguments.spec(table.law, effect, prior, noise, discrepancy, curve_by)
     say_working(quiet)
-    fitted = bl.fit(spec, table, draws=draws, tune=tune, chains=chains, random_seed=seed, sampler=sampler, progressbar=not quiet)  # type: ignore[arg-type]
+    fitted = bl.fit(
+        spec,
+        table,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        random_seed=seed,
+        sampler=sampler,
+        progressbar=not quiet,
+    )  # type: ignore[arg-type]
     path = fitted.save(output)
     if not quiet:
         print_fit(fitted)
@@ -84,21 +106,42 @@ def predict(
     fitted: Annotated[Path, typer.Argument(metavar="FIT", help="A saved fit.", show_default=False)],
     at: Annotated[
         list[str],
-        typer.Option("--at", help="Where: model_size=70e9; several values with commas are multiplied out. Repeatable.", show_default=False),
+        typer.Option(
+            "--at",
+            help=(
+                "Where: model_size=70e9; several values with commas are multiplied out. Repeatable."
+            ),
+            show_default=False,
+        ),
     ] = [],
-    points: Annotated[Path | None, typer.Option(help="Table of points, instead of --at.", show_default=False)] = None,
-    kind: Annotated[str, typer.Option(help="run (what a new run would log) or mean (the law's curve).")] = "run",
-    prob: Annotated[list[float], typer.Option(help="Probability of a band. Repeatable.")] = list(defaults.PROBS),
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to write the bands (CSV).", show_default=False)] = None,
-    plot: Annotated[Path | None, typer.Option(help="Where to draw the bands (PNG, SVG, PDF).", show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(help="Default: the fit's.", show_default=False)] = None,
+    points: Annotated[
+        Path | None, typer.Option(help="Table of points, instead of --at.", show_default=False)
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help="run (what a new run would log) or mean (the law's curve).")
+    ] = "run",
+    prob: Annotated[list[float], typer.Option(help="Probability of a band. Repeatable.")] = list(
+        defaults.PROBS
+    ),
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write the bands (CSV).", show_default=False),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Where to draw the bands (PNG, SVG, PDF).", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Default: the fit's.", show_default=False)
+    ] = None,
     law: OwnLaw = None,
     allow_import: AllowImport = False,
     quiet: Quiet = False,
 ) -> None:
     """Bands at scales that nobody has run.
 
-    Example: `bayeslaw predict chinchilla.nc --at model_size=70e9 --at data_size=1.4e12 -o bands.csv --plot bands.png`
+    Example: `bayeslaw predict chinchilla.nc --at model_size=70e9 --at data_size=1.4e12 -o bands.csv
+    --plot bands.png`
     """
     from bayeslaw.tables import load_table
 
@@ -107,7 +150,9 @@ def predict(
             parent_exists(path)
     fit_ = arguments.saved(fitted, law, allow_import)
     if (points is None) == (not at):
-        raise SpecError("Say where to predict: either --at model_size=70e9 for each input, or --points FILE.")
+        raise SpecError(
+            "Say where to predict: either --at model_size=70e9 for each input, or --points FILE."
+        )
     where = arguments.points(at) if points is None else load_table(points)[0]
     bands = fit_.bands(where, kind, prob, random_seed=seed)  # type: ignore[arg-type]
     if output is not None:
@@ -115,26 +160,55 @@ def predict(
     if plot is not None:
         _plot(fit_, bands, plot, kind, prob, seed)
     if not quiet:
-        print_table(bands.drop(columns=[c for c in ("converged", "unseen") if c in bands and not (c == "unseen" and bands[c].any())]))
+        print_table(
+            bands.drop(
+                columns=[
+                    c
+                    for c in ("converged", "unseen")
+                    if c in bands and not (c == "unseen" and bands[c].any())
+                ]
+            )
+        )
         if not fit_.convergence.passed:
-            err.print("[bold red]The fit behind these bands did not converge:[/bold red] they are not to be relied on.")
+            err.print(
+                "[bold red]The fit behind these bands did not converge:[/bold red] they are not to"
+                " be relied on."
+            )
         for path in (output, plot):
             if path is not None:
                 out.print(f"Wrote {path}.", highlight=False)
 
 
-def _plot(fit_: bl.Fit, bands: pd.DataFrame, path: Path, kind: str, prob: Sequence[float], seed: int | None) -> None:
-    """Bands along the first input, from the runs to the farthest point asked for, at the points' other inputs and groups."""
+def _plot(
+    fit_: bl.Fit,
+    bands: pd.DataFrame,
+    path: Path,
+    kind: str,
+    prob: Sequence[float],
+    seed: int | None,
+) -> None:
+    """Bands along the first input, from the runs to the farthest point asked for, at the points'
+    other inputs and groups.
+    """
     from bayeslaw.sweep import sweep
     from bayeslaw.wording import named
 
     law = fit_.spec.law
     swept = sweep(fit_, bands, x=next(iter(law.inputs)), kind=kind, probs=prob, random_seed=seed)  # type: ignore[arg-type]
-    title = ["simulated runs"] * fit_.runs.simulated + [named(c, value) for c, value in swept.shared.items()]
+    title = ["simulated runs"] * fit_.runs.simulated + [
+        named(c, value) for c, value in swept.shared.items()
+    ]
     save_figure(
         lambda plots: plots.bands(
-            swept.curves, x=swept.x, response=law.response.name, by=swept.by, runs=swept.runs, x_unit=law.inputs[swept.x].unit,
-            response_unit=law.response.unit, log=law.response.scale == "log", title=", ".join(title),
+            swept.curves,
+            x=swept.x,
+            response=law.response.name,
+            by=swept.by,
+            runs=swept.runs,
+            x_unit=law.inputs[swept.x].unit,
+            response_unit=law.response.unit,
+            log=law.response.scale == "log",
+            title=", ".join(title),
         ),
         path,
-    )  # fmt: skip
+    )

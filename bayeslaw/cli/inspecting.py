@@ -11,7 +11,17 @@ from rich.table import Table
 import bayeslaw as bl
 from bayeslaw import arguments
 from bayeslaw.cli.app import app
-from bayeslaw.cli.options import AllowImport, AsJson, Columns, Groups, LawName, Melt, RunsFile, Scale, Where
+from bayeslaw.cli.options import (
+    AllowImport,
+    AsJson,
+    Columns,
+    Groups,
+    LawName,
+    Melt,
+    RunsFile,
+    Scale,
+    Where,
+)
 from bayeslaw.cli.terminal import out
 
 if TYPE_CHECKING:
@@ -20,8 +30,12 @@ if TYPE_CHECKING:
 
 @app.command()
 def laws(
-    name: Annotated[str | None, typer.Argument(help="One law, in full.", show_default=False)] = None, as_json: AsJson = False, allow_import: AllowImport = False
-) -> None:  # fmt: skip
+    name: Annotated[
+        str | None, typer.Argument(help="One law, in full.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+    allow_import: AllowImport = False,
+) -> None:
     """Every law: formula, inputs with units, parameters, source.
 
     Example: `bayeslaw laws chinchilla`
@@ -42,11 +56,21 @@ def laws(
             table.add_row("input", column, spec.unit, spec.meaning)
         for parameter, param in law.params.items():
             sampled = f"sampled as {param.at_centre}; " if param.at_centre else ""
-            table.add_row("parameter", f"{parameter} ({param.symbol})", param.meaning, f"{sampled}prior {param.prior}" if name else "")
+            table.add_row(
+                "parameter",
+                f"{parameter} ({param.symbol})",
+                param.meaning,
+                f"{sampled}prior {param.prior}" if name else "",
+            )
         for quantity, meaning in law.quantities.items():
             table.add_row("quantity", quantity, meaning, "")
         for quantity, at in law.quantities_at.items():
-            table.add_row("quantity", quantity, at.meaning, f"at {', '.join(law.columns.get(x, x) for x in at.inputs)}")
+            table.add_row(
+                "quantity",
+                quantity,
+                at.meaning,
+                f"at {', '.join(law.columns.get(x, x) for x in at.inputs)}",
+            )
         out.print(table)
         out.print(f"  source       {law.source}", highlight=False)
         if name:
@@ -57,12 +81,19 @@ def laws(
 
 @app.command()
 def check(
-    runs: RunsFile, law: LawName, column: Columns = [], group: Groups = [], where: Where = None, melt: Melt = None, scale: Scale = [],
+    runs: RunsFile,
+    law: LawName,
+    column: Columns = [],
+    group: Groups = [],
+    where: Where = None,
+    melt: Melt = None,
+    scale: Scale = [],
     allow_import: AllowImport = False,
-) -> None:  # fmt: skip
+) -> None:
     """Check a table of runs: its faults, or a summary. Nothing is compiled.
 
-    Example: `bayeslaw check runs.csv --law chinchilla --column model_size=params --column data_size=tokens`
+    Example: `bayeslaw check runs.csv --law chinchilla --column model_size=params --column
+    data_size=tokens`
     """
     from bayeslaw.identifiability import identifiability_warnings, sensitivity
     from bayeslaw.spec import resolve
@@ -82,10 +113,16 @@ def _law_json(law: Law) -> dict[str, Any]:
         "name": law.name,
         "formula": law.formula,
         "response": {"name": law.response.name, "unit": law.response.unit},
-        "inputs": {name: {"unit": spec.unit, "meaning": spec.meaning} for name, spec in law.inputs.items()},
-        "parameters": {
-            name: {"symbol": param.symbol, "meaning": param.meaning, "prior": param.prior.to_json()} for name, param in law.params.items()
+        "inputs": {
+            name: {"unit": spec.unit, "meaning": spec.meaning} for name, spec in law.inputs.items()
         },
-        "quantities": {**law.quantities, **{name: at.meaning for name, at in law.quantities_at.items()}},
+        "parameters": {
+            name: {"symbol": param.symbol, "meaning": param.meaning, "prior": param.prior.to_json()}
+            for name, param in law.params.items()
+        },
+        "quantities": {
+            **law.quantities,
+            **{name: at.meaning for name, at in law.quantities_at.items()},
+        },
         "source": law.source,
     }

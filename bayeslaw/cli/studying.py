@@ -22,22 +22,37 @@ if TYPE_CHECKING:
 
 Journey = Literal["finetuning", "overoptimization", "pretraining", "go-no-go"]
 
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file (TOML).", show_default=False)]
+StudyFile = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="A study file (TOML).", show_default=False)
+]
 Folder = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Folder for what it finds. Default: the file's name, beside it.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Folder for what it finds. Default: the file's name, beside it.",
+        show_default=False,
+    ),
 ]
 Template = Annotated[
-    Path | None, typer.Option(help="A Jinja2 template that extends report.html.jinja and overrides its blocks.", show_default=False)
+    Path | None,
+    typer.Option(
+        help="A Jinja2 template that extends report.html.jinja and overrides its blocks.",
+        show_default=False,
+    ),
 ]
 
 
 @app.command()
 def init(
     journey: Annotated[Journey, typer.Argument(help="What it is about.")] = "finetuning",
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.")] = Path("study.toml"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.")] = Path(
+        "study.toml"
+    ),
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write a study file to start from, with a comment to every key. It runs as it stands, on simulated runs.
+    """Write a study file to start from, with a comment to every key. It runs as it stands, on
+    simulated runs.
 
     Example: `bayeslaw init pretraining -o study.toml`
     """
@@ -51,21 +66,31 @@ def init(
 
 def template_of(journey: Journey) -> str:
     """The study file that `init` writes."""
-    return (files("bayeslaw.study") / "templates" / f"{journey.replace('-', '_')}.toml").read_text(encoding="utf-8")
+    return (files("bayeslaw.study") / "templates" / f"{journey.replace('-', '_')}.toml").read_text(
+        encoding="utf-8"
+    )
 
 
 @app.command()
 def run(
     study: StudyFile,
     output: Folder = None,
-    gate: Annotated[bool, typer.Option("--gate", help="Exit code 0 for go, 10 for no-go, 11 for inconclusive.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and its runs, say what would be fitted, and stop.")] = False,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit code 0 for go, 10 for no-go, 11 for inconclusive.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Check the file and its runs, say what would be fitted, and stop."
+        ),
+    ] = False,
     template: Template = None,
     allow_import: AllowImport = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a study from its file to its report: fit, checks, backtest, bands, decision, next runs. What an earlier run found is not computed again.
+    """Run a study from its file to its report: fit, checks, backtest, bands, decision, next runs.
+    What an earlier run found is not computed again.
 
     Example: `bayeslaw run study.toml -o out`
     """
@@ -80,7 +105,14 @@ def run(
         prepared = prepare(study, allow_import=allow_import)
         out.print(f"{study} has no fault.\n{prepared.runs}", markup=False, highlight=False)
         return
-    outcome = bl.run_study(study, output, template=template, allow_import=allow_import, progressbar=shows(as_json, quiet), say=sayer(as_json, quiet))
+    outcome = bl.run_study(
+        study,
+        output,
+        template=template,
+        allow_import=allow_import,
+        progressbar=shows(as_json, quiet),
+        say=sayer(as_json, quiet),
+    )
     tell(outcome, output or study.with_suffix(""), as_json, quiet)
     if gate and outcome.decision is not None:
         raise typer.Exit(GATE[outcome.decision.verdict])
@@ -98,7 +130,15 @@ def report(
 
     Example: `bayeslaw report study.toml -o out --template house_style.html.jinja`
     """
-    outcome = bl.run_study(study, output, template=template, allow_import=allow_import, progressbar=False, say=sayer(False, quiet), stored=True)
+    outcome = bl.run_study(
+        study,
+        output,
+        template=template,
+        allow_import=allow_import,
+        progressbar=False,
+        say=sayer(False, quiet),
+        stored=True,
+    )
     tell(outcome, output or study.with_suffix(""), False, quiet)
 
 
@@ -109,13 +149,22 @@ def tell(outcome: Outcome, folder: Path, as_json: bool = False, quiet: bool = Fa
     if as_json:
         from bayeslaw.study.outcome import decision_file
 
-        out.print_json("null" if outcome.decision is None else decision_file(outcome).model_dump_json())
+        out.print_json(
+            "null" if outcome.decision is None else decision_file(outcome).model_dump_json()
+        )
     elif quiet:
         out.print(words.verdict(outcome), markup=False, highlight=False)
     else:
-        colour = {"GO": "bold green", "NO-GO": "bold red", "INCONCLUSIVE": "bold yellow"}.get(words.verdict(outcome), "bold")
+        colour = {"GO": "bold green", "NO-GO": "bold red", "INCONCLUSIVE": "bold yellow"}.get(
+            words.verdict(outcome), "bold"
+        )
         out.print(words.verdict(outcome), style=colour, markup=False, highlight=False)
-        lines = [words.sentence(outcome), *(outcome.decision.reasons if outcome.decision else ()), words.hindsight(outcome), words.next_run(outcome)]
+        lines = [
+            words.sentence(outcome),
+            *(outcome.decision.reasons if outcome.decision else ()),
+            words.hindsight(outcome),
+            words.next_run(outcome),
+        ]
         for line in filter(None, lines):
             out.print(f"- {line}", markup=False, highlight=False)
         for check in outcome.checks:
@@ -123,7 +172,10 @@ def tell(outcome: Outcome, folder: Path, as_json: bool = False, quiet: bool = Fa
                 out.print(f"- {check}", style="red", markup=False, highlight=False)
         out.print(f"Wrote {folder / 'report.html'}.", markup=False, highlight=False)
     if not outcome.fit.convergence.passed:
-        err.print("[bold red]The chains did not converge:[/bold red] these numbers are not to be relied on.")
+        err.print(
+            "[bold red]The chains did not converge:[/bold red] these numbers are not to be"
+            " relied on."
+        )
 
 
 def shows(as_json: bool, quiet: bool) -> bool:
@@ -133,4 +185,8 @@ def shows(as_json: bool, quiet: bool) -> bool:
 
 def sayer(as_json: bool, quiet: bool) -> Callable[[str], None] | None:
     """What tells the stages of a study, beside what a script reads."""
-    return None if as_json or quiet else lambda text: err.print(text, style="dim", markup=False, highlight=False)
+    return (
+        None
+        if as_json or quiet
+        else lambda text: err.print(text, style="dim", markup=False, highlight=False)
+    )

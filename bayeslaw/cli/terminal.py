@@ -68,7 +68,12 @@ def print_fit(fitted: bl.Fit, checks: Sequence[bl.CheckResult] | None = None) ->
     print_table(fitted.summary().rename_axis("variable").reset_index())
     for result in bl.check(fitted) if checks is None else checks:
         colour = {True: "green", False: "bold red", None: "yellow"}[result.passed]
-        out.print(str(result), style=colour if result.passed is not True else None, markup=False, highlight=False)
+        out.print(
+            str(result),
+            style=colour if result.passed is not True else None,
+            markup=False,
+            highlight=False,
+        )
     for attempt in fitted.convergence.attempts[1:]:
         out.print(f"  tried again, {attempt}", markup=False, highlight=False)
 
@@ -79,7 +84,11 @@ def print_table(table: pd.DataFrame) -> None:
 
     shown = Table(box=None, header_style="bold", padding=(0, 1))
     for name, column in table.items():
-        shown.add_column(str(name), justify="right" if is_numeric_dtype(column) else "left", overflow="fold")
+        shown.add_column(
+            str(name), justify="right" if is_numeric_dtype(column) else "left", overflow="fold"
+        )
     for row in table.itertuples(index=False):
-        shown.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
+        shown.add_row(
+            *(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row)
+        )
     out.print(shown)

@@ -9,4 +9,13 @@ from bayeslaw.decisions.levers import which_pays
 from bayeslaw.decisions.next_runs import next_runs
 from bayeslaw.decisions.stopping import stopping
 
-__all__ = ["Decision", "best_checkpoint", "decide", "hyperparameters", "next_runs", "optimum", "stopping", "which_pays"]
+__all__ = [
+    "Decision",
+    "best_checkpoint",
+    "decide",
+    "hyperparameters",
+    "next_runs",
+    "optimum",
+    "stopping",
+    "which_pays",
+]

@@ -1,4 +1,6 @@
-"""What the draws of several values say together: which is best, what choosing another costs, how far they spread."""
+"""What the draws of several values say together: which is best, what choosing another costs, how
+far they spread.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,13 @@ def p_best(values: np.ndarray) -> np.ndarray:
 
 
 def expected_regret(values: np.ndarray) -> np.ndarray:
-    """How much lower each is than the highest of them all, on average, (value,). The highest is 0 below itself where all are infinite, too."""
+    """How much lower each is than the highest of them all, on average, (value,). The highest is 0
+    below itself where all are infinite, too.
+    """
     highest = np.broadcast_to(values.max(axis=1)[:, None], values.shape)
-    return np.subtract(highest, values, out=np.zeros(values.shape), where=values != highest).mean(axis=0)
+    return np.subtract(highest, values, out=np.zeros(values.shape), where=values != highest).mean(
+        axis=0
+    )
 
 
 def met(response: np.ndarray, target: float | np.ndarray, lower_is_better: bool) -> np.ndarray:
@@ -21,19 +27,28 @@ def met(response: np.ndarray, target: float | np.ndarray, lower_is_better: bool)
     return response <= target if lower_is_better else response >= target
 
 
-def flips(response: np.ndarray, go_at: float, no_go_at: float, lower_is_better: bool) -> dict[str, np.ndarray]:
-    """The targets that are met with probability ``go_at`` and ``no_go_at``, keys "go" and "no-go", from draws (sample, ...)."""
+def flips(
+    response: np.ndarray, go_at: float, no_go_at: float, lower_is_better: bool
+) -> dict[str, np.ndarray]:
+    """The targets that are met with probability ``go_at`` and ``no_go_at``, keys "go" and "no-go",
+    from draws (sample, ...).
+    """
     probs = (go_at, no_go_at) if lower_is_better else (1 - go_at, 1 - no_go_at)
     return dict(zip(("go", "no-go"), np.quantile(response, probs, axis=0), strict=True))
 
 
 def evpi(values: np.ndarray) -> float:
-    """Expected value of perfect information, from draws (sample, value): what the best choice regrets, doing nothing (value 0) being one."""
+    """Expected value of perfect information, from draws (sample, value): what the best choice
+    regrets, doing nothing (value 0) being one.
+    """
     return float(expected_regret(np.column_stack([values, np.zeros(len(values))])).min())
 
 
-def evpi_along(response_met: np.ndarray, costs: np.ndarray, values: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What each option is worth on average, and perfect information, as what meeting the target is worth varies, or as costs do.
+def evpi_along(
+    response_met: np.ndarray, costs: np.ndarray, values: float | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each option is worth on average, and perfect information, as what meeting the target is
+    worth varies, or as costs do.
 
     Parameters
     ----------
@@ -49,7 +64,9 @@ def evpi_along(response_met: np.ndarray, costs: np.ndarray, values: float | np.n
     worth = np.atleast_1d(np.asarray(values, dtype=float))
     steps = max(len(costs), len(worth))
     expected, perfect = np.empty((steps, response_met.shape[1])), np.empty(steps)
-    for i, (cost, value) in enumerate(zip(np.broadcast_to(costs, expected.shape), np.broadcast_to(worth, steps), strict=True)):
+    for i, (cost, value) in enumerate(
+        zip(np.broadcast_to(costs, expected.shape), np.broadcast_to(worth, steps), strict=True)
+    ):
         utility = value * response_met - cost
         expected[i], perfect[i] = utility.mean(axis=0), evpi(utility)
     return expected, perfect

@@ -1,4 +1,6 @@
-"""Simulated pretraining runs of a ladder up to 2e20 FLOP: what larger runs will log, and what they did."""
+"""Simulated pretraining runs of a ladder up to 2e20 FLOP: what larger runs will log, and what they
+did.
+"""
 
 from __future__ import annotations
 
@@ -22,4 +24,7 @@ def verdict(bands: pd.DataFrame, prob: float = 0.9) -> list[str]:
     p = f"{100 * prob:g}"
     inside = ((bands["loss"] >= bands[f"lower_{p}"]) & (bands["loss"] <= bands[f"upper_{p}"])).sum()
     error = (bands["median"] / bands["loss"] - 1).abs().mean()
-    return [f"{inside} of {len(bands)} simulated runs above 2e20 FLOP inside their {p} % band; typical error {error:.1%}."]
+    return [
+        f"{inside} of {len(bands)} simulated runs above 2e20 FLOP inside their {p} % band; typical"
+        f" error {error:.1%}."
+    ]

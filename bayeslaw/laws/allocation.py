@@ -1,10 +1,12 @@
-r"""How the compute-optimal model and data grow with compute: of optima that were found, and of the runs along each budget.
+r"""How the compute-optimal model and data grow with compute: of optima that were found, and of the
+runs along each budget.
 
 The compute of a token is 6 N FLOP, or more exactly
 
 .. math:: 6 N_1 = 72 \, n \, d^2, \qquad 6 N_2 = 72 \, n \, d^2 + 6 \, V d, \qquad M = 72 \, n \, d^2 + 12 \, n \, d \, l
 
-for n layers of width d, a vocabulary V and sequences of length l (DeepSeek-AI 2024, arXiv 2401.02954, eq. 2): `flops_per_token`.
+for n layers of width d, a vocabulary V and sequences of length l (DeepSeek-AI 2024, arXiv
+2401.02954, eq. 2): `flops_per_token`.
 """
 
 from __future__ import annotations
@@ -21,14 +23,19 @@ from bayeslaw.laws.pretraining import LOSS
 from bayeslaw.priors import lognormal
 
 
-def flops_per_token(layers: Any, width: Any, *, sequence_length: Any = None, vocabulary: Any = None) -> Any:
-    """FLOP that training spends on a token: 6 N_1, or M with a ``sequence_length``, or 6 N_2 with a ``vocabulary``.
+def flops_per_token(
+    layers: Any, width: Any, *, sequence_length: Any = None, vocabulary: Any = None
+) -> Any:
+    """FLOP that training spends on a token: 6 N_1, or M with a ``sequence_length``, or 6 N_2 with a
+    ``vocabulary``.
 
     Parameters
     ----------
     layers, width : n and d of the transformer.
-    sequence_length : l in tokens: counts attention (M, the model scale that DeepSeek fits best; compute C = M D).
-    vocabulary : V: counts the embedding, as in N of Hoffmann et al.; without either N is Kaplan's, non-embedding.
+    sequence_length : l in tokens: counts attention (M, the model scale that DeepSeek fits best;
+        compute C = M D).
+    vocabulary : V: counts the embedding, as in N of Hoffmann et al.; without either N is Kaplan's,
+        non-embedding.
 
     Raises
     ------
@@ -39,7 +46,10 @@ def flops_per_token(layers: Any, width: Any, *, sequence_length: Any = None, voc
     DeepSeek-AI 2024, arXiv 2401.02954, eq. 2 and table 3.
     """
     if sequence_length is not None and vocabulary is not None:
-        raise SpecError("flops_per_token counts either attention (sequence_length, M) or the embedding (vocabulary, 6 N_2), not both.")
+        raise SpecError(
+            "flops_per_token counts either attention (sequence_length, M) or the embedding"
+            " (vocabulary, 6 N_2), not both."
+        )
     blocks = 72 * layers * width**2
     if sequence_length is not None:
         return blocks + 12 * layers * width * sequence_length
@@ -48,7 +58,9 @@ def flops_per_token(layers: Any, width: Any, *, sequence_length: Any = None, voc
 
 #: What grows with compute, by the option ``of``.
 OPTIMA: Mapping[str, Response] = {
-    "model_scale": Response("optimal_model_scale", "FLOP per token", scale="log", plausible=(1e-2, 1e2)),
+    "model_scale": Response(
+        "optimal_model_scale", "FLOP per token", scale="log", plausible=(1e-2, 1e2)
+    ),
     "model_size": Response("optimal_model_size", "parameters", scale="log", plausible=(1e-2, 1e2)),
     "data_size": Response("optimal_data", "tokens", scale="log", plausible=(1e-2, 1e2)),
 }
@@ -56,26 +68,34 @@ OPTIMA: Mapping[str, Response] = {
 
 @dataclass(frozen=True)
 class Allocation(Law):
-    r"""The compute-optimal model or data against compute (DeepSeek LLM 2024, eq. 4; Hoffmann et al. 2022, approaches 1 and 2).
+    r"""The compute-optimal model or data against compute (DeepSeek LLM 2024, eq. 4; Hoffmann et al.
+    2022, approaches 1 and 2).
 
     .. math:: Y_\mathrm{opt}(C) = G \, C^{a}
 
-    C (compute) : FLOP. Y : what ``of`` names: model_scale (FLOP per token), model_size (parameters), data_size (tokens). G : the same, at
+    C (compute) : FLOP. Y : what ``of`` names: model_scale (FLOP per token), model_size
+        (parameters), data_size (tokens). G : the same, at
     C = 1. a : exponent.
 
-    Fails where the optimum was read off parabolas that are not centred on it (arXiv 2603.22339): fit the runs themselves then
-    (`isoflop`, `chinchilla`).
+    Fails where the optimum was read off parabolas that are not centred on it (arXiv 2603.22339):
+    fit the runs themselves then (`isoflop`, `chinchilla`).
 
     References
     ----------
-    DeepSeek-AI 2024, arXiv 2401.02954, eq. 4: M_opt = .1715 C^.5243, D_opt = 5.8316 C^.4757. Hoffmann et al. 2022, arXiv 2203.15556, table 2.
+    DeepSeek-AI 2024, arXiv 2401.02954, eq. 4: M_opt = .1715 C^.5243, D_opt = 5.8316 C^.4757.
+    Hoffmann et al. 2022, arXiv 2203.15556, table 2.
     """
 
     name = "allocation"
     formula = "G * compute^a"
     source = "DeepSeek-AI 2024, arXiv 2401.02954, eq. 4"
     params = {
-        "G": Param("G", "the optimum, at one FLOP", lognormal(1.0, 0.5, relative=True), at_centre="G times (compute at the table's centre)^a"),
+        "G": Param(
+            "G",
+            "the optimum, at one FLOP",
+            lognormal(1.0, 0.5, relative=True),
+            at_centre="G times (compute at the table's centre)^a",
+        ),
         "a": Param("a", "exponent of compute", lognormal(0.5, 0.25), varies=False),
     }
     monotone = {"compute": "increasing"}
@@ -103,17 +123,22 @@ class Allocation(Law):
 
 @dataclass(frozen=True)
 class IsoFLOP(Law):
-    r"""Loss along budgets of equal compute: a parabola in log model size for each (Hoffmann et al. 2022, approach 2).
+    r"""Loss along budgets of equal compute: a parabola in log model size for each (Hoffmann et al.
+    2022, approach 2).
 
     .. math:: L(C, N) = E + \frac{A}{C^\gamma} + \frac{\kappa}{2} \log^2 \frac{N}{N_\mathrm{opt}}, \qquad N_\mathrm{opt}(C) = G \, C^{a}
 
-    C (compute) : FLOP. N (model_size) : parameters. L, E : nats per token. A : nats per token, at C = 1. gamma : exponent of compute in the least
-    loss. kappa : curvature, nats per token. G : parameters, at C = 1. a : exponent of compute in the optimal model size.
+    C (compute) : FLOP. N (model_size) : parameters. L, E : nats per token. A : nats per token, at C
+        = 1. gamma : exponent of compute in the least
+    loss. kappa : curvature, nats per token. G : parameters, at C = 1. a : exponent of compute in
+        the optimal model size.
 
-    Each budget has a curvature, a least loss and an optimum of its own, around those of the power laws.
+    Each budget has a curvature, a least loss and an optimum of its own, around those of the power
+    laws.
 
-    Fails by a bias of the optimum where a budget's sizes lie to one side of it, even without noise: the true curve is no parabola (arXiv
-    2603.22339). Keep to a factor of three or four around the optimum.
+    Fails by a bias of the optimum where a budget's sizes lie to one side of it, even without noise:
+    the true curve is no parabola (arXiv 2603.22339). Keep to a factor of three or four around the
+    optimum.
 
     References
     ----------
@@ -126,10 +151,26 @@ class IsoFLOP(Law):
     response = LOSS
     params = {
         **LEAST_OF_COMPUTE,
-        "kappa": Param("κ", "curvature of the loss in log model size", lognormal(0.05, 0.8, relative=True), deviates_by=("compute",), varies=False),
-        "G": Param("G", "the optimal model size, at one FLOP", lognormal(1.0, 1.0), at_centre="model_size_opt over model_size at the table's centre", deviates_by=("compute",), group_scale=scale_of_groups(0.1), varies=False),
-        "a": Param("a", "exponent of compute in the optimal model size", lognormal(0.5, 0.25), varies=False),
-    }  # fmt: skip
+        "kappa": Param(
+            "κ",
+            "curvature of the loss in log model size",
+            lognormal(0.05, 0.8, relative=True),
+            deviates_by=("compute",),
+            varies=False,
+        ),
+        "G": Param(
+            "G",
+            "the optimal model size, at one FLOP",
+            lognormal(1.0, 1.0),
+            at_centre="model_size_opt over model_size at the table's centre",
+            deviates_by=("compute",),
+            group_scale=scale_of_groups(0.1),
+            varies=False,
+        ),
+        "a": Param(
+            "a", "exponent of compute in the optimal model size", lognormal(0.5, 0.25), varies=False
+        ),
+    }
 
     quantities_at = {
         "loss_opt": At("the least loss of a budget", ("compute",)),
@@ -148,8 +189,16 @@ class IsoFLOP(Law):
 
     @classmethod
     def expected(cls, *, model_size: Any, kappa: Any, **arguments: Any) -> Any:
-        return cls.loss_opt(**arguments) + kappa / 2 * ops.log(model_size / cls.model_size_opt(**arguments)) ** 2
+        return (
+            cls.loss_opt(**arguments)
+            + kappa / 2 * ops.log(model_size / cls.model_size_opt(**arguments)) ** 2
+        )
 
     @staticmethod
-    def at_centre(*, compute: Any, model_size: Any, A: Any, gamma: Any, E: Any, G: Any, a: Any, **_: Any) -> dict[str, Any]:
-        return {**least_at_centre(compute=compute, A=A, gamma=gamma, E=E), "G": G * model_size / compute**a}
+    def at_centre(
+        *, compute: Any, model_size: Any, A: Any, gamma: Any, E: Any, G: Any, a: Any, **_: Any
+    ) -> dict[str, Any]:
+        return {
+            **least_at_centre(compute=compute, A=A, gamma=gamma, E=E),
+            "G": G * model_size / compute**a,
+        }

@@ -1,7 +1,8 @@
 """What a law is: inputs with units, parameters with meaning, one function that is the formula.
 
-A law is written once. The same ``expected`` runs on NumPy arrays, on xarray and on PyTensor variables, so the model's
-mean, the prediction and the test's oracle are one piece of code (keep to ``+ - * / **`` and `bayeslaw.laws.ops`).
+A law is written once. The same ``expected`` runs on NumPy arrays, on xarray and on PyTensor
+variables, so the model's mean, the prediction and the test's oracle are one piece of code (keep to
+``+ - * / **`` and `bayeslaw.laws.ops`).
 """
 
 from __future__ import annotations
@@ -25,28 +26,34 @@ Support = Literal["positive", "real", "unit"]
 class Input:
     """An input of a law: what a run was given.
 
-    ``low`` is the excluded lower end of the domain. Values outside ``plausible`` are allowed and get a warning: they are
-    mostly a column in billions. The effect of every input is modelled on its logarithm.
+    ``low`` is the excluded lower end of the domain. Values outside ``plausible`` are allowed and
+    get a warning: they are mostly a column in billions. The effect of every input is modelled on
+    its logarithm.
     """
 
     unit: str
     meaning: str
     plausible: tuple[float, float]
     low: float = 0.0
-    #: The value that stands for none of it, where a table has rows with none: it has no part in the table's centre.
+    #: The value that stands for none of it, where a table has rows with none: it has no part in the
+    #: table's centre.
     none: float | None = None
-    #: The column whose value says what this input is, and in which unit: each has a centre of its own.
+    #: The column whose value says what this input is, and in which unit: each has a centre of its
+    #: own.
     within: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a run gave. ``scale`` is where noise is additive: log for losses, linear for scores, logit for rates."""
+    """What a run gave. ``scale`` is where noise is additive: log for losses, linear for scores,
+    logit for rates.
+    """
 
     name: str
     unit: str
     scale: Scale
-    #: Prior-predictive range within a decade of the table's centre, in units of the table's typical response.
+    #: Prior-predictive range within a decade of the table's centre, in units of the table's typical
+    #: response.
     plausible: tuple[float, float]
 
     @property
@@ -74,12 +81,18 @@ LINKS: Mapping[str, Link] = {
     "logit": Link(ops.logit, ops.sigmoid, lambda p: 1 / (p * (1 - p))),
 }
 #: The unconstrained scale of a parameter, where effects add up.
-SUPPORT_LINKS: Mapping[Support, Link] = {"positive": LINKS["log"], "real": LINKS["linear"], "unit": LINKS["logit"]}
+SUPPORT_LINKS: Mapping[Support, Link] = {
+    "positive": LINKS["log"],
+    "real": LINKS["linear"],
+    "unit": LINKS["logit"],
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """What makes two points of a curve near each other: a transform of the input that the curve runs along, and its way back."""
+    """What makes two points of a curve near each other: a transform of the input that the curve
+    runs along, and its way back.
+    """
 
     forward: Callable[[Any], Any]
     inverse: Callable[[Any], Any]
@@ -104,10 +117,12 @@ class Switch:
 
 
 def scale_of_groups(median: float) -> Prior:
-    """The prior of a group effect's standard deviation: a LogNormal, within a factor 2.7 of its median for 90 %.
+    """The prior of a group effect's standard deviation: a LogNormal, within a factor 2.7 of its
+    median for 90 %.
 
-    It keeps off zero, where the sampler meets a funnel and a few groups cannot contradict "no difference at all" (Chung
-    et al. 2013, Psychometrika 78(4)); the price is bands a little too wide where groups are in truth the same.
+    It keeps off zero, where the sampler meets a funnel and a few groups cannot contradict "no
+    difference at all" (Chung et al. 2013, Psychometrika 78(4)); the price is bands a little too
+    wide where groups are in truth the same.
     """
     return lognormal(median, 0.6)
 
@@ -121,12 +136,14 @@ SHARE_AT_CENTRE = "irreducible share of the loss at the table's centre"
 class Param:
     """A parameter of a law.
 
-    ``at_centre``, where it is not empty, says what is sampled in the parameter's place: its counterpart at the table's
-    centre (the geometric mean of each input), named ``<parameter>_at_centre``. For ``A`` of a power law that is the loss
-    there, for its exponent the slope of the log loss there, for ``E`` the irreducible share of that loss. A person can
-    picture these, so priors are on them; and the data determine them one by one, where A and its exponent have correlation
-    .999 (Besiroglu et al. 2024) and a sampler needs ten times the steps. ``prior``, ``support`` and ``group_scale``
-    are those of what is sampled. `Law.from_centre` is the way back.
+    ``at_centre``, where it is not empty, says what is sampled in the parameter's place: its
+    counterpart at the table's centre (the geometric mean of each input), named
+    ``<parameter>_at_centre``. For ``A`` of a power law that is the loss there, for its exponent the
+    slope of the log loss there, for ``E`` the irreducible share of that loss. A person can picture
+    these, so priors are on them; and the data determine them one by one, where A and its exponent
+    have correlation .999 (Besiroglu et al. 2024) and a sampler needs ten times the steps.
+    ``prior``, ``support`` and ``group_scale`` are those of what is sampled. `Law.from_centre` is
+    the way back.
     """
 
     symbol: str
@@ -134,13 +151,15 @@ class Param:
     prior: Prior
     support: Support = "positive"
     at_centre: str = ""
-    #: Prior of the standard deviation of its group effects, on the unconstrained scale of what is sampled.
+    #: Prior of the standard deviation of its group effects, on the unconstrained scale of what is
+    #: sampled.
     group_scale: Prior = scale_of_groups(0.2)
     #: Whether groups differ in it unless the user says otherwise.
     varies: bool = True
     #: Columns whose groups have it in common unless the user says otherwise.
     shared_over: tuple[str, ...] = ()
-    #: Inputs whose settings, each on its own, deviate in it from the law unless the user says otherwise.
+    #: Inputs whose settings, each on its own, deviate in it from the law unless the user says
+    #: otherwise.
     deviates_by: tuple[str, ...] = ()
 
     @property
@@ -163,7 +182,9 @@ class At:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A promise about the formula: as these inputs go to ``to``, the response goes to ``value(params)``."""
+    """A promise about the formula: as these inputs go to ``to``, the response goes to
+    ``value(params)``.
+    """
 
     inputs: tuple[str, ...]
     to: Literal["infinity", "zero"]
@@ -171,11 +192,13 @@ class Limit:
 
 
 class Law(ABC):
-    """A scaling law: subclass, give the formula as ``expected`` and describe its inputs and parameters.
+    """A scaling law: subclass, give the formula as ``expected`` and describe its inputs and
+    parameters.
 
-    A subclass is a frozen dataclass; its fields, if any, are the law's options (such as ``factor``). ``inputs`` and
-    ``params`` are keyed by the formula's argument names; ``columns`` says where a table has an argument under another
-    name. Every method named in ``quantities`` is a closed form over the parameters.
+    A subclass is a frozen dataclass; its fields, if any, are the law's options (such as
+    ``factor``). ``inputs`` and ``params`` are keyed by the formula's argument names; ``columns``
+    says where a table has an argument under another name. Every method named in ``quantities`` is a
+    closed form over the parameters.
     """
 
     name: ClassVar[str]
@@ -185,15 +208,17 @@ class Law(ABC):
     params: ClassVar[Mapping[str, Param]]
     #: quantity -> its meaning; each is a method of the parameters, a closed form.
     quantities: ClassVar[Mapping[str, str]] = {}
-    #: The same for quantities at some of the inputs: each is a method of these and of the parameters.
+    #: The same for quantities at some of the inputs: each is a method of these and of the
+    #: parameters.
     quantities_at: ClassVar[Mapping[str, At]] = {}
     #: argument -> the column whose value switches it on or off.
     switches: ClassVar[Mapping[str, Switch]] = {}
     #: argument -> "decreasing" or "increasing" response.
     monotone: ClassVar[Mapping[str, str]] = {}
     limits: ClassVar[tuple[Limit, ...]] = ()
-    #: The discrepancy that a spec has unless it says otherwise, as `bayeslaw.discrepancy.Discrepancy.of` reads it: "curve" where runs are
-    #: points logged along curves. The choices, with the backtests behind them: benchmarks/README.md.
+    #: The discrepancy that a spec has unless it says otherwise, as
+    #: `bayeslaw.discrepancy.Discrepancy.of` reads it: "curve" where runs are points logged along
+    #: curves. The choices, with the backtests behind them: benchmarks/README.md.
     discrepancy: ClassVar[str | Mapping[str, Any]] = "none"
     #: How a discrepancy along curves measures distance.
     axis: ClassVar[Axis] = DECADES
@@ -206,7 +231,9 @@ class Law(ABC):
     @staticmethod
     @abstractmethod
     def expected(**arguments: Any) -> Any:
-        """The formula: response at inputs and parameters, all keyword arguments, any one kind of array."""
+        """The formula: response at inputs and parameters, all keyword arguments, any one kind of
+        array.
+        """
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -220,14 +247,23 @@ class Law(ABC):
 
     @property
     def choosers(self) -> tuple[str, ...]:
-        """Columns beside inputs and response that a table must have: those that switch the form, and those that say what an input is."""
+        """Columns beside inputs and response that a table must have: those that switch the form,
+        and those that say what an input is.
+        """
         within = (spec.within for spec in self.inputs.values() if spec.within)
-        return tuple(dict.fromkeys([*(switch.column for switch in self.switches.values()), *within]))
+        return tuple(
+            dict.fromkeys([*(switch.column for switch in self.switches.values()), *within])
+        )
 
     def given(self, table: Any) -> dict[str, Any]:
-        """What `evaluate` takes as inputs, from a table: the inputs by column name, the switches by argument's name, each (row,)."""
+        """What `evaluate` takes as inputs, from a table: the inputs by column name, the switches by
+        argument's name, each (row,).
+        """
         inputs = {name: table[name].to_numpy(float) for name in self.inputs}
-        return inputs | {name: (table[switch.column] == switch.on).to_numpy(float) for name, switch in self.switches.items()}
+        return inputs | {
+            name: (table[switch.column] == switch.on).to_numpy(float)
+            for name, switch in self.switches.items()
+        }
 
     def value(self, quantity: str, **arguments: Any) -> Any:
         """A quantity of the law, from its parameters, and from inputs where it needs them."""
@@ -235,47 +271,73 @@ class Law(ABC):
 
     def evaluate(self, inputs: Mapping[str, Any], params: Mapping[str, Any]) -> Any:
         """`expected`, with the inputs given by column name, and switches by their argument's."""
-        arguments = {name: inputs[self.columns.get(name, name)] for name in self.arguments} | {name: inputs[name] for name in self.switches}
+        arguments = {name: inputs[self.columns.get(name, name)] for name in self.arguments} | {
+            name: inputs[name] for name in self.switches
+        }
         return self.expected(**arguments, **{name: params[name] for name in self.params})
 
     @staticmethod
     def optimal_size(*, product: Any, **params: Any) -> Any:
-        """The model size of the least loss where model_size times data_size is ``product``; None where there is no closed form."""
+        """The model size of the least loss where model_size times data_size is ``product``; None
+        where there is no closed form.
+        """
         return None
 
     @staticmethod
-    def tie(*, over: str, first: Mapping[str, Any], second: Mapping[str, Any], **inputs: Any) -> Any:
-        """Where along the argument ``over`` two sets of parameters of one E give one response; None where there is no closed form."""
+    def tie(
+        *, over: str, first: Mapping[str, Any], second: Mapping[str, Any], **inputs: Any
+    ) -> Any:
+        """Where along the argument ``over`` two sets of parameters of one E give one response; None
+        where there is no closed form.
+        """
         return None
 
     @staticmethod
     def at_centre(**arguments: Any) -> dict[str, Any]:
-        """The paper's parameters from what is sampled at the centre; overridden by laws with such parameters.
+        """The paper's parameters from what is sampled at the centre; overridden by laws with such
+        parameters.
 
-        Takes the centre of each input by its argument's name, and what is sampled by its parameter's name.
+        Takes the centre of each input by its argument's name, and what is sampled by its
+        parameter's name.
         """
         return {}
 
     def from_centre(self, params: Mapping[str, Any], centre: Mapping[str, Any]) -> dict[str, Any]:
-        """The paper's parameters from those sampled (see `Param.at_centre`); ``centre`` is keyed by column name."""
+        """The paper's parameters from those sampled (see `Param.at_centre`); ``centre`` is keyed by
+        column name.
+        """
         arguments = {name: centre[self.columns.get(name, name)] for name in self.arguments}
-        return {**params, **self.at_centre(**arguments, **{name: params[name] for name in self.params})}
+        return {
+            **params,
+            **self.at_centre(**arguments, **{name: params[name] for name in self.params}),
+        }
 
     def in_units_of_centre(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The paper's parameters from those sampled, with each input measured in units of the table's centre.
+        """The paper's parameters from those sampled, with each input measured in units of the
+        table's centre.
 
-        There ``x^alpha`` stays near one where, in tokens, an exponent that a sampler may try overflows. Laws without
-        parameters at the centre keep the inputs' own units.
+        There ``x^alpha`` stays near one where, in tokens, an exponent that a sampler may try
+        overflows. Laws without parameters at the centre keep the inputs' own units.
         """
         return self.from_centre(params, dict.fromkeys(self.inputs, 1.0))
 
-    def at_centred(self, inputs: Mapping[str, Any], params: Mapping[str, Any], centre: Mapping[str, Any]) -> Any:
+    def at_centred(
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], centre: Mapping[str, Any]
+    ) -> Any:
         """The response at ``inputs``, from the parameters `in_units_of_centre`."""
         centred = any(param.at_centre for param in self.params.values())
-        return self.evaluate({name: x / centre[name] if centred and name in centre else x for name, x in inputs.items()}, params)
+        return self.evaluate(
+            {
+                name: x / centre[name] if centred and name in centre else x
+                for name, x in inputs.items()
+            },
+            params,
+        )
 
     def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """What a discrepancy over a grid runs along: each input, unless the law is known to fail along something else."""
+        """What a discrepancy over a grid runs along: each input, unless the law is known to fail
+        along something else.
+        """
         return dict(inputs)
 
     def to_json(self) -> dict[str, Any]:
@@ -285,25 +347,45 @@ class Law(ABC):
     def check_option(self, option: str, value: str, known: Mapping[str, Any]) -> None:
         """Raise SpecError unless ``value`` is one of ``known``."""
         if value not in known:
-            raise SpecError(f"{self.name}: {option} is {value!r}, and it must be one of {', '.join(known)}.")
+            raise SpecError(
+                f"{self.name}: {option} is {value!r}, and it must be one of {', '.join(known)}."
+            )
 
 
 #: The canonical inputs: one name, one unit, everywhere.
 INPUTS: Mapping[str, Input] = {
     "model_size": Input("parameters", "number of parameters of the model", (1e4, 1e14)),
     "data_size": Input("tokens or examples", "training data seen", (1e2, 1e16)),
-    "unique_data": Input("tokens", "training tokens that differ from each other; the rest are repeats", (1e2, 1e16)),
+    "unique_data": Input(
+        "tokens", "training tokens that differ from each other; the rest are repeats", (1e2, 1e16)
+    ),
     "pretraining_data": Input("tokens", "pretraining data seen by the base model", (1e6, 1e15)),
     "finetuning_data": Input("examples", "finetuning examples", (1e1, 1e11)),
-    "factor_size": Input("the factor's unit", "size of what the column factor names, such as model_size in parameters", (1.0, 1e15), within="factor"),
-    "pet_size": Input("prompt tokens or rank", "size of the parameter-efficient module: prompt length or LoRA rank", (1.0, 1e5)),
+    "factor_size": Input(
+        "the factor's unit",
+        "size of what the column factor names, such as model_size in parameters",
+        (1.0, 1e15),
+        within="factor",
+    ),
+    "pet_size": Input(
+        "prompt tokens or rank",
+        "size of the parameter-efficient module: prompt length or LoRA rank",
+        (1.0, 1e5),
+    ),
     "compute": Input("FLOP", "training compute", (1e8, 1e30)),
     "gpu_hours": Input("GPU-hours", "accelerator time", (1e-2, 1e9)),
     "learning_rate": Input("per step", "peak learning rate", (1e-7, 1.0)),
     "batch_size": Input("tokens", "tokens of one optimiser step", (1e3, 1e9)),
     "step": Input("steps", "optimiser steps", (1.0, 1e9)),
-    "kl": Input("nats per sequence", "KL divergence of the policy from the initial one", (1e-6, 1e4), none=1e-6),
-    "rounds": Input("rounds", "rounds of RLHF, each against a reward model trained anew", (1.0, 100.0)),
+    "kl": Input(
+        "nats per sequence",
+        "KL divergence of the policy from the initial one",
+        (1e-6, 1e4),
+        none=1e-6,
+    ),
+    "rounds": Input(
+        "rounds", "rounds of RLHF, each against a reward model trained anew", (1.0, 100.0)
+    ),
 }
 
 

@@ -24,14 +24,30 @@ from bayeslaw.priors import Prior, lognormal
 #: A loss or an error rate, in the unit of the table.
 LOSS = Response("loss", "the table's unit", scale="log", plausible=(0.02, 50.0))
 
-#: What the two laws share, with their priors: the loss at the centre is near the typical one; curves of vision and language
-#: models have log slopes of .02 to .6; the irreducible share is anything but the extremes.
+#: What the two laws share, with their priors: the loss at the centre is near the typical one;
+#: curves of vision and language models have log slopes of .02 to .6; the irreducible share is
+#: anything but the extremes.
 LEVEL = Param(
-    "A", "reducible loss, at x = 1", lognormal(1.0, 0.5, relative=True), at_centre=LOSS_AT_CENTRE, group_scale=scale_of_groups(0.3)
+    "A",
+    "reducible loss, at x = 1",
+    lognormal(1.0, 0.5, relative=True),
+    at_centre=LOSS_AT_CENTRE,
+    group_scale=scale_of_groups(0.3),
 )
-SLOPE = Param("α", "exponent of x", lognormal(0.12, 1.0), at_centre=slope_at_centre("x"), group_scale=scale_of_groups(0.3))
+SLOPE = Param(
+    "α",
+    "exponent of x",
+    lognormal(0.12, 1.0),
+    at_centre=slope_at_centre("x"),
+    group_scale=scale_of_groups(0.3),
+)
 SHARE = Param(
-    "E", "irreducible loss", Prior("Beta", alpha=1.5, beta=2.0), support="unit", at_centre=SHARE_AT_CENTRE, group_scale=scale_of_groups(0.5)
+    "E",
+    "irreducible loss",
+    Prior("Beta", alpha=1.5, beta=2.0),
+    support="unit",
+    at_centre=SHARE_AT_CENTRE,
+    group_scale=scale_of_groups(0.5),
 )
 
 
@@ -39,8 +55,8 @@ SHARE = Param(
 class CurveLaw(Law):
     """A law of one input x. ``input`` names the column that is x."""
 
-    #: What curves of a task have in common is left out: beside a path of each curve it changed no score of the 36 curves of the benchmark,
-    #: and chains did not converge.
+    #: What curves of a task have in common is left out: beside a path of each curve it changed no
+    #: score of the 36 curves of the benchmark, and chains did not converge.
     discrepancy = {"kind": "curve", "shared": False}
     input: str = "data_size"
 
@@ -62,10 +78,11 @@ class Power(CurveLaw):
 
     .. math:: L(x) = A \, x^{-\alpha} + E
 
-    x : ``input`` (tokens, examples, steps or FLOP). L, E : the table's unit. A : the same, at x = 1.
+    x : ``input`` (tokens, examples, steps or FLOP). L, E : the table's unit. A : the same, at x =
+        1.
 
-    Fails at the start of training, where the curve has not yet bent into a power law (see `ShiftedPower`), and where the
-    exponent changes along the way.
+    Fails at the start of training, where the curve has not yet bent into a power law (see
+    `ShiftedPower`), and where the exponent changes along the way.
 
     References
     ----------
@@ -79,7 +96,10 @@ class Power(CurveLaw):
     params = {"A": LEVEL, "alpha": SLOPE, "E": SHARE}
     quantities = {"x_to_halve": "factor by which x must grow to halve the reducible loss: 2^(1/α)"}
     monotone = {"x": "decreasing"}
-    limits = (Limit(("x",), "infinity", lambda p: p["E"]), Limit(("x",), "zero", lambda p: float("inf")))
+    limits = (
+        Limit(("x",), "infinity", lambda p: p["E"]),
+        Limit(("x",), "zero", lambda p: float("inf")),
+    )
 
     @staticmethod
     def expected(*, x: Any, A: Any, alpha: Any, E: Any) -> Any:
@@ -101,15 +121,16 @@ class ShiftedPower(CurveLaw):
 
     .. math:: L(x) = A \, (x + s)^{-\alpha} + E
 
-    x : ``input`` (tokens, examples, steps or FLOP). s (``shift``) : in the unit of x. L, E : the table's unit.
+    x : ``input`` (tokens, examples, steps or FLOP). s (``shift``) : in the unit of x. L, E : the
+        table's unit.
     A : the table's unit times the unit of x to the power α.
 
     Fails where the exponent changes along the way, and on curves that rise first.
 
     References
     ----------
-    pow4 in Domhan, Springenberg, Hutter 2015 (IJCAI, "Speeding up automatic hyperparameter optimization ..."), mirrored:
-    there c - (a x + b)^-α for accuracies.
+    pow4 in Domhan, Springenberg, Hutter 2015 (IJCAI, "Speeding up automatic hyperparameter
+    optimization ..."), mirrored: there c - (a x + b)^-α for accuracies.
     """
 
     name = "shifted_power"
@@ -118,10 +139,16 @@ class ShiftedPower(CurveLaw):
     response = LOSS
     params = {
         "A": replace(LEVEL, meaning="reducible loss, at x + s = 1"),
-        "shift": Param("s", "x that the start is worth", lognormal(0.2, 1.0), at_centre="s over x at the table's centre", group_scale=scale_of_groups(0.4)),
+        "shift": Param(
+            "s",
+            "x that the start is worth",
+            lognormal(0.2, 1.0),
+            at_centre="s over x at the table's centre",
+            group_scale=scale_of_groups(0.4),
+        ),
         "alpha": SLOPE,
         "E": SHARE,
-    }  # fmt: skip
+    }
     quantities = {"loss_at_start": "loss at x = 0: A s^-α + E"}
     monotone = {"x": "decreasing"}
     limits = (
@@ -136,7 +163,12 @@ class ShiftedPower(CurveLaw):
     @staticmethod
     def at_centre(*, x: Any, A: Any, shift: Any, alpha: Any, E: Any) -> dict[str, Any]:
         alpha = alpha * (1 + shift) / (1 - E)
-        return {"A": A * (1 - E) * (x * (1 + shift)) ** alpha, "shift": x * shift, "alpha": alpha, "E": E * A}
+        return {
+            "A": A * (1 - E) * (x * (1 + shift)) ** alpha,
+            "shift": x * shift,
+            "alpha": alpha,
+            "E": E * A,
+        }
 
     @staticmethod
     def loss_at_start(*, A: Any, shift: Any, alpha: Any, E: Any) -> Any:
@@ -149,11 +181,13 @@ class SaturatingPower(CurveLaw):
 
     .. math:: \frac{L(x) - E}{(L_0 - L(x))^\alpha} = A \, x^{-c}
 
-    x : ``input`` (tokens, examples, steps or FLOP). L, L_0 (``L0``, the loss before training), E : the table's unit. c : exponent
-    far along the curve; alpha shapes the start, where :math:`L_0 - L \propto x^{c/\alpha}`. A : the table's unit to the power
-    1 - alpha, at x = 1.
+    x : ``input`` (tokens, examples, steps or FLOP). L, L_0 (``L0``, the loss before training), E :
+        the table's unit. c : exponent
+    far along the curve; alpha shapes the start, where :math:`L_0 - L \propto x^{c/\alpha}`. A : the
+    table's unit to the power 1 - alpha, at x = 1.
 
-    The equation has no closed solution; `bayeslaw.laws.ops.saturation` solves it to 1e-8 of the ratio.
+    The equation has no closed solution; `bayeslaw.laws.ops.saturation` solves it to 1e-8 of the
+    ratio.
 
     Fails on curves that rise first, and where the exponent changes along the way.
 
@@ -169,25 +203,44 @@ class SaturatingPower(CurveLaw):
     params = {
         "A": replace(LEVEL, meaning="(L - E) / (L0 - L)^α, at x = 1"),
         "c": replace(SLOPE, symbol="c"),
-        "L0": Param("L₀", "loss before training", lognormal(0.7, 0.8), at_centre="excess of L0 over the loss at the table's centre", group_scale=scale_of_groups(0.2)),
-        "alpha": Param("α", "shape of the start: 1 is a sigmoid in log x", lognormal(0.7, 0.6), group_scale=scale_of_groups(0.2)),
+        "L0": Param(
+            "L₀",
+            "loss before training",
+            lognormal(0.7, 0.8),
+            at_centre="excess of L0 over the loss at the table's centre",
+            group_scale=scale_of_groups(0.2),
+        ),
+        "alpha": Param(
+            "α",
+            "shape of the start: 1 is a sigmoid in log x",
+            lognormal(0.7, 0.6),
+            group_scale=scale_of_groups(0.2),
+        ),
         "E": SHARE,
-    }  # fmt: skip
+    }
     quantities = {"start_exponent": "exponent of L0 - L at the start: c / α"}
     monotone = {"x": "decreasing"}
     limits = (Limit(("x",), "infinity", lambda p: p["E"]), Limit(("x",), "zero", lambda p: p["L0"]))
 
     @staticmethod
     def expected(*, x: Any, A: Any, c: Any, L0: Any, alpha: Any, E: Any) -> Any:
-        return E + (L0 - E) * ops.saturation(ops.log(A) - c * ops.log(x) + (alpha - 1) * ops.log(L0 - E), alpha)
+        return E + (L0 - E) * ops.saturation(
+            ops.log(A) - c * ops.log(x) + (alpha - 1) * ops.log(L0 - E), alpha
+        )
 
     @staticmethod
     def at_centre(*, x: Any, A: Any, c: Any, L0: Any, alpha: Any, E: Any) -> dict[str, Any]:
-        # In units of the loss at the centre, L0 is 1 + L0 and E is E; u is where the centre stands between them.
+        # In units of the loss at the centre, L0 is 1 + L0 and E is E; u is where the centre stands
+        # between them.
         u = (1 - E) / (1 + L0 - E)
         exponent = c * (1 - u + alpha * u) / ((1 - E) * (1 - u))
         height = A * (1 + L0 - E)
-        log_A = ops.log(u) - alpha * ops.log1p(-u) + exponent * ops.log(x) - (alpha - 1) * ops.log(height)
+        log_A = (
+            ops.log(u)
+            - alpha * ops.log1p(-u)
+            + exponent * ops.log(x)
+            - (alpha - 1) * ops.log(height)
+        )
         return {"A": ops.exp(log_A), "c": exponent, "L0": A * (1 + L0), "E": E * A}
 
     @staticmethod
@@ -201,15 +254,19 @@ class BrokenPower(CurveLaw):
 
     .. math:: L(x) = A \, x^{-\alpha} \left(1 + (x/x_1)^{1/f}\right)^{-(\alpha_1 - \alpha) f} + E
 
-    x : ``input`` (tokens, examples, steps or FLOP). x_1 (``x_break``) : where it breaks, in the unit of x. alpha, alpha_1
-    (``alpha_after``) : exponents before and after. f : width of the break, in e-folds of x. L, E : the table's unit.
+    x : ``input`` (tokens, examples, steps or FLOP). x_1 (``x_break``) : where it breaks, in the
+        unit of x. alpha, alpha_1
+    (``alpha_after``) : exponents before and after. f : width of the break, in e-folds of x. L, E :
+    the table's unit.
     A : the table's unit, at x = 1.
 
-    Fails on curves with several breaks; and a sharp break beyond the runs cannot be foreseen from before it.
+    Fails on curves with several breaks; and a sharp break beyond the runs cannot be foreseen from
+    before it.
 
     References
     ----------
-    Caballero, Gupta, Rish, Krueger 2023 (ICLR), arXiv 2210.14891, eq. 1 with n = 1 (there c_0 = alpha, c_1 = alpha_1 - alpha).
+    Caballero, Gupta, Rish, Krueger 2023 (ICLR), arXiv 2210.14891, eq. 1 with n = 1 (there c_0 =
+    alpha, c_1 = alpha_1 - alpha).
     """
 
     name = "broken_power"
@@ -219,40 +276,69 @@ class BrokenPower(CurveLaw):
     params = {
         "A": LEVEL,
         "alpha": replace(SLOPE, meaning="exponent of x before the break"),
-        "alpha_after": Param("α₁", "exponent of x after the break", lognormal(1.0, 0.7), at_centre="alpha_after over alpha", group_scale=scale_of_groups(0.2)),
-        "x_break": Param("x₁", "where it breaks", lognormal(1.0, 1.5), at_centre="x_break over x at the table's centre", group_scale=scale_of_groups(0.3)),
+        "alpha_after": Param(
+            "α₁",
+            "exponent of x after the break",
+            lognormal(1.0, 0.7),
+            at_centre="alpha_after over alpha",
+            group_scale=scale_of_groups(0.2),
+        ),
+        "x_break": Param(
+            "x₁",
+            "where it breaks",
+            lognormal(1.0, 1.5),
+            at_centre="x_break over x at the table's centre",
+            group_scale=scale_of_groups(0.3),
+        ),
         "f": Param("f", "width of the break, in e-folds of x", lognormal(0.5, 0.5), varies=False),
         "E": SHARE,
-    }  # fmt: skip
+    }
     monotone = {"x": "decreasing"}
-    limits = (Limit(("x",), "infinity", lambda p: p["E"]), Limit(("x",), "zero", lambda p: float("inf")))
+    limits = (
+        Limit(("x",), "infinity", lambda p: p["E"]),
+        Limit(("x",), "zero", lambda p: float("inf")),
+    )
 
     @staticmethod
-    def expected(*, x: Any, A: Any, alpha: Any, alpha_after: Any, x_break: Any, f: Any, E: Any) -> Any:
+    def expected(
+        *, x: Any, A: Any, alpha: Any, alpha_after: Any, x_break: Any, f: Any, E: Any
+    ) -> Any:
         log_x = ops.log(x)
         broken = f * ops.softplus((log_x - ops.log(x_break)) / f)
         return A * ops.exp(-alpha * log_x - (alpha_after - alpha) * broken) + E
 
     @staticmethod
-    def at_centre(*, x: Any, A: Any, alpha: Any, alpha_after: Any, x_break: Any, f: Any, E: Any) -> dict[str, Any]:
+    def at_centre(
+        *, x: Any, A: Any, alpha: Any, alpha_after: Any, x_break: Any, f: Any, E: Any
+    ) -> dict[str, Any]:
         to_centre = -ops.log(x_break) / f
         before = alpha / ((1 - E) * (1 + (alpha_after - 1) * ops.sigmoid(to_centre)))
         change = before * (alpha_after - 1)
         log_A = before * ops.log(x) + change * f * ops.softplus(to_centre)
-        return {"A": A * (1 - E) * ops.exp(log_A), "alpha": before, "alpha_after": before + change, "x_break": x * x_break, "E": E * A}
+        return {
+            "A": A * (1 - E) * ops.exp(log_A),
+            "alpha": before,
+            "alpha_after": before + change,
+            "x_break": x * x_break,
+            "E": E * A,
+        }
 
 
 @dataclass(frozen=True)
 class SigmoidCompute(CurveLaw):
-    r"""Pass rate of reinforcement learning against its compute: a sigmoid in log C (Khatri et al. 2025, ScaleRL).
+    r"""Pass rate of reinforcement learning against its compute: a sigmoid in log C (Khatri et al.
+    2025, ScaleRL).
 
     .. math:: R(C) = R_0 + \frac{A - R_0}{1 + (C_\mathrm{mid} / C)^B}
 
-    C (x) : ``input``, FLOP, GPU-hours or steps. R : pass rate, between 0 and 1. R_0 (``R0``) : rate of the initial policy. A : rate that
-    endless compute reaches. C_mid : compute at which half of the gain is made, in the unit of C. B : how fast.
+    C (x) : ``input``, FLOP, GPU-hours or steps. R : pass rate, between 0 and 1. R_0 (``R0``) : rate
+        of the initial policy. A : rate that
+    endless compute reaches. C_mid : compute at which half of the gain is made, in the unit of C. B
+        : how fast.
 
-    Fails in the first part of training (the authors leave out the first 1,500 of 100,000 GPU-hours), and before the curve has bent: A
-    and C_mid then are their priors'. Between equal runs A moves by .015 (three runs of the authors).
+    Fails in the first part of training (the authors leave out the first 1,500 of 100,000
+    GPU-hours), and before the curve has bent: A and C_mid then are their priors'. Between equal
+    runs A moves by .015 (three runs of the authors).
 
     References
     ----------
@@ -265,11 +351,25 @@ class SigmoidCompute(CurveLaw):
     response = Response("pass_rate", "fraction", scale="logit", plausible=(1e-6, 1 - 1e-6))
     input: str = "compute"
     params = {
-        "R0": Param("R₀", "rate of the initial policy", Prior("Beta", alpha=1.5, beta=2.0), support="unit"),
-        "A": Param("A", "rate that endless compute reaches", Prior("Beta", alpha=1.5, beta=1.5), support="unit", at_centre="share of 1 - R0 that endless compute gains"),
-        "C_mid": Param("C_mid", "compute at which half of the gain is made", lognormal(1.0, 1.5), at_centre="C_mid over x at the table's centre", group_scale=scale_of_groups(0.4)),
+        "R0": Param(
+            "R₀", "rate of the initial policy", Prior("Beta", alpha=1.5, beta=2.0), support="unit"
+        ),
+        "A": Param(
+            "A",
+            "rate that endless compute reaches",
+            Prior("Beta", alpha=1.5, beta=1.5),
+            support="unit",
+            at_centre="share of 1 - R0 that endless compute gains",
+        ),
+        "C_mid": Param(
+            "C_mid",
+            "compute at which half of the gain is made",
+            lognormal(1.0, 1.5),
+            at_centre="C_mid over x at the table's centre",
+            group_scale=scale_of_groups(0.4),
+        ),
         "B": Param("B", "how fast the gain is made", lognormal(1.3, 0.5), varies=False),
-    }  # fmt: skip
+    }
     monotone = {"x": "increasing"}
     limits = (Limit(("x",), "infinity", lambda p: p["A"]), Limit(("x",), "zero", lambda p: p["R0"]))
 

@@ -26,9 +26,11 @@ LOSS = Response("loss", "nats per token", scale="log", plausible=(0.05, 40.0))
 #: What Zhang et al. scale beside finetuning data.
 FACTORS = {name: INPUTS[name] for name in ("model_size", "pretraining_data", "pet_size")}
 
-#: The loss at the centre is near the typical loss of the table, by construction; groups differ by tens of per cent.
+#: The loss at the centre is near the typical loss of the table, by construction; groups differ by
+#: tens of per cent.
 LEVEL = lognormal(1.0, 0.5, relative=True)
-#: Zhang et al. 2024, table 4: alpha .07-.52 and beta .015-.15, times the reducible share of the loss.
+#: Zhang et al. 2024, table 4: alpha .07-.52 and beta .015-.15, times the reducible share of the
+#: loss.
 FACTOR_SLOPE, DATA_SLOPE = lognormal(0.1, 0.9), lognormal(0.06, 0.9)
 #: Anything from nearly none of the loss to nearly all, extremes excluded.
 SHARE = Prior("Beta", alpha=1.5, beta=2.0)
@@ -58,11 +60,12 @@ class FinetuningMultiplicative(FactorLaw):
 
     .. math:: L(X, D) = A \, X^{-\alpha} D^{-\beta} + E
 
-    X : ``factor``, one of model size (parameters), pretraining data (tokens), PET size (prompt tokens or rank).
+    X : ``factor``, one of model size (parameters), pretraining data (tokens), PET size (prompt
+        tokens or rank).
     D : finetuning examples. L, E : nats per token. A : nats per token, at X = 1 and D = 1.
 
-    Fails far from the sizes it was fitted on when a checkpoint deviates (their 16B on WMT19), and on few examples, where
-    the loss leaves its zero-shot value slowly (see `FinetuningRectified`).
+    Fails far from the sizes it was fitted on when a checkpoint deviates (their 16B on WMT19), and
+    on few examples, where the loss leaves its zero-shot value slowly (see `FinetuningRectified`).
 
     References
     ----------
@@ -74,13 +77,36 @@ class FinetuningMultiplicative(FactorLaw):
     source = "Zhang et al. 2024, arXiv 2402.17193, eq. 1"
     response = LOSS
     params = {
-        "A": Param("A", "reducible loss, at one unit of each input", LEVEL, at_centre=LOSS_AT_CENTRE),
-        "alpha": Param("α", "exponent of the factor", FACTOR_SLOPE, at_centre=slope_at_centre("factor"), group_scale=scale_of_groups(0.3)),
-        "beta": Param("β", "exponent of finetuning data", DATA_SLOPE, at_centre=slope_at_centre("data"), group_scale=scale_of_groups(0.3)),
-        "E": Param("E", "irreducible loss", SHARE, support="unit", at_centre=SHARE_AT_CENTRE, group_scale=scale_of_groups(0.5)),
+        "A": Param(
+            "A", "reducible loss, at one unit of each input", LEVEL, at_centre=LOSS_AT_CENTRE
+        ),
+        "alpha": Param(
+            "α",
+            "exponent of the factor",
+            FACTOR_SLOPE,
+            at_centre=slope_at_centre("factor"),
+            group_scale=scale_of_groups(0.3),
+        ),
+        "beta": Param(
+            "β",
+            "exponent of finetuning data",
+            DATA_SLOPE,
+            at_centre=slope_at_centre("data"),
+            group_scale=scale_of_groups(0.3),
+        ),
+        "E": Param(
+            "E",
+            "irreducible loss",
+            SHARE,
+            support="unit",
+            at_centre=SHARE_AT_CENTRE,
+            group_scale=scale_of_groups(0.5),
+        ),
     }
     quantities = {
-        "data_to_halve": "factor by which finetuning data must grow to halve the reducible loss: 2^(1/β)",
+        "data_to_halve": (
+            "factor by which finetuning data must grow to halve the reducible loss: 2^(1/β)"
+        ),
         "factor_to_halve": "factor by which X must grow to halve the reducible loss: 2^(1/α)",
     }
     monotone = {"factor": "decreasing", "finetuning_data": "decreasing"}
@@ -90,17 +116,34 @@ class FinetuningMultiplicative(FactorLaw):
     )
 
     @staticmethod
-    def expected(*, factor: Any, finetuning_data: Any, A: Any, alpha: Any, beta: Any, E: Any) -> Any:
+    def expected(
+        *, factor: Any, finetuning_data: Any, A: Any, alpha: Any, beta: Any, E: Any
+    ) -> Any:
         return A * factor**-alpha * finetuning_data**-beta + E
 
     @staticmethod
-    def at_centre(*, factor: Any, finetuning_data: Any, A: Any, alpha: Any, beta: Any, E: Any) -> dict[str, Any]:
-        # With L, s, r the loss, its log slopes and its irreducible share at the centre: E = r L, and s = alpha (1 - r).
+    def at_centre(
+        *, factor: Any, finetuning_data: Any, A: Any, alpha: Any, beta: Any, E: Any
+    ) -> dict[str, Any]:
+        # With L, s, r the loss, its log slopes and its irreducible share at the centre: E = r L,
+        # and s = alpha (1 - r).
         alpha, beta = alpha / (1 - E), beta / (1 - E)
-        return {"A": A * (1 - E) * factor**alpha * finetuning_data**beta, "alpha": alpha, "beta": beta, "E": E * A}
+        return {
+            "A": A * (1 - E) * factor**alpha * finetuning_data**beta,
+            "alpha": alpha,
+            "beta": beta,
+            "E": E * A,
+        }
 
     @staticmethod
-    def tie(*, over: str, first: Mapping[str, Any], second: Mapping[str, Any], factor: Any = 1.0, **_: Any) -> Any:
+    def tie(
+        *,
+        over: str,
+        first: Mapping[str, Any],
+        second: Mapping[str, Any],
+        factor: Any = 1.0,
+        **_: Any,
+    ) -> Any:
         return critical_data(first, second, factor) if over == "finetuning_data" else None
 
     @staticmethod
@@ -114,19 +157,23 @@ class FinetuningMultiplicative(FactorLaw):
 
 @dataclass(frozen=True)
 class FinetuningFactors(Law):
-    r"""Loss after finetuning with sweeps of several factors in one table (Zhang et al. 2024, eq. 1 and section 4).
+    r"""Loss after finetuning with sweeps of several factors in one table (Zhang et al. 2024, eq. 1
+    and section 4).
 
     .. math:: L(X_f, D) = A_f \, X_f^{-\alpha_f} D^{-\beta} + E
 
-    X_f (``factor_size``) : the size of what the column ``factor`` names, such as model_size (parameters), pretraining_data (tokens) or pet_size
-    (prompt tokens or rank); each is centred on its own. D : finetuning examples. L, E : nats per token. A : nats per token, at X_f = 1 and
-    D = 1.
+    X_f (``factor_size``) : the size of what the column ``factor`` names, such as model_size
+        (parameters), pretraining_data (tokens) or pet_size
+    (prompt tokens or rank); each is centred on its own. D : finetuning examples. L, E : nats per
+    token. A : nats per token, at X_f = 1 and D = 1.
 
-    By default A and alpha differ by factor, and E and beta are what a task and method has in all its sweeps, as in the paper. There they
-    are estimated first, without the PET sweep, and A and alpha then: ``bl.fit(spec, runs, fixed=first.known("E", "beta"))``. alpha may be
-    negative: more prompt tokens need not help.
+    By default A and alpha differ by factor, and E and beta are what a task and method has in all
+    its sweeps, as in the paper. There they are estimated first, without the PET sweep, and A and
+    alpha then: ``bl.fit(spec, runs, fixed=first.known("E", "beta"))``. alpha may be negative: more
+    prompt tokens need not help.
 
-    Fails where `FinetuningMultiplicative` does, and where sweeps share a base model whose checkpoint deviates: that is in all of them.
+    Fails where `FinetuningMultiplicative` does, and where sweeps share a base model whose
+    checkpoint deviates: that is in all of them.
 
     References
     ----------
@@ -138,11 +185,34 @@ class FinetuningFactors(Law):
     source = "Zhang et al. 2024, arXiv 2402.17193, eq. 1"
     response = LOSS
     params = {
-        "A": Param("A", "reducible loss, at one unit of each input", lognormal(0.5, 0.6, relative=True), at_centre="reducible loss at the table's centre"),
+        "A": Param(
+            "A",
+            "reducible loss, at one unit of each input",
+            lognormal(0.5, 0.6, relative=True),
+            at_centre="reducible loss at the table's centre",
+        ),
         # Zhang et al. 2024, table 4: alpha -.002 to .52 and beta .015 to .15.
-        "alpha": Param("α", "exponent of the factor", Prior("Normal", mu=0.15, sigma=0.2), support="real", group_scale=scale_of_groups(0.1)),
-        "beta": Param("β", "exponent of finetuning data", lognormal(0.06, 0.9), group_scale=scale_of_groups(0.3), shared_over=("factor",)),
-        "E": Param("E", "irreducible loss", lognormal(0.5, 0.7, relative=True), group_scale=scale_of_groups(0.3), shared_over=("factor",)),
+        "alpha": Param(
+            "α",
+            "exponent of the factor",
+            Prior("Normal", mu=0.15, sigma=0.2),
+            support="real",
+            group_scale=scale_of_groups(0.1),
+        ),
+        "beta": Param(
+            "β",
+            "exponent of finetuning data",
+            lognormal(0.06, 0.9),
+            group_scale=scale_of_groups(0.3),
+            shared_over=("factor",),
+        ),
+        "E": Param(
+            "E",
+            "irreducible loss",
+            lognormal(0.5, 0.7, relative=True),
+            group_scale=scale_of_groups(0.3),
+            shared_over=("factor",),
+        ),
     }
     quantities = {"data_to_halve": FinetuningMultiplicative.quantities["data_to_halve"]}
     monotone = {"finetuning_data": "decreasing"}
@@ -157,25 +227,36 @@ class FinetuningFactors(Law):
         return FinetuningMultiplicative.expected(factor=factor_size, **others)
 
     @staticmethod
-    def tie(*, over: str, first: Mapping[str, Any], second: Mapping[str, Any], factor_size: Any = 1.0, **_: Any) -> Any:
+    def tie(
+        *,
+        over: str,
+        first: Mapping[str, Any],
+        second: Mapping[str, Any],
+        factor_size: Any = 1.0,
+        **_: Any,
+    ) -> Any:
         return critical_data(first, second, factor_size) if over == "finetuning_data" else None
 
     @staticmethod
-    def at_centre(*, factor_size: Any, finetuning_data: Any, A: Any, alpha: Any, beta: Any, **_: Any) -> dict[str, Any]:
+    def at_centre(
+        *, factor_size: Any, finetuning_data: Any, A: Any, alpha: Any, beta: Any, **_: Any
+    ) -> dict[str, Any]:
         return {"A": A * factor_size**alpha * finetuning_data**beta}
 
 
 @dataclass(frozen=True)
 class FinetuningAdditive(FactorLaw):
-    r"""Loss after finetuning, the factor and the data adding (Zhang et al. 2024, the form they compare with).
+    r"""Loss after finetuning, the factor and the data adding (Zhang et al. 2024, the form they
+    compare with).
 
     .. math:: L(X, D) = \frac{A}{X^\alpha} + \frac{B}{D^\beta} + E
 
-    X : ``factor``, one of model size (parameters), pretraining data (tokens), PET size (prompt tokens or rank).
+    X : ``factor``, one of model size (parameters), pretraining data (tokens), PET size (prompt
+        tokens or rank).
     D : finetuning examples. L, E : nats per token. A, B : nats per token, at X = 1 and D = 1.
 
-    Fails where data helps a large model more than a small one in absolute loss; it had the larger held-out error on 5 of
-    the 9 sweeps of Zhang et al. (table 6), and the smaller one on MLSum.
+    Fails where data helps a large model more than a small one in absolute loss; it had the larger
+    held-out error on 5 of the 9 sweeps of Zhang et al. (table 6), and the smaller one on MLSum.
 
     References
     ----------
@@ -187,14 +268,26 @@ class FinetuningAdditive(FactorLaw):
     source = "Zhang et al. 2024, arXiv 2402.17193"
     response = LOSS
     params = {
-        "A": Param("A", "loss due to the factor, at one unit", lognormal(0.25, 1.0, relative=True), at_centre="loss due to the factor, at the table's centre"),
-        "B": Param("B", "loss due to finetuning data, at one example", lognormal(0.25, 1.0, relative=True), at_centre="loss due to finetuning data, at the table's centre"),
+        "A": Param(
+            "A",
+            "loss due to the factor, at one unit",
+            lognormal(0.25, 1.0, relative=True),
+            at_centre="loss due to the factor, at the table's centre",
+        ),
+        "B": Param(
+            "B",
+            "loss due to finetuning data, at one example",
+            lognormal(0.25, 1.0, relative=True),
+            at_centre="loss due to finetuning data, at the table's centre",
+        ),
         "alpha": Param("α", "exponent of the factor", lognormal(0.2, 0.8)),
         "beta": Param("β", "exponent of finetuning data", lognormal(0.1, 0.8)),
         "E": Param("E", "irreducible loss", lognormal(0.4, 0.8, relative=True)),
-    }  # fmt: skip
+    }
     quantities = {
-        "data_to_halve": "factor by which finetuning data must grow to halve the loss due to data: 2^(1/β)",
+        "data_to_halve": (
+            "factor by which finetuning data must grow to halve the loss due to data: 2^(1/β)"
+        ),
         "factor_to_halve": "factor by which X must grow to halve the loss due to X: 2^(1/α)",
     }
     monotone = {"factor": "decreasing", "finetuning_data": "decreasing"}
@@ -206,11 +299,15 @@ class FinetuningAdditive(FactorLaw):
     factor_to_halve = staticmethod(FinetuningMultiplicative.factor_to_halve)
 
     @staticmethod
-    def expected(*, factor: Any, finetuning_data: Any, A: Any, B: Any, alpha: Any, beta: Any, E: Any) -> Any:
+    def expected(
+        *, factor: Any, finetuning_data: Any, A: Any, B: Any, alpha: Any, beta: Any, E: Any
+    ) -> Any:
         return A / factor**alpha + B / finetuning_data**beta + E
 
     @staticmethod
-    def at_centre(*, factor: Any, finetuning_data: Any, A: Any, B: Any, alpha: Any, beta: Any, **_: Any) -> dict[str, Any]:
+    def at_centre(
+        *, factor: Any, finetuning_data: Any, A: Any, B: Any, alpha: Any, beta: Any, **_: Any
+    ) -> dict[str, Any]:
         return {"A": A * factor**alpha, "B": B * finetuning_data**beta}
 
 
@@ -220,29 +317,53 @@ class FinetuningRectified(Law):
 
     .. math:: L(D) = \frac{B}{D_t + D^\beta} + E
 
-    D : finetuning examples. D_t (``D_pre``) : what pretraining is worth, in examples^β. L, E : nats per token.
+    D : finetuning examples. D_t (``D_pre``) : what pretraining is worth, in examples^β. L, E : nats
+        per token.
     B : nats per token times examples^β.
 
-    Fails by a common shift of all models far beyond the data: from at most 1/128 of the examples it is off by .18 in log
-    loss at the largest size on FLAN, and its intervals are too narrow unless a discrepancy is modelled.
+    Fails by a common shift of all models far beyond the data: from at most 1/128 of the examples it
+    is off by .18 in log loss at the largest size on FLAN, and its intervals are too narrow unless a
+    discrepancy is modelled.
 
     References
     ----------
-    Lin et al. 2024, arXiv 2402.02314, the rectified law (root mean square log error .0080 against .0364 of a plain power law, over 90
-    fits).
+    Lin et al. 2024, arXiv 2402.02314, the rectified law (root mean square log error .0080 against
+    .0364 of a plain power law, over 90 fits).
     """
 
     name = "finetuning_rectified"
     formula = "B / (D_pre + finetuning_data^beta) + E"
     source = "Lin et al. 2024, arXiv 2402.02314"
     response = LOSS
-    discrepancy = {"kind": "curve", "own": ("wiener",)}  # far from the data the last slope is worth more than the asymptote
+    # far from the data the last slope is worth more than the asymptote
+    discrepancy = {"kind": "curve", "own": ("wiener",)}
     params = {
-        "B": Param("B", "reducible loss, in loss times examples^β", LEVEL, at_centre=LOSS_AT_CENTRE),
-        "D_pre": Param("D_t", "pre-learned data size, in examples^β", lognormal(0.7, 1.0), at_centre="D_t over (data at the table's centre)^β", group_scale=scale_of_groups(0.4)),
-        "beta": Param("β", "exponent of finetuning data", DATA_SLOPE, at_centre=slope_at_centre("data"), group_scale=scale_of_groups(0.3)),
-        "E": Param("E", "irreducible loss", SHARE, support="unit", at_centre=SHARE_AT_CENTRE, group_scale=scale_of_groups(0.5)),
-    }  # fmt: skip
+        "B": Param(
+            "B", "reducible loss, in loss times examples^β", LEVEL, at_centre=LOSS_AT_CENTRE
+        ),
+        "D_pre": Param(
+            "D_t",
+            "pre-learned data size, in examples^β",
+            lognormal(0.7, 1.0),
+            at_centre="D_t over (data at the table's centre)^β",
+            group_scale=scale_of_groups(0.4),
+        ),
+        "beta": Param(
+            "β",
+            "exponent of finetuning data",
+            DATA_SLOPE,
+            at_centre=slope_at_centre("data"),
+            group_scale=scale_of_groups(0.3),
+        ),
+        "E": Param(
+            "E",
+            "irreducible loss",
+            SHARE,
+            support="unit",
+            at_centre=SHARE_AT_CENTRE,
+            group_scale=scale_of_groups(0.5),
+        ),
+    }
     quantities = {
         "zero_shot_loss": "loss before any finetuning, as the law has it: B / D_pre + E",
         "pre_learned_examples": "finetuning examples that pretraining is worth: D_pre^(1/β)",
@@ -263,10 +384,16 @@ class FinetuningRectified(Law):
 
     @staticmethod
     def at_centre(*, finetuning_data: Any, B: Any, D_pre: Any, beta: Any, E: Any) -> dict[str, Any]:
-        # With L, s, r as in the multiplicative law and d = D_t / D^beta: s = (1 - r) beta / (1 + d).
+        # With L, s, r as in the multiplicative law and d = D_t / D^beta: s = (1 - r) beta / (1 +
+        # d).
         beta = beta * (1 + D_pre) / (1 - E)
         data = finetuning_data**beta
-        return {"B": B * (1 - E) * (1 + D_pre) * data, "D_pre": D_pre * data, "beta": beta, "E": E * B}
+        return {
+            "B": B * (1 - E) * (1 + D_pre) * data,
+            "D_pre": D_pre * data,
+            "beta": beta,
+            "E": E * B,
+        }
 
     @staticmethod
     def zero_shot_loss(*, B: Any, D_pre: Any, E: Any, **_: Any) -> Any:
@@ -278,7 +405,8 @@ class FinetuningRectified(Law):
 
 
 def critical_power(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Any, Any]:
-    r"""H and gamma of the data size :math:`D_c = H X^\gamma` at which two multiplicative laws of one E tie (Zhang et al. 2024, eq. 3).
+    r"""H and gamma of the data size :math:`D_c = H X^\gamma` at which two multiplicative laws of
+    one E tie (Zhang et al. 2024, eq. 3).
 
     .. math:: H = (A_1 / A_2)^{1/(\beta_1 - \beta_2)}, \qquad \gamma = \frac{\alpha_2 - \alpha_1}{\beta_1 - \beta_2}
 
@@ -289,6 +417,8 @@ def critical_power(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple
 
 
 def critical_data(first: Mapping[str, Any], second: Mapping[str, Any], factor: Any) -> Any:
-    """The finetuning data at which two multiplicative laws tie at a factor, where their irreducible losses are the same."""
+    """The finetuning data at which two multiplicative laws tie at a factor, where their irreducible
+    losses are the same.
+    """
     H, gamma = critical_power(first, second)
     return H * factor**gamma

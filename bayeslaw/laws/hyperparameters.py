@@ -1,12 +1,15 @@
-r"""Laws of learning rate and batch size: how much a choice loses, and where the best one lies at a scale.
+r"""Laws of learning rate and batch size: how much a choice loses, and where the best one lies at a
+scale.
 
 .. math::
     L = L_\mathrm{opt} \left(1 + \kappa_\eta \, \frac{e^{s u} - s u - 1}{s^2} + \kappa_B \frac{v^2}{2}\right), \qquad
     v = \log \frac{B}{B_\mathrm{opt}}, \quad u = \log \frac{\eta}{\eta_\mathrm{opt}} - m v
 
-a bowl in the two logarithms: a larger batch wants a larger learning rate (the tilt m), and too large a learning rate does more harm than
-too small a one (the skew s). :math:`L_\mathrm{opt}, \eta_\mathrm{opt}, B_\mathrm{opt}` are power laws of scale: of compute
-(`LearningRateBatchSize`), or of model size and data (`StepLaw`). The bowl's form is ours; the benchmark on public grids is in benchmarks/README.md.
+a bowl in the two logarithms: a larger batch wants a larger learning rate (the tilt m), and too
+large a learning rate does more harm than too small a one (the skew s). :math:`L_\mathrm{opt},
+\eta_\mathrm{opt}, B_\mathrm{opt}` are power laws of scale: of compute (`LearningRateBatchSize`), or
+of model size and data (`StepLaw`). The bowl's form is ours; the benchmark on public grids is in
+benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -27,35 +30,88 @@ TUNED = ("learning_rate", "batch_size")
 
 
 def bowl(u: Any, v: Any, kappa_lr: Any, kappa_bs: Any, tilt: Any, skew: Any) -> Any:
-    """How much is lost, as a share of the least loss, at u and v log units of learning rate and batch size from the optimum."""
+    """How much is lost, as a share of the least loss, at u and v log units of learning rate and
+    batch size from the optimum.
+    """
     return kappa_lr * ops.linex(u - tilt * v, skew) + kappa_bs * v**2 / 2
 
 
-#: A factor of e off in the learning rate costs some 1 %, a factor of 2.7 in the batch size too (Step Law's and DeepSeek's grids: figures of both
-#: papers); the best learning rate grows with the batch as its square root or slower (Malladi et al. 2022, arXiv 2205.10287).
+#: A factor of e off in the learning rate costs some 1 %, a factor of 2.7 in the batch size too
+#: (Step Law's and DeepSeek's grids: figures of both papers); the best learning rate grows with the
+#: batch as its square root or slower (Malladi et al. 2022, arXiv 2205.10287).
 BOWL: Mapping[str, Param] = {
-    "kappa_lr": Param("κ_η", "curvature of the loss in log learning rate, as a share of it", lognormal(0.015, 0.8), varies=False),
-    "kappa_bs": Param("κ_B", "curvature of the loss in log batch size, as a share of it", lognormal(0.01, 0.8), varies=False),
-    "tilt": Param("m", "exponent of the batch size in the best learning rate for it", Prior("Normal", mu=0.3, sigma=0.3), support="real", varies=False),
-    "skew": Param("s", "how much worse too large a learning rate is than too small a one", lognormal(0.4, 0.6), varies=False),
+    "kappa_lr": Param(
+        "κ_η",
+        "curvature of the loss in log learning rate, as a share of it",
+        lognormal(0.015, 0.8),
+        varies=False,
+    ),
+    "kappa_bs": Param(
+        "κ_B",
+        "curvature of the loss in log batch size, as a share of it",
+        lognormal(0.01, 0.8),
+        varies=False,
+    ),
+    "tilt": Param(
+        "m",
+        "exponent of the batch size in the best learning rate for it",
+        Prior("Normal", mu=0.3, sigma=0.3),
+        support="real",
+        varies=False,
+    ),
+    "skew": Param(
+        "s",
+        "how much worse too large a learning rate is than too small a one",
+        lognormal(0.4, 0.6),
+        varies=False,
+    ),
 }
 BEST_RATE = Param(
-    "η₀", "scale of the optimal learning rate", lognormal(1.0, 1.0), at_centre="learning_rate_opt over learning_rate at the table's centre",
-    group_scale=scale_of_groups(0.1), varies=False,
-)  # fmt: skip
+    "η₀",
+    "scale of the optimal learning rate",
+    lognormal(1.0, 1.0),
+    at_centre="learning_rate_opt over learning_rate at the table's centre",
+    group_scale=scale_of_groups(0.1),
+    varies=False,
+)
 BEST_BATCH = Param(
-    "B₀", "scale of the optimal batch size", lognormal(1.0, 1.0), at_centre="batch_size_opt over batch_size at the table's centre",
-    group_scale=scale_of_groups(0.1), varies=False,
-)  # fmt: skip
-#: The least loss, as it is sampled: its level at the centre, its log slopes there, which the runs determine one by one, and how much of it is
-#: irreducible, which they hardly do (some .6 of it in the papers). A whole grid at one scale lies off by a fraction of a per cent.
-LEVEL = Param("A", "reducible loss", lognormal(1.0, 0.3, relative=True), at_centre="loss_opt at the table's centre", group_scale=scale_of_groups(0.005))
-SHARE = Param("E", "irreducible loss", Prior("Beta", alpha=4.0, beta=3.0), support="unit", at_centre="irreducible share of loss_opt at the table's centre", varies=False)
+    "B₀",
+    "scale of the optimal batch size",
+    lognormal(1.0, 1.0),
+    at_centre="batch_size_opt over batch_size at the table's centre",
+    group_scale=scale_of_groups(0.1),
+    varies=False,
+)
+#: The least loss, as it is sampled: its level at the centre, its log slopes there, which the runs
+#: determine one by one, and how much of it is irreducible, which they hardly do (some .6 of it in
+#: the papers). A whole grid at one scale lies off by a fraction of a per cent.
+LEVEL = Param(
+    "A",
+    "reducible loss",
+    lognormal(1.0, 0.3, relative=True),
+    at_centre="loss_opt at the table's centre",
+    group_scale=scale_of_groups(0.005),
+)
+SHARE = Param(
+    "E",
+    "irreducible loss",
+    Prior("Beta", alpha=4.0, beta=3.0),
+    support="unit",
+    at_centre="irreducible share of loss_opt at the table's centre",
+    varies=False,
+)
 SLOPE = lognormal(0.06, 0.7)
-#: The least loss as a power law of compute, E + A / C^gamma: its parameters, itself, and the way back from the table's centre.
+#: The least loss as a power law of compute, E + A / C^gamma: its parameters, itself, and the way
+#: back from the table's centre.
 LEAST_OF_COMPUTE: Mapping[str, Param] = {
     "A": replace(LEVEL, meaning="reducible loss, at one FLOP", deviates_by=("compute",)),
-    "gamma": Param("γ", "exponent of compute in the least loss", SLOPE, at_centre="-d log loss_opt / d log compute at the table's centre", varies=False),
+    "gamma": Param(
+        "γ",
+        "exponent of compute in the least loss",
+        SLOPE,
+        at_centre="-d log loss_opt / d log compute at the table's centre",
+        varies=False,
+    ),
     "E": SHARE,
 }
 
@@ -97,13 +153,27 @@ class TunedLaw(Law):
         """The best batch size, tokens."""
 
     @classmethod
-    def excess(cls, *, learning_rate: Any, batch_size: Any, kappa_lr: Any, kappa_bs: Any, tilt: Any, skew: Any, **scale: Any) -> Any:
+    def excess(
+        cls,
+        *,
+        learning_rate: Any,
+        batch_size: Any,
+        kappa_lr: Any,
+        kappa_bs: Any,
+        tilt: Any,
+        skew: Any,
+        **scale: Any,
+    ) -> Any:
         """What a choice loses, as a share of the least loss."""
         u = ops.log(learning_rate / cls.learning_rate_opt(**scale))
-        return bowl(u, ops.log(batch_size / cls.batch_size_opt(**scale)), kappa_lr, kappa_bs, tilt, skew)
+        return bowl(
+            u, ops.log(batch_size / cls.batch_size_opt(**scale)), kappa_lr, kappa_bs, tilt, skew
+        )
 
     def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Scale: the bowl's form is checked by the runs around every optimum, the least loss beyond the runs by nothing."""
+        """Scale: the bowl's form is checked by the runs around every optimum, the least loss beyond
+        the runs by nothing.
+        """
         return {name: x for name, x in inputs.items() if name not in TUNED}
 
     @classmethod
@@ -113,40 +183,58 @@ class TunedLaw(Law):
 
 @dataclass(frozen=True)
 class LearningRateBatchSize(TunedLaw):
-    r"""Loss against learning rate and batch size, the optimum a power law of compute (DeepSeek LLM 2024, eq. 1).
+    r"""Loss against learning rate and batch size, the optimum a power law of compute (DeepSeek LLM
+    2024, eq. 1).
 
     .. math::
         L_\mathrm{opt} = E + \frac{A}{C^\gamma}, \qquad \eta_\mathrm{opt} = \eta_0 C^{a}, \qquad B_\mathrm{opt} = B_0 C^{b}
 
-    C (compute) : FLOP. learning_rate (η) : peak. batch_size (B) : tokens. The loss around the optimum is the bowl of this module: kappa_lr,
-    kappa_bs its curvatures, tilt, skew. E, A, gamma : of the least loss, nats per token. eta, eta_C (η₀, a), batch, batch_C (B₀, b).
+    C (compute) : FLOP. learning_rate (η) : peak. batch_size (B) : tokens. The loss around the
+        optimum is the bowl of this module: kappa_lr,
+    kappa_bs its curvatures, tilt, skew. E, A, gamma : of the least loss, nats per token. eta, eta_C
+        (η₀, a), batch, batch_C (B₀, b).
 
-    Each compute deviates from the power laws, in the least loss, in the best learning rate and in its curvature.
+    Each compute deviates from the power laws, in the least loss, in the best learning rate and in
+    its curvature.
 
-    Fails where the split of compute between model and data moves the optimum (the authors note it; then `step_law`), outside the
-    schedule, optimiser and model family of the runs, and where training diverges: leave those runs out.
+    Fails where the split of compute between model and data moves the optimum (the authors note it;
+    then `step_law`), outside the schedule, optimiser and model family of the runs, and where
+    training diverges: leave those runs out.
 
     References
     ----------
-    DeepSeek-AI 2024, arXiv 2401.02954, eq. 1: eta_opt = .3118 C^-.1250, B_opt = .2920 C^.3271 tokens.
+    DeepSeek-AI 2024, arXiv 2401.02954, eq. 1: eta_opt = .3118 C^-.1250, B_opt = .2920 C^.3271
+    tokens.
     """
 
     name = "learning_rate_batch_size"
     formula = (
-        "(E + A / compute^gamma) * (1 + bowl(log(learning_rate / (eta * compute^eta_C)), log(batch_size / (batch * compute^batch_C)), "
-        "kappa_lr, kappa_bs, tilt, skew))"
+        "(E + A / compute^gamma) * (1 + bowl(log(learning_rate / (eta * compute^eta_C)),"
+        " log(batch_size / (batch * compute^batch_C)), kappa_lr, kappa_bs, tilt, skew))"
     )
     source = "DeepSeek-AI 2024, arXiv 2401.02954, eq. 1"
     response = LOSS
     params = {
         **LEAST_OF_COMPUTE,
         "eta": replace(BEST_RATE, deviates_by=("compute",)),
-        "eta_C": Param("a", "exponent of compute in the optimal learning rate", Prior("Normal", mu=-0.1, sigma=0.2), support="real", varies=False),
+        "eta_C": Param(
+            "a",
+            "exponent of compute in the optimal learning rate",
+            Prior("Normal", mu=-0.1, sigma=0.2),
+            support="real",
+            varies=False,
+        ),
         "batch": BEST_BATCH,
-        "batch_C": Param("b", "exponent of compute in the optimal batch size", Prior("Normal", mu=0.3, sigma=0.2), support="real", varies=False),
+        "batch_C": Param(
+            "b",
+            "exponent of compute in the optimal batch size",
+            Prior("Normal", mu=0.3, sigma=0.2),
+            support="real",
+            varies=False,
+        ),
         **BOWL,
         "kappa_lr": replace(BOWL["kappa_lr"], deviates_by=("compute",)),
-    }  # fmt: skip
+    }
     quantities_at = {name: At(text, ("compute",)) for name, text in OPTIMA.items()} | {
         "excess": At("loss given up by a choice, as a share of the least loss", ("compute", *TUNED))
     }
@@ -167,56 +255,125 @@ class LearningRateBatchSize(TunedLaw):
 
     @staticmethod
     def at_centre(
-        *, compute: Any, learning_rate: Any, batch_size: Any, A: Any, gamma: Any, E: Any, eta: Any, eta_C: Any, batch: Any, batch_C: Any, **_: Any
-    ) -> dict[str, Any]:  # fmt: skip
-        best = {"eta": eta * learning_rate / compute**eta_C, "batch": batch * batch_size / compute**batch_C}
+        *,
+        compute: Any,
+        learning_rate: Any,
+        batch_size: Any,
+        A: Any,
+        gamma: Any,
+        E: Any,
+        eta: Any,
+        eta_C: Any,
+        batch: Any,
+        batch_C: Any,
+        **_: Any,
+    ) -> dict[str, Any]:
+        best = {
+            "eta": eta * learning_rate / compute**eta_C,
+            "batch": batch * batch_size / compute**batch_C,
+        }
         return {**least_at_centre(compute=compute, A=A, gamma=gamma, E=E), **best}
 
 
 @dataclass(frozen=True)
 class StepLaw(TunedLaw):
-    r"""Loss against learning rate and batch size, the optimum a power law of model size and data (Li et al. 2025, Step Law).
+    r"""Loss against learning rate and batch size, the optimum a power law of model size and data
+    (Li et al. 2025, Step Law).
 
     .. math::
         L_\mathrm{opt} = E + \left(\frac{A}{N^\alpha} + \frac{B}{D^\beta}\right)^k, \qquad \eta_\mathrm{opt} = \eta_0 N^{a} D^{b}, \qquad B_\mathrm{opt} = B_0 D^{c}
 
-    N (model_size) : parameters. D (data_size) : tokens. learning_rate (η) : peak. batch_size : tokens. The loss around the optimum is the
-    bowl of this module: kappa_lr, kappa_bs its curvatures, tilt, skew. E, A, B, alpha, beta, k : of the least loss, as in `skaling`; beta is alpha
-    unless ``beta_at_centre``, their ratio, may vary. eta, eta_N, eta_D (η₀, a, b), batch, batch_D (B₀, c).
+    N (model_size) : parameters. D (data_size) : tokens. learning_rate (η) : peak. batch_size :
+        tokens. The loss around the optimum is the
+    bowl of this module: kappa_lr, kappa_bs its curvatures, tilt, skew. E, A, B, alpha, beta, k : of
+    the least loss, as in `skaling`; beta is alpha unless ``beta_at_centre``, their ratio, may vary.
+    eta, eta_N, eta_D (η₀, a, b), batch, batch_D (B₀, c).
 
-    Each pair of model size and data deviates from the power laws, in the least loss, in the best learning rate and in its curvature.
+    Each pair of model size and data deviates from the power laws, in the least loss, in the best
+    learning rate and in its curvature.
 
-    Fails outside the schedule, optimiser and model family of the runs, and where training diverges: leave those runs out.
+    Fails outside the schedule, optimiser and model family of the runs, and where training diverges:
+    leave those runs out.
 
     References
     ----------
-    Li et al. 2025, Predictable Scale: Part I, arXiv 2503.04715, eq. 1: eta_opt = 1.79 N^-.713 D^.307, B_opt = .58 D^.571 tokens.
+    Li et al. 2025, Predictable Scale: Part I, arXiv 2503.04715, eq. 1: eta_opt = 1.79 N^-.713
+    D^.307, B_opt = .58 D^.571 tokens.
     """
 
     name = "step_law"
     formula = (
-        "(E + (A / model_size^alpha + B / data_size^beta)^k) * (1 + bowl(log(learning_rate / (eta * model_size^eta_N * data_size^eta_D)), "
-        "log(batch_size / (batch * data_size^batch_D)), kappa_lr, kappa_bs, tilt, skew))"
+        "(E + (A / model_size^alpha + B / data_size^beta)^k) * (1 + bowl(log(learning_rate / (eta *"
+        " model_size^eta_N * data_size^eta_D)), log(batch_size / (batch * data_size^batch_D)),"
+        " kappa_lr, kappa_bs, tilt, skew))"
     )
     source = "Li et al. 2025, arXiv 2503.04715, eq. 1"
     response = LOSS
     params = {
-        "A": replace(LEVEL, meaning="loss due to model size, to the power 1/k, at one parameter", deviates_by=("model_size", "data_size")),
-        "B": Param("B", "loss due to data, to the power 1/k, at one token", Prior("Beta", alpha=3.0, beta=3.0), support="unit", at_centre="share of data in what is reducible of loss_opt at the table's centre", varies=False),
+        "A": replace(
+            LEVEL,
+            meaning="loss due to model size, to the power 1/k, at one parameter",
+            deviates_by=("model_size", "data_size"),
+        ),
+        "B": Param(
+            "B",
+            "loss due to data, to the power 1/k, at one token",
+            Prior("Beta", alpha=3.0, beta=3.0),
+            support="unit",
+            at_centre="share of data in what is reducible of loss_opt at the table's centre",
+            varies=False,
+        ),
         "E": SHARE,
-        "alpha": Param("α", "exponent of model size, before the coupling", lognormal(0.1, 0.6), at_centre="log slopes of loss_opt in model_size and data_size added up at the table's centre", varies=False),
-        "beta": Param("β", "exponent of data, before the coupling", SAME_EXPONENT, at_centre="beta over alpha", varies=False),
+        "alpha": Param(
+            "α",
+            "exponent of model size, before the coupling",
+            lognormal(0.1, 0.6),
+            at_centre=(
+                "log slopes of loss_opt in model_size and data_size added up at the table's centre"
+            ),
+            varies=False,
+        ),
+        "beta": Param(
+            "β",
+            "exponent of data, before the coupling",
+            SAME_EXPONENT,
+            at_centre="beta over alpha",
+            varies=False,
+        ),
         "k": Skaling.params["k"],
         "eta": replace(BEST_RATE, deviates_by=("model_size", "data_size")),
-        "eta_N": Param("a", "exponent of model size in the optimal learning rate", Prior("Normal", mu=-0.4, sigma=0.4), support="real", varies=False),
-        "eta_D": Param("b", "exponent of data in the optimal learning rate", Prior("Normal", mu=0.2, sigma=0.3), support="real", varies=False),
+        "eta_N": Param(
+            "a",
+            "exponent of model size in the optimal learning rate",
+            Prior("Normal", mu=-0.4, sigma=0.4),
+            support="real",
+            varies=False,
+        ),
+        "eta_D": Param(
+            "b",
+            "exponent of data in the optimal learning rate",
+            Prior("Normal", mu=0.2, sigma=0.3),
+            support="real",
+            varies=False,
+        ),
         "batch": BEST_BATCH,
-        "batch_D": Param("c", "exponent of data in the optimal batch size", Prior("Normal", mu=0.5, sigma=0.3), support="real", varies=False),
+        "batch_D": Param(
+            "c",
+            "exponent of data in the optimal batch size",
+            Prior("Normal", mu=0.5, sigma=0.3),
+            support="real",
+            varies=False,
+        ),
         **BOWL,
         "kappa_lr": replace(BOWL["kappa_lr"], deviates_by=("model_size", "data_size")),
-    }  # fmt: skip
-    quantities_at = {name: At(text, ("model_size", "data_size")) for name, text in OPTIMA.items()} | {
-        "excess": At("loss given up by a choice, as a share of the least loss", ("model_size", "data_size", *TUNED))
+    }
+    quantities_at = {
+        name: At(text, ("model_size", "data_size")) for name, text in OPTIMA.items()
+    } | {
+        "excess": At(
+            "loss given up by a choice, as a share of the least loss",
+            ("model_size", "data_size", *TUNED),
+        )
     }
 
     @property
@@ -224,11 +381,26 @@ class StepLaw(TunedLaw):
         return {name: INPUTS[name] for name in ("model_size", "data_size", *TUNED)}
 
     @staticmethod
-    def loss_opt(*, model_size: Any, data_size: Any, E: Any, A: Any, B: Any, alpha: Any, beta: Any, k: Any, **_: Any) -> Any:
-        return Skaling.expected(model_size=model_size, data_size=data_size, A=A, B=B, E=E, alpha=alpha, beta=beta, k=k)
+    def loss_opt(
+        *,
+        model_size: Any,
+        data_size: Any,
+        E: Any,
+        A: Any,
+        B: Any,
+        alpha: Any,
+        beta: Any,
+        k: Any,
+        **_: Any,
+    ) -> Any:
+        return Skaling.expected(
+            model_size=model_size, data_size=data_size, A=A, B=B, E=E, alpha=alpha, beta=beta, k=k
+        )
 
     @staticmethod
-    def learning_rate_opt(*, model_size: Any, data_size: Any, eta: Any, eta_N: Any, eta_D: Any, **_: Any) -> Any:
+    def learning_rate_opt(
+        *, model_size: Any, data_size: Any, eta: Any, eta_N: Any, eta_D: Any, **_: Any
+    ) -> Any:
         return eta * model_size**eta_N * data_size**eta_D
 
     @staticmethod
@@ -237,11 +409,38 @@ class StepLaw(TunedLaw):
 
     @staticmethod
     def at_centre(
-        *, model_size: Any, data_size: Any, learning_rate: Any, batch_size: Any, A: Any, B: Any, E: Any, alpha: Any, beta: Any, k: Any,
-        eta: Any, eta_N: Any, eta_D: Any, batch: Any, batch_D: Any, **_: Any,
-    ) -> dict[str, Any]:  # fmt: skip
-        # A is the least loss here, E a share of it; its log slope where both inputs grow is k (alpha (1 - B) + beta B) times the reducible share.
+        *,
+        model_size: Any,
+        data_size: Any,
+        learning_rate: Any,
+        batch_size: Any,
+        A: Any,
+        B: Any,
+        E: Any,
+        alpha: Any,
+        beta: Any,
+        k: Any,
+        eta: Any,
+        eta_N: Any,
+        eta_D: Any,
+        batch: Any,
+        batch_D: Any,
+        **_: Any,
+    ) -> dict[str, Any]:
+        # A is the least loss here, E a share of it; its log slope where both inputs grow is k
+        # (alpha (1 - B) + beta B) times the reducible share.
         weight = (1 - E) * (1 - B + B * beta)
-        least = Skaling.at_centre(model_size=model_size, data_size=data_size, A=A * (1 - E), B=B, alpha=alpha / weight, beta=beta, k=k)
-        best = {"eta": eta * learning_rate / (model_size**eta_N * data_size**eta_D), "batch": batch * batch_size / data_size**batch_D}
+        least = Skaling.at_centre(
+            model_size=model_size,
+            data_size=data_size,
+            A=A * (1 - E),
+            B=B,
+            alpha=alpha / weight,
+            beta=beta,
+            k=k,
+        )
+        best = {
+            "eta": eta * learning_rate / (model_size**eta_N * data_size**eta_D),
+            "batch": batch * batch_size / data_size**batch_D,
+        }
         return {**least, "E": E * A, **best}

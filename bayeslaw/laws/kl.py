@@ -1,4 +1,6 @@
-"""Distance from the initial policy: KL of best-of-n, and the two forms of a score along it, with their peaks."""
+"""Distance from the initial policy: KL of best-of-n, and the two forms of a score along it, with
+their peaks.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +12,72 @@ from typing import Any
 import numpy as np
 
 from bayeslaw.laws import ops
-from bayeslaw.laws.base import INPUTS, SQUARE_ROOT, At, Input, Law, Limit, Param, Response, scale_of_groups
+from bayeslaw.laws.base import (
+    INPUTS,
+    SQUARE_ROOT,
+    At,
+    Input,
+    Law,
+    Limit,
+    Param,
+    Response,
+    scale_of_groups,
+)
 from bayeslaw.priors import Prior, lognormal
 
-#: The unit is the table's: Gao et al. scale gold scores to variance one over the initial policy's samples.
-GOLD = Response("gold_score", "gold reward, initial policy = 0", scale="linear", plausible=(-100.0, 100.0))
-PROXY = replace(GOLD, name="proxy_score", unit="proxy reward, initial policy = 0")
-RATE = Response("gold_rate", "fraction, such as accuracy or win rate", scale="logit", plausible=(1e-9, 1 - 1e-9))
-
-#: Sizes of reward models scatter by a tenth or two around their trends: figure 3 of Gao et al. is smooth.
-DEVIATION = scale_of_groups(0.1)
-#: Where the table's centre is the peak, alpha d is twice the score there and beta d^2 once; long before it alpha d is the score and
-#: beta d^2 a small part of it. The peak of d is then within .2 and 13 times the centre, for 90 %.
-SLOPE = Param(
-    "α", "score gained per unit of d, at the start", lognormal(1.7, 0.7, relative=True), at_centre="alpha times d at the table's centre", group_scale=DEVIATION,
-)  # fmt: skip
-BEND = Param(
-    "β", "how fast the gain falls with d", lognormal(0.5, 1.0, relative=True), at_centre="beta times d^2 at the table's centre", group_scale=DEVIATION
+#: The unit is the table's: Gao et al. scale gold scores to variance one over the initial policy's
+#: samples.
+GOLD = Response(
+    "gold_score", "gold reward, initial policy = 0", scale="linear", plausible=(-100.0, 100.0)
 )
-#: With the logarithm alpha / beta is one more than the log of d at the peak: of the order of 1 to 4 where d is 1 to 20.
+PROXY = replace(GOLD, name="proxy_score", unit="proxy reward, initial policy = 0")
+RATE = Response(
+    "gold_rate", "fraction, such as accuracy or win rate", scale="logit", plausible=(1e-9, 1 - 1e-9)
+)
+
+#: Sizes of reward models scatter by a tenth or two around their trends: figure 3 of Gao et al. is
+#: smooth.
+DEVIATION = scale_of_groups(0.1)
+#: Where the table's centre is the peak, alpha d is twice the score there and beta d^2 once; long
+#: before it alpha d is the score and beta d^2 a small part of it. The peak of d is then within .2
+#: and 13 times the centre, for 90 %.
+SLOPE = Param(
+    "α",
+    "score gained per unit of d, at the start",
+    lognormal(1.7, 0.7, relative=True),
+    at_centre="alpha times d at the table's centre",
+    group_scale=DEVIATION,
+)
+BEND = Param(
+    "β",
+    "how fast the gain falls with d",
+    lognormal(0.5, 1.0, relative=True),
+    at_centre="beta times d^2 at the table's centre",
+    group_scale=DEVIATION,
+)
+#: With the logarithm alpha / beta is one more than the log of d at the peak: of the order of 1 to 4
+#: where d is 1 to 20.
 SLOPE_RL = replace(
-    SLOPE, meaning="score gained per unit of d, at d = 1", prior=lognormal(1.7, 0.8, relative=True), shared_over=("reward_model_size",)
+    SLOPE,
+    meaning="score gained per unit of d, at d = 1",
+    prior=lognormal(1.7, 0.8, relative=True),
+    shared_over=("reward_model_size",),
 )  # Gao et al. 2022, section 3.2: alpha of RL is the same for all sizes
 BEND_RL = replace(
-    BEND, meaning="how fast the gain falls with log d", prior=lognormal(0.6, 0.8, relative=True), at_centre="beta times d at the table's centre"
+    BEND,
+    meaning="how fast the gain falls with log d",
+    prior=lognormal(0.6, 0.8, relative=True),
+    at_centre="beta times d at the table's centre",
 )
 #: In logits: from a tenth of a logit to several.
 RATE_PRIORS = {"alpha": lognormal(0.7, 1.0), "beta": lognormal(0.3, 1.0)}
-START = Param("R₀", "rate of the initial policy", Prior("Beta", alpha=2.0, beta=2.0), support="unit", group_scale=DEVIATION)
+START = Param(
+    "R₀",
+    "rate of the initial policy",
+    Prior("Beta", alpha=2.0, beta=2.0),
+    support="unit",
+    group_scale=DEVIATION,
+)
 
 PEAKS = {
     "d_peak": "d = sqrt(KL) at which the score is highest",
@@ -46,36 +86,46 @@ PEAKS = {
 }
 AT_KL = {
     "kl_gap": At("KL from here to the peak, nats; negative past it", ("kl",)),
-    "past_peak": At("1 where the peak has been passed, else 0: its mean is the probability", ("kl",)),
+    "past_peak": At(
+        "1 where the peak has been passed, else 0: its mean is the probability", ("kl",)
+    ),
     "overoptimization_loss": At("score given up since the peak; 0 before it", ("kl",)),
 }
 
 
-TO_NOTHING = (Limit(("kl",), "zero", lambda p: 0.0), Limit(("kl",), "infinity", lambda p: -float("inf")))
+TO_NOTHING = (
+    Limit(("kl",), "zero", lambda p: 0.0),
+    Limit(("kl",), "infinity", lambda p: -float("inf")),
+)
 
 
 def kl_of_n(n: Any) -> Any:
-    r"""KL of best-of-n from the policy that it samples, in nats: :math:`\log n - (n - 1)/n`, for real n of at least 1.
+    r"""KL of best-of-n from the policy that it samples, in nats: :math:`\log n - (n - 1)/n`, for
+    real n of at least 1.
 
-    Exact where no two samples can have the same proxy score, an upper bound where they can (Beirami et al. 2024, arXiv 2401.01879).
+    Exact where no two samples can have the same proxy score, an upper bound where they can (Beirami
+    et al. 2024, arXiv 2401.01879).
 
     References
     ----------
     Stiennon et al. 2020, arXiv 2009.01325, appendix G.3.
     """
-    m = np.asarray(n, dtype=float) - 1  # near n = 1 both terms are m, and their difference is m^2 / 2
+    # near n = 1 both terms are m, and their difference is m^2 / 2
+    m = np.asarray(n, dtype=float) - 1
     return np.log1p(m) - m / (1 + m)
 
 
 def n_of_kl(kl: Any) -> Any:
-    """The real n whose best-of-n has that KL (`kl_of_n`): infinite where it exceeds what a float holds.
+    """The real n whose best-of-n has that KL (`kl_of_n`): infinite where it exceeds what a float
+    holds.
 
-    With v = log n, Newton's method on v - 1 + exp(-v) = KL, convex in v, from a start above the root: every step stays above it, and ten
-    reach the last digit.
+    With v = log n, Newton's method on v - 1 + exp(-v) = KL, convex in v, from a start above the
+    root: every step stays above it, and ten reach the last digit.
     """
     kl = np.asarray(kl, dtype=float)
     v = np.sqrt(2 * kl) + kl
-    with np.errstate(invalid="ignore", over="ignore"):  # an infinite KL less itself is no number: it stays as it is
+    # an infinite KL less itself is no number: it stays as it is
+    with np.errstate(invalid="ignore", over="ignore"):
         for _ in range(10):
             v = v - np.where(v > 0, (v + np.expm1(-v) - kl) / -np.expm1(-v), 0.0)
         return np.where(np.isinf(kl), np.inf, np.exp(v))[()]
@@ -84,15 +134,19 @@ def n_of_kl(kl: Any) -> Any:
 class KLLaw(Law):
     """A law of d = sqrt(KL)."""
 
-    axis = SQUARE_ROOT  # points of a curve are as far apart as their d: RL moves d about evenly from step to step
-    #: Neighbours on a curve err together: they are evaluated on the same prompts, in RL they are also steps of one training run.
+    # points of a curve are as far apart as their d: RL moves d about evenly from step to step
+    axis = SQUARE_ROOT
+    #: Neighbours on a curve err together: they are evaluated on the same prompts, in RL they are
+    #: also steps of one training run.
     discrepancy = {"kind": "curve", "own": ("local",), "shared": False}
 
     @property
     def arguments(self) -> Mapping[str, Input]:
         return {"kl": INPUTS["kl"]}
 
-    def at_centred(self, inputs: Mapping[str, Any], params: Mapping[str, Any], centre: Mapping[str, Any]) -> Any:
+    def at_centred(
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], centre: Mapping[str, Any]
+    ) -> Any:
         # A logarithm of d is not one of d in other units; and no power overflows here.
         return self.evaluate(inputs, self.from_centre(params, centre))
 
@@ -130,8 +184,8 @@ class Peaked(KLLaw):
 class BestOfN(Peaked):
     """The quadratic form, whatever is scored."""
 
-    #: Estimates at all n are from the same samples, so that their errors are smooth; and the form bends otherwise than public runs. The choice
-    #: among kernels: benchmarks/README.md.
+    #: Estimates at all n are from the same samples, so that their errors are smooth; and the form
+    #: bends otherwise than public runs. The choice among kernels: benchmarks/README.md.
     discrepancy = {"kind": "curve", "own": ("wiener", "smooth"), "shared": False}
 
     quantities = {**PEAKS, "n_peak": "n of best-of-n at which the score is highest"}
@@ -181,7 +235,9 @@ class ReinforcementLearning(Peaked):
 
 
 class Rate(Peaked):
-    """A law of a rate: what a score's law says of scores is said of its logit, less that of the initial policy."""
+    """A law of a rate: what a score's law says of scores is said of its logit, less that of the
+    initial policy.
+    """
 
     # The score's form stands after this class among the bases of each law.
     @classmethod

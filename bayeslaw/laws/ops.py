@@ -1,7 +1,7 @@
 """Functions that run unchanged on NumPy arrays, xarray and PyTensor variables.
 
-NumPy's ``where, maximum, clip, logaddexp`` fail on PyTensor; what a law needs of them is built here from functions that
-do not.
+NumPy's ``where, maximum, clip, logaddexp`` fail on PyTensor; what a law needs of them is built here
+from functions that do not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def softplus(x: Any) -> Any:
 
 
 def minimum(a: Any, b: Any) -> Any:
-    """The smaller of two positive numbers; by their logarithms, so that neither is lost in the other's rounding."""
+    """The smaller of two positive numbers; by their logarithms, so that neither is lost in the
+    other's rounding.
+    """
     return exp((log(a) + log(b) - abs(log(a) - log(b))) / 2)
 
 
@@ -39,11 +41,13 @@ def logit(p: Any) -> Any:
 
 
 def saturation(log_ratio: Any, alpha: Any) -> Any:
-    """The u between 0 and 1 with ``log(u) - alpha log(1 - u) = log_ratio``: a sigmoid, where alpha is 1.
+    """The u between 0 and 1 with ``log(u) - alpha log(1 - u) = log_ratio``: a sigmoid, where alpha
+    is 1.
 
-    Householder's method on the logit s of u, where the left side is ``alpha softplus(s) - softplus(-s)``: monotone, with slopes
-    between 1 and alpha. It starts from a curve that is right in both tails, and two steps of third order leave an error of
-    1e-8 for alpha from .05 to 10 (1e-11 from .2 to 5): a fixed, short graph that a sampler can differentiate.
+    Householder's method on the logit s of u, where the left side is ``alpha softplus(s) -
+    softplus(-s)``: monotone, with slopes between 1 and alpha. It starts from a curve that is right
+    in both tails, and two steps of third order leave an error of 1e-8 for alpha from .05 to 10
+    (1e-11 from .2 to 5): a fixed, short graph that a sampler can differentiate.
     """
     s = softplus(log_ratio / alpha) - softplus(-log_ratio)
     for _ in range(2):
@@ -52,10 +56,14 @@ def saturation(log_ratio: Any, alpha: Any) -> Any:
         slope = 1 - u + alpha * u
         newton = (alpha * high - (high - s) - log_ratio) / slope
         bend = (alpha - 1) * u * (1 - u) / slope
-        s = s - newton * (1 - bend * newton / 2) / (1 - bend * newton + bend * (1 - 2 * u) * newton**2 / 6)
+        s = s - newton * (1 - bend * newton / 2) / (
+            1 - bend * newton + bend * (1 - 2 * u) * newton**2 / 6
+        )
     return sigmoid(s)
 
 
 def linex(x: Any, skew: Any) -> Any:
-    """``(exp(s x) - s x - 1) / s^2``: x^2 / 2 near 0, exponential on the right, straight on the left (Varian 1975)."""
+    """``(exp(s x) - s x - 1) / s^2``: x^2 / 2 near 0, exponential on the right, straight on the
+    left (Varian 1975).
+    """
     return (expm1(skew * x) - skew * x) / skew**2

@@ -1,7 +1,9 @@
-r"""Laws of over-optimisation: true ("gold") and proxy score against how far a policy was moved from where it began.
+r"""Laws of over-optimisation: true ("gold") and proxy score against how far a policy was moved from
+where it began.
 
-The distance is :math:`d = \sqrt{\mathrm{KL}(\pi \| \pi_\mathrm{init})}`, with the KL in nats per sequence, and the score at d = 0 is that of the
-initial policy, 0 by definition: it is known, not observed (`bayeslaw.measurement.relative_scores` makes such scores of raw ones).
+The distance is :math:`d = \sqrt{\mathrm{KL}(\pi \| \pi_\mathrm{init})}`, with the KL in nats per
+sequence, and the score at d = 0 is that of the initial policy, 0 by definition: it is known, not
+observed (`bayeslaw.measurement.relative_scores` makes such scores of raw ones).
 """
 
 from __future__ import annotations
@@ -39,15 +41,18 @@ class OveroptimizationBestOfN(BestOfN):
 
     .. math:: R(d) = d \, (\alpha - \beta d), \qquad d = \sqrt{\mathrm{KL}}, \quad \mathrm{KL} = \log n - (n - 1)/n
 
-    kl (KL) : nats; a table may give n instead, and KL follows (`kl_of_n`; an upper bound for discrete rewards). R : gold reward, 0 for the
-    initial policy. alpha : per nat^½. beta : per nat. The peak is at :math:`d = \alpha / 2\beta`, with the score :math:`\alpha^2 / 4\beta`.
+    kl (KL) : nats; a table may give n instead, and KL follows (`kl_of_n`; an upper bound for
+        discrete rewards). R : gold reward, 0 for the
+    initial policy. alpha : per nat^½. beta : per nat. The peak is at :math:`d = \alpha / 2\beta`,
+        with the score :math:`\alpha^2 / 4\beta`.
 
-    Fails where gold and proxy agree to the last: a peak is always somewhere. It was formed on n up to 1,000 and foretold 60,000; its residuals
-    on public runs bend.
+    Fails where gold and proxy agree to the last: a peak is always somewhere. It was formed on n up
+    to 1,000 and foretold 60,000; its residuals on public runs bend.
 
     References
     ----------
-    Gao, Schulman, Hilton 2022, arXiv 2210.10760, eq. 1. Stiennon et al. 2020, arXiv 2009.01325, appendix G.3, for the KL.
+    Gao, Schulman, Hilton 2022, arXiv 2210.10760, eq. 1. Stiennon et al. 2020, arXiv 2009.01325,
+    appendix G.3, for the KL.
     """
 
     name = "overoptimization_bon"
@@ -64,15 +69,17 @@ class OveroptimizationRL(ReinforcementLearning):
 
     .. math:: R(d) = d \, (\alpha - \beta \log d), \qquad d = \sqrt{\mathrm{KL}}
 
-    kl (KL) : nats per sequence. R : gold reward, 0 for the initial policy. alpha, beta : per nat^½. The peak is at
+    kl (KL) : nats per sequence. R : gold reward, 0 for the initial policy. alpha, beta : per nat^½.
+        The peak is at
     :math:`d = e^{\alpha/\beta - 1}`, with the score :math:`\beta \, e^{\alpha/\beta - 1}`.
 
-    Fails near d = 0, where its slope is infinite (the authors say so), and under a KL penalty only in how soon training stops, not in the
-    curve. KL of RL and of best-of-n are not comparable.
+    Fails near d = 0, where its slope is infinite (the authors say so), and under a KL penalty only
+    in how soon training stops, not in the curve. KL of RL and of best-of-n are not comparable.
 
     References
     ----------
-    Gao, Schulman, Hilton 2022, arXiv 2210.10760, eq. 2. alpha is the same for all reward-model sizes there (section 3.2): the default.
+    Gao, Schulman, Hilton 2022, arXiv 2210.10760, eq. 2. alpha is the same for all reward-model
+    sizes there (section 3.2): the default.
     """
 
     name = "overoptimization_rl"
@@ -85,14 +92,17 @@ class OveroptimizationRL(ReinforcementLearning):
 
 @dataclass(frozen=True)
 class OveroptimizationRLIterated(Peaked):
-    r"""Gold score after k rounds of RLHF, each against a reward model trained anew (Gao et al. 2022).
+    r"""Gold score after k rounds of RLHF, each against a reward model trained anew (Gao et al.
+    2022).
 
     .. math:: R(d) = d \, (\alpha - \beta \log d + \beta \log k), \qquad d = \sqrt{\mathrm{KL}}
 
-    kl (KL) : nats per sequence, over all rounds. rounds (k) : of equal distance d / k. R : gold reward, 0 for the initial policy. alpha, beta : per
+    kl (KL) : nats per sequence, over all rounds. rounds (k) : of equal distance d / k. R : gold
+        reward, 0 for the initial policy. alpha, beta : per
     nat^½. The peak is at :math:`d = k \, e^{\alpha/\beta - 1}`.
 
-    Fails where coefficients change from round to round, or distances do not add up: both are assumed, and nobody has tested it.
+    Fails where coefficients change from round to round, or distances do not add up: both are
+    assumed, and nobody has tested it.
 
     References
     ----------
@@ -105,7 +115,9 @@ class OveroptimizationRLIterated(Peaked):
     response = GOLD
     params = {"alpha": SLOPE_RL, "beta": BEND_RL}
     quantities = {}
-    quantities_at = {name: At(text, ("rounds",)) for name, text in PEAKS.items()} | {name: replace(at, inputs=("rounds", "kl")) for name, at in AT_KL.items()}
+    quantities_at = {name: At(text, ("rounds",)) for name, text in PEAKS.items()} | {
+        name: replace(at, inputs=("rounds", "kl")) for name, at in AT_KL.items()
+    }
     monotone = {"rounds": "increasing"}
     limits = TO_NOTHING
 
@@ -137,15 +149,18 @@ FORMS: Mapping[str, Peaked] = {"bon": OveroptimizationBestOfN(), "rl": Overoptim
 
 @dataclass(frozen=True)
 class Overoptimization(KLLaw):
-    r"""Gold score of best-of-n and of RL in one table, told apart by the column ``method`` (Gao et al. 2022).
+    r"""Gold score of best-of-n and of RL in one table, told apart by the column ``method`` (Gao et
+    al. 2022).
 
     .. math:: R(d) = d \, (\alpha - \beta d) \text{ for best-of-n}, \quad d \, (\alpha' - \beta' \log d) \text{ for RL}, \qquad d = \sqrt{\mathrm{KL}}
 
-    kl (KL) : nats. rl : 1 where ``method`` is "rl", 0 where it is "bon". R : gold reward, 0 for the initial policy. alpha_bon, beta_bon (α, β)
-    and alpha_rl, beta_rl (α', β') : as in the laws of one method. Each moves with reward-model size and data in its own way, but
-    for alpha_rl, which is the same for all sizes; noise is shared.
+    kl (KL) : nats. rl : 1 where ``method`` is "rl", 0 where it is "bon". R : gold reward, 0 for the
+        initial policy. alpha_bon, beta_bon (α, β)
+    and alpha_rl, beta_rl (α', β') : as in the laws of one method. Each moves with reward-model size
+    and data in its own way, but for alpha_rl, which is the same for all sizes; noise is shared.
 
-    Fails where the laws of one method do. The two methods' KL are not comparable: nothing is said of which is better at one KL.
+    Fails where the laws of one method do. The two methods' KL are not comparable: nothing is said
+    of which is better at one KL.
 
     References
     ----------
@@ -153,7 +168,10 @@ class Overoptimization(KLLaw):
     """
 
     name = "overoptimization"
-    formula = "sqrt(kl) * ((1 - rl) * (alpha_bon - beta_bon * sqrt(kl)) + rl * (alpha_rl - beta_rl * log(sqrt(kl))))"
+    formula = (
+        "sqrt(kl) * ((1 - rl) * (alpha_bon - beta_bon * sqrt(kl)) + rl * (alpha_rl - beta_rl *"
+        " log(sqrt(kl))))"
+    )
     source = "Gao et al. 2022, arXiv 2210.10760, eqs. 1 and 2"
     response = GOLD
     discrepancy = {"kind": "curve", "own": ("wiener", "local"), "shared": False}
@@ -161,28 +179,48 @@ class Overoptimization(KLLaw):
     params = {
         "alpha_bon": replace(SLOPE, at_centre="alpha_bon times d at the table's centre"),
         "beta_bon": replace(BEND, at_centre="beta_bon times d^2 at the table's centre"),
-        "alpha_rl": replace(SLOPE_RL, symbol="α'", at_centre="alpha_rl times d at the table's centre"),
+        "alpha_rl": replace(
+            SLOPE_RL, symbol="α'", at_centre="alpha_rl times d at the table's centre"
+        ),
         "beta_rl": replace(BEND_RL, symbol="β'", at_centre="beta_rl times d at the table's centre"),
     }
-    quantities = {f"{quantity}_{method}": f"{text}, {METHODS[method]}" for method, form in FORMS.items() for quantity, text in form.quantities.items()}
-    quantities_at = {f"{name}_{method}": replace(at, meaning=f"{at.meaning}, {METHODS[method]}") for method in FORMS for name, at in AT_KL.items()}
+    quantities = {
+        f"{quantity}_{method}": f"{text}, {METHODS[method]}"
+        for method, form in FORMS.items()
+        for quantity, text in form.quantities.items()
+    }
+    quantities_at = {
+        f"{name}_{method}": replace(at, meaning=f"{at.meaning}, {METHODS[method]}")
+        for method in FORMS
+        for name, at in AT_KL.items()
+    }
     limits = TO_NOTHING
 
     @staticmethod
-    def expected(*, kl: Any, rl: Any, alpha_bon: Any, beta_bon: Any, alpha_rl: Any, beta_rl: Any) -> Any:
+    def expected(
+        *, kl: Any, rl: Any, alpha_bon: Any, beta_bon: Any, alpha_rl: Any, beta_rl: Any
+    ) -> Any:
         best_of_n = BestOfN.expected(kl=kl, alpha=alpha_bon, beta=beta_bon)
-        return (1 - rl) * best_of_n + rl * ReinforcementLearning.expected(kl=kl, alpha=alpha_rl, beta=beta_rl)
+        return (1 - rl) * best_of_n + rl * ReinforcementLearning.expected(
+            kl=kl, alpha=alpha_rl, beta=beta_rl
+        )
 
     @staticmethod
-    def at_centre(*, kl: Any, alpha_bon: Any, beta_bon: Any, alpha_rl: Any, beta_rl: Any) -> dict[str, Any]:
+    def at_centre(
+        *, kl: Any, alpha_bon: Any, beta_bon: Any, alpha_rl: Any, beta_rl: Any
+    ) -> dict[str, Any]:
         best_of_n = BestOfN.at_centre(kl=kl, alpha=alpha_bon, beta=beta_bon)
         rl = ReinforcementLearning.at_centre(kl=kl, alpha=alpha_rl, beta=beta_rl)
-        return {f"{name}_bon": x for name, x in best_of_n.items()} | {f"{name}_rl": x for name, x in rl.items()}
+        return {f"{name}_bon": x for name, x in best_of_n.items()} | {
+            f"{name}_rl": x for name, x in rl.items()
+        }
 
     def value(self, quantity: str, **arguments: Any) -> Any:
         name, _, method = quantity.rpartition("_")
         others = {key: x for key, x in arguments.items() if key not in self.params}
-        return FORMS[method].value(name, alpha=arguments[f"alpha_{method}"], beta=arguments[f"beta_{method}"], **others)
+        return FORMS[method].value(
+            name, alpha=arguments[f"alpha_{method}"], beta=arguments[f"beta_{method}"], **others
+        )
 
 
 @dataclass(frozen=True)
@@ -191,9 +229,11 @@ class ProxyScoreBestOfN(OveroptimizationBestOfN):
 
     .. math:: R(d) = d \, (\alpha - \beta d), \qquad d = \sqrt{\mathrm{KL}}
 
-    kl (KL) : nats, or n. R : proxy reward, 0 for the initial policy. alpha : per nat^½. beta : per nat, much smaller than that of the gold score.
+    kl (KL) : nats, or n. R : proxy reward, 0 for the initial policy. alpha : per nat^½. beta : per
+        nat, much smaller than that of the gold score.
 
-    Fails far out: proxy scores could not be fitted satisfactorily. Fits underestimate at high KL, where the score goes on linearly in d.
+    Fails far out: proxy scores could not be fitted satisfactorily. Fits underestimate at high KL,
+    where the score goes on linearly in d.
 
     References
     ----------
@@ -203,7 +243,10 @@ class ProxyScoreBestOfN(OveroptimizationBestOfN):
     name = "proxy_score_bon"
     source = "Gao et al. 2022, arXiv 2210.10760, appendix B"
     response = PROXY
-    params = {"alpha": replace(SLOPE, prior=lognormal(1.3, 0.7, relative=True)), "beta": replace(BEND, prior=lognormal(0.2, 1.0, relative=True))}
+    params = {
+        "alpha": replace(SLOPE, prior=lognormal(1.3, 0.7, relative=True)),
+        "beta": replace(BEND, prior=lognormal(0.2, 1.0, relative=True)),
+    }
 
 
 @dataclass(frozen=True)
@@ -212,10 +255,12 @@ class ProxyScoreRL(OveroptimizationRL):
 
     .. math:: R(d) = d \, (\alpha - \beta \log d), \qquad d = \sqrt{\mathrm{KL}}
 
-    kl (KL) : nats per sequence. R : proxy reward, 0 for the initial policy. alpha, beta : per nat^½; beta is much smaller than that of the gold
+    kl (KL) : nats per sequence. R : proxy reward, 0 for the initial policy. alpha, beta : per
+        nat^½; beta is much smaller than that of the gold
     score.
 
-    Fails far out: proxy scores could not be fitted satisfactorily. Fits underestimate at high KL, where the score goes on linearly in d.
+    Fails far out: proxy scores could not be fitted satisfactorily. Fits underestimate at high KL,
+    where the score goes on linearly in d.
 
     References
     ----------
@@ -237,21 +282,28 @@ class RateBestOfN(Rate, BestOfN):  # type: ignore[misc]  # Rate takes R0 and han
 
     .. math:: \mathrm{logit} R(d) = \mathrm{logit} R_0 + d \, (\alpha - \beta d), \qquad d = \sqrt{\mathrm{KL}}
 
-    kl (KL) : nats, or n; rows with n = 1 are of the initial policy. R : gold rate, between 0 and 1. R0 : that of the initial policy. alpha :
+    kl (KL) : nats, or n; rows with n = 1 are of the initial policy. R : gold rate, between 0 and 1.
+        R0 : that of the initial policy. alpha :
     logits per nat^½. beta : logits per nat.
 
-    Fails where the law of scores fails; that it holds of the logit is our reading, which keeps rates between 0 and 1.
+    Fails where the law of scores fails; that it holds of the logit is our reading, which keeps
+    rates between 0 and 1.
 
     References
     ----------
-    Gao, Schulman, Hilton 2022, arXiv 2210.10760, eq. 1, on a logit scale. Rafailov et al. 2024, arXiv 2406.02900, fit the form to win rates.
+    Gao, Schulman, Hilton 2022, arXiv 2210.10760, eq. 1, on a logit scale. Rafailov et al. 2024,
+    arXiv 2406.02900, fit the form to win rates.
     """
 
     name = "overoptimization_bon_rate"
     formula = "sigmoid(logit(R0) + sqrt(kl) * (alpha - beta * sqrt(kl)))"
     source = "Gao et al. 2022, arXiv 2210.10760, eq. 1, on a logit scale"
     response = RATE
-    params = {"R0": START, "alpha": replace(SLOPE, prior=RATE_PRIORS["alpha"]), "beta": replace(BEND, prior=RATE_PRIORS["beta"])}
+    params = {
+        "R0": START,
+        "alpha": replace(SLOPE, prior=RATE_PRIORS["alpha"]),
+        "beta": replace(BEND, prior=RATE_PRIORS["beta"]),
+    }
 
 
 @dataclass(frozen=True)
@@ -260,17 +312,24 @@ class RateRL(Rate, ReinforcementLearning):  # type: ignore[misc]
 
     .. math:: \mathrm{logit} R(d) = \mathrm{logit} R_0 + d \, (\alpha - \beta \log d), \qquad d = \sqrt{\mathrm{KL}}
 
-    kl (KL) : nats per sequence. R : gold rate, between 0 and 1. R0 : that of the initial policy. alpha, beta : logits per nat^½.
+    kl (KL) : nats per sequence. R : gold rate, between 0 and 1. R0 : that of the initial policy.
+        alpha, beta : logits per nat^½.
 
-    Fails where the law of scores fails; that it holds of the logit is our reading, which keeps rates between 0 and 1.
+    Fails where the law of scores fails; that it holds of the logit is our reading, which keeps
+    rates between 0 and 1.
 
     References
     ----------
-    Gao, Schulman, Hilton 2022, arXiv 2210.10760, eq. 2, on a logit scale. Rafailov et al. 2024, arXiv 2406.02900, fit the form to win rates.
+    Gao, Schulman, Hilton 2022, arXiv 2210.10760, eq. 2, on a logit scale. Rafailov et al. 2024,
+    arXiv 2406.02900, fit the form to win rates.
     """
 
     name = "overoptimization_rl_rate"
     formula = "sigmoid(logit(R0) + sqrt(kl) * (alpha - beta * log(sqrt(kl))))"
     source = "Gao et al. 2022, arXiv 2210.10760, eq. 2, on a logit scale"
     response = RATE
-    params = {"R0": START, "alpha": replace(SLOPE_RL, prior=RATE_PRIORS["alpha"]), "beta": replace(BEND_RL, prior=RATE_PRIORS["beta"])}
+    params = {
+        "R0": START,
+        "alpha": replace(SLOPE_RL, prior=RATE_PRIORS["alpha"]),
+        "beta": replace(BEND_RL, prior=RATE_PRIORS["beta"]),
+    }

@@ -13,7 +13,12 @@ from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.laws.allocation import Allocation, IsoFLOP
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.curves import BrokenPower, Power, SaturatingPower, ShiftedPower, SigmoidCompute
-from bayeslaw.laws.finetuning import FinetuningAdditive, FinetuningFactors, FinetuningMultiplicative, FinetuningRectified
+from bayeslaw.laws.finetuning import (
+    FinetuningAdditive,
+    FinetuningFactors,
+    FinetuningMultiplicative,
+    FinetuningRectified,
+)
 from bayeslaw.laws.hyperparameters import LearningRateBatchSize, StepLaw
 from bayeslaw.laws.overoptimization import (
     Overoptimization,
@@ -38,9 +43,14 @@ def register(law: type[Law]) -> type[Law]:
     SpecError : another law has that name already, or the class is not a frozen dataclass.
     """
     if _LAWS.get(law.name, law) is not law:
-        raise SpecError(f"A law named {law.name!r} is registered already: {_LAWS[law.name].__qualname__}.")
+        raise SpecError(
+            f"A law named {law.name!r} is registered already: {_LAWS[law.name].__qualname__}."
+        )
     if "__dataclass_params__" not in vars(law) or not law.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-        raise SpecError(f"The law {law.__qualname__} must be a frozen dataclass: put @dataclass(frozen=True) above the class.")
+        raise SpecError(
+            f"The law {law.__qualname__} must be a frozen dataclass: put @dataclass(frozen=True)"
+            " above the class."
+        )
     _LAWS[law.name] = law
     return law
 
@@ -55,14 +65,17 @@ def law(which: str | Law | Mapping[str, Any], *, allow_import: bool = False, **o
 
     Parameters
     ----------
-    which : a name, a law (returned as it is), a table of a name and options, as in a study file, or ``"my_module:MyLaw"``, a law of your own.
-    allow_import : import ``my_module``, which runs its code, and register the law. Without it only a law that is registered already is found so.
+    which : a name, a law (returned as it is), a table of a name and options, as in a study file, or
+        ``"my_module:MyLaw"``, a law of your own.
+    allow_import : import ``my_module``, which runs its code, and register the law. Without it only
+        a law that is registered already is found so.
     **options : the law's options.
 
     Raises
     ------
     UnknownNameError : no law of that name; near names are offered.
-    SpecError : an option that the law does not have, or a value that it cannot take; a law to import that may not be, or is none.
+    SpecError : an option that the law does not have, or a value that it cannot take; a law to
+        import that may not be, or is none.
     """
     if isinstance(which, Law):
         return which
@@ -78,7 +91,10 @@ def law(which: str | Law | Mapping[str, Any], *, allow_import: bool = False, **o
     cls = _LAWS[which]
     known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
     if surplus := sorted(set(options) - known):
-        raise SpecError(f"{which} has no option {', '.join(surplus)}; its options: {', '.join(sorted(known)) or 'none'}.")
+        raise SpecError(
+            f"{which} has no option {', '.join(surplus)}; its options:"
+            f" {', '.join(sorted(known)) or 'none'}."
+        )
     return cls(**options)
 
 
@@ -90,8 +106,9 @@ def _imported(path: str, allowed: bool) -> str:
             return name
     if not allowed:
         raise SpecError(
-            f"{path} is a law to import, which runs the code of {module}. Say that you mean it: --allow-import on the command line, "
-            "allow_import=True in Python, or import and register it there."
+            f"{path} is a law to import, which runs the code of {module}. Say that you mean it:"
+            " --allow-import on the command line, allow_import=True in Python, or import and"
+            " register it there."
         )
     here = str(Path.cwd())  # where a user's module lies; a console script does not look there
     sys.path.insert(0, here)
@@ -102,8 +119,18 @@ def _imported(path: str, allowed: bool) -> str:
     finally:
         sys.path.remove(here)
     if not (isinstance(found, type) and issubclass(found, Law)):
-        raise SpecError(f"{path} is {'missing' if found is None else f'{found!r}'}: it must be a class made of bayeslaw.laws.Law.")
-    if lacking := [*(name for name in ("name", "formula", "source", "response", "params") if not hasattr(found, name)), *sorted(found.__abstractmethods__)]:
+        raise SpecError(
+            f"{path} is {'missing' if found is None else f'{found!r}'}: it must be a class made of"
+            " bayeslaw.laws.Law."
+        )
+    if lacking := [
+        *(
+            name
+            for name in ("name", "formula", "source", "response", "params")
+            if not hasattr(found, name)
+        ),
+        *sorted(found.__abstractmethods__),
+    ]:
         raise SpecError(f"{path} is a law without {', '.join(lacking)}.")
     return register(found).name
 

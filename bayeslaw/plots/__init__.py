@@ -1,4 +1,6 @@
-"""Figures: functions that take tables or arrays and Axes, and return the Axes. They never see a Fit and compute no band."""
+"""Figures: functions that take tables or arrays and Axes, and return the Axes. They never see a Fit
+and compute no band.
+"""
 
 from bayeslaw.plots.bands import bands
 from bayeslaw.plots.calibration import calibration, coverage, pit

@@ -40,14 +40,16 @@ def bands(
 
     Parameters
     ----------
-    table : the columns of ``fit.bands``: ``x``, the columns of ``by``, median, ``lower_P`` and ``upper_P`` for each band, and
-        ``distance_<x>`` where the region beyond the runs is to be marked.
+    table : the columns of ``fit.bands``: ``x``, the columns of ``by``, median, ``lower_P`` and
+        ``upper_P`` for each band, and ``distance_<x>`` where the region beyond the runs is to be
+        marked.
     x : the input on the horizontal axis.
     response : the column of ``runs`` on the vertical axis.
     runs : the runs that the fit saw, drawn as points.
     hidden : runs that it did not see, drawn as crosses.
     by : columns that make a panel each.
-    axes : one Axes a panel; None: a new figure, ``width`` inches wide, is laid out (single column below 5 inches).
+    axes : one Axes a panel; None: a new figure, ``width`` inches wide, is laid out (single column
+        below 5 inches).
     x_unit, response_unit : for the labels.
     log : logarithmic vertical axis, for losses.
     title : of the figure. A plot of simulated runs must say so here.
@@ -64,7 +66,14 @@ def bands(
     with style():
         drawn = axes_of_panels(len(panels), axes, width, title)
         for axis, (chosen, part) in zip(drawn, panels, strict=False):
-            _panel(axis, part.sort_values(x), x, response, rows_of(runs, chosen), rows_of(hidden, chosen))
+            _panel(
+                axis,
+                part.sort_values(x),
+                x,
+                response,
+                rows_of(runs, chosen),
+                rows_of(hidden, chosen),
+            )
             entitle(axis, ", ".join(named(column, value) for column, value in chosen.items()))
             scale_and_name(axis, x, response, x_unit, response_unit, log)
         if axes is None:
@@ -72,12 +81,28 @@ def bands(
     return drawn
 
 
-def _panel(axis: Axes, part: pd.DataFrame, x: str, response: str, runs: pd.DataFrame | None, hidden: pd.DataFrame | None) -> None:
+def _panel(
+    axis: Axes,
+    part: pd.DataFrame,
+    x: str,
+    response: str,
+    runs: pd.DataFrame | None,
+    hidden: pd.DataFrame | None,
+) -> None:
     at = part[x].to_numpy(float)
     fill_bands(axis, at, part, BAND, "{:g} % of runs")
     axis.plot(at, part["median"], color=BAND, linewidth=1.4, label="median")
     if runs is not None and len(runs):
-        axis.plot(runs[x], runs[response], "o", color=RUN, markersize=2.6, alpha=0.7, linestyle="none", label="runs")
+        axis.plot(
+            runs[x],
+            runs[response],
+            "o",
+            color=RUN,
+            markersize=2.6,
+            alpha=0.7,
+            linestyle="none",
+            label="runs",
+        )
     if hidden is not None and len(hidden):
         axis.plot(
             hidden[x],
@@ -103,16 +128,28 @@ def _mark_beyond(axis: Axes, at: np.ndarray, distance: np.ndarray) -> None:
             inside = at[~outside]
             start = inside.max() if edge == high else inside.min()
         if start is not None:
-            axis.axvspan(min(start, edge), max(start, edge), facecolor=BEYOND, alpha=0.13, linewidth=0, label="beyond the runs")
+            axis.axvspan(
+                min(start, edge),
+                max(start, edge),
+                facecolor=BEYOND,
+                alpha=0.13,
+                linewidth=0,
+                label="beyond the runs",
+            )
 
 
 def require(table: pd.DataFrame, needed: Sequence[str], what: str = "table of bands") -> None:
     """Raise SpecError unless the table has these columns."""
     if missing := [c for c in needed if c not in table.columns]:
-        raise SpecError(f"The {what} has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}.")
+        raise SpecError(
+            f"The {what} has no column {', '.join(missing)}; it has"
+            f" {', '.join(map(str, table.columns))}."
+        )
 
 
-def panels_of(table: pd.DataFrame, needed: Sequence[str], by: Sequence[str]) -> list[tuple[dict[str, object], pd.DataFrame]]:
+def panels_of(
+    table: pd.DataFrame, needed: Sequence[str], by: Sequence[str]
+) -> list[tuple[dict[str, object], pd.DataFrame]]:
     """The panels of a table of bands: what each shows, and its rows.
 
     Raises
@@ -120,25 +157,48 @@ def panels_of(table: pd.DataFrame, needed: Sequence[str], by: Sequence[str]) -> 
     SpecError : a column is missing, or the panels are too many.
     """
     require(table, (*needed, *by))
-    panels = [(dict(zip(by, values, strict=True)), part) for values, part in table.groupby(list(by), sort=True)] if by else [({}, table)]
+    panels = (
+        [
+            (dict(zip(by, values, strict=True)), part)
+            for values, part in table.groupby(list(by), sort=True)
+        ]
+        if by
+        else [({}, table)]
+    )
     if len(panels) > MOST_PANELS:
-        raise SpecError(f"{len(panels)} panels would be unreadable; draw at most {MOST_PANELS} groups.")
+        raise SpecError(
+            f"{len(panels)} panels would be unreadable; draw at most {MOST_PANELS} groups."
+        )
     return panels
 
 
 def probs_of(table: pd.DataFrame, of: str = "") -> list[float]:
-    """The probabilities of a table's bands in per cent, the widest first: its columns ``lower_P``, or ``lower_P_<of>``."""
+    """The probabilities of a table's bands in per cent, the widest first: its columns ``lower_P``,
+    or ``lower_P_<of>``.
+    """
     ends = f"_{of}" * bool(of)
-    names = [str(c).removeprefix("lower_").removesuffix(ends) for c in table.columns if str(c).startswith("lower_") and str(c).endswith(ends)]
-    return sorted((float(name) for name in names if name.replace(".", "", 1).isdigit()), reverse=True)
+    names = [
+        str(c).removeprefix("lower_").removesuffix(ends)
+        for c in table.columns
+        if str(c).startswith("lower_") and str(c).endswith(ends)
+    ]
+    return sorted(
+        (float(name) for name in names if name.replace(".", "", 1).isdigit()), reverse=True
+    )
 
 
-def fill_bands(axis: Axes, at: np.ndarray, table: pd.DataFrame, colour: Any, label: str, of: str = "") -> None:
-    """A table's bands, the widest palest. ``label`` takes the probability in per cent; ``of`` as in `probs_of`."""
+def fill_bands(
+    axis: Axes, at: np.ndarray, table: pd.DataFrame, colour: Any, label: str, of: str = ""
+) -> None:
+    """A table's bands, the widest palest. ``label`` takes the probability in per cent; ``of`` as in
+    `probs_of`.
+    """
     ends = f"_{of}" * bool(of)
     for i, p in enumerate(probs_of(table, of)):
         low, high = table[f"lower_{p:g}{ends}"], table[f"upper_{p:g}{ends}"]
-        axis.fill_between(at, low, high, color=colour, alpha=0.18 + 0.17 * i, linewidth=0, label=label.format(p))
+        axis.fill_between(
+            at, low, high, color=colour, alpha=0.18 + 0.17 * i, linewidth=0, label=label.format(p)
+        )
 
 
 def rows_of(table: pd.DataFrame | None, chosen: dict[str, object]) -> pd.DataFrame | None:
@@ -150,7 +210,9 @@ def rows_of(table: pd.DataFrame | None, chosen: dict[str, object]) -> pd.DataFra
     return table
 
 
-def scale_and_name(axis: Axes, x: str, response: str, x_unit: str, response_unit: str, log: bool) -> None:
+def scale_and_name(
+    axis: Axes, x: str, response: str, x_unit: str, response_unit: str, log: bool
+) -> None:
     """Scales of both axes, and their names with units."""
     log_x(axis)
     if log:
@@ -159,14 +221,20 @@ def scale_and_name(axis: Axes, x: str, response: str, x_unit: str, response_unit
     axis.set_ylabel(f"{response.replace('_', ' ')}{f' ({response_unit})' if response_unit else ''}")
 
 
-def axes_of_panels(panels: int, axes: Axes | Sequence[Axes] | None, width: float, title: str) -> np.ndarray:
+def axes_of_panels(
+    panels: int, axes: Axes | Sequence[Axes] | None, width: float, title: str
+) -> np.ndarray:
     """The Axes that were given, or those of a new figure.
 
     Raises
     ------
     SpecError : fewer were given than there are panels.
     """
-    drawn = _new_axes(panels, width, title) if axes is None else np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+    drawn = (
+        _new_axes(panels, width, title)
+        if axes is None
+        else np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+    )
     if len(drawn) < panels:
         raise SpecError(f"There are {panels} panels and {len(drawn)} Axes.")
     return drawn
@@ -178,7 +246,9 @@ def _new_axes(panels: int, width: float, title: str) -> np.ndarray:
         columns = 3
     rows = math.ceil(panels / columns)
     height = width * 0.62 if panels == 1 else rows * max(2.2, 0.72 * width / columns) + 0.7
-    figure, grid = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(width, height), squeeze=False, layout="constrained"
+    )
     for axis in grid.ravel()[panels:]:
         axis.remove()
     if title:
@@ -193,11 +263,21 @@ def tidy(axes: np.ndarray) -> None:
     for axis in axes:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
-    columns = max(2, min(len(entries), int(figure.get_figwidth() / 1.35)))  # an entry of some twenty letters takes so many inches
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns, columnspacing=1.2)
+    # an entry of some twenty letters takes so many inches
+    columns = max(2, min(len(entries), int(figure.get_figwidth() / 1.35)))
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="outside lower center",
+        ncols=columns,
+        columnspacing=1.2,
+    )
     for axis in axes:
         place = axis.get_subplotspec()
         if not place.is_first_col():
             axis.set_ylabel("")
-        if not place.is_last_row() and place.rowspan.stop * place.get_gridspec().ncols + place.colspan.start < len(axes):
+        if (
+            not place.is_last_row()
+            and place.rowspan.stop * place.get_gridspec().ncols + place.colspan.start < len(axes)
+        ):
             axis.set_xlabel("")

@@ -1,4 +1,6 @@
-"""Was what was said true? Coverage against nominal, and the PIT: both from the points of a backtest."""
+"""Was what was said true? Coverage against nominal, and the PIT: both from the points of a
+backtest.
+"""
 
 from __future__ import annotations
 
@@ -22,40 +24,86 @@ def coverage(points: pd.DataFrame, *, ax: Axes | None = None, title: str = "") -
 
     Parameters
     ----------
-    points : ``Backtest.points``: method, ``inside_P`` for each band. Methods without bands are left out.
+    points : ``Backtest.points``: method, ``inside_P`` for each band. Methods without bands are left
+        out.
     ax : where to draw; None: a new figure.
     title : of the axes. A plot of simulated runs must say so here.
 
-    The grey region holds a calibrated method's points with probability 90 %, if the hidden runs were independent. Runs of one
-    curve err together, so that a point outside is a weaker sign than it seems.
+    The grey region holds a calibrated method's points with probability 90 %, if the hidden runs
+    were independent. Runs of one curve err together, so that a point outside is a weaker sign than
+    it seems.
 
     Raises
     ------
     SpecError : points has no bands.
     """
-    columns = {str(c): float(str(c).removeprefix("inside_")) / 100 for c in points.columns if str(c).startswith("inside_")}
+    columns = {
+        str(c): float(str(c).removeprefix("inside_")) / 100
+        for c in points.columns
+        if str(c).startswith("inside_")
+    }
     if not columns or "method" not in points:
-        raise SpecError("The table has no columns method and inside_<P>: give it the points of a backtest.")
+        raise SpecError(
+            "The table has no columns method and inside_<P>: give it the points of a backtest."
+        )
     with style():
         axis = plt.subplots(figsize=(4.6, 4.4), layout="constrained")[1] if ax is None else ax
         grid = np.linspace(0.005, 0.995, 199)
         runs = points.groupby("method", sort=False).size().max()
-        low, high = (stats.binom.ppf(q, runs, grid) / runs for q in ((1 - REGION) / 2, (1 + REGION) / 2))
-        axis.fill_between(100 * grid, 100 * low, 100 * high, color=BEYOND, alpha=0.25, linewidth=0, label=f"calibrated, {runs} independent runs")
+        low, high = (
+            stats.binom.ppf(q, runs, grid) / runs for q in ((1 - REGION) / 2, (1 + REGION) / 2)
+        )
+        axis.fill_between(
+            100 * grid,
+            100 * low,
+            100 * high,
+            color=BEYOND,
+            alpha=0.25,
+            linewidth=0,
+            label=f"calibrated, {runs} independent runs",
+        )
         axis.plot([0, 100], [0, 100], color=BEYOND, linewidth=1)
-        methods = [(name, part) for name, part in points.groupby("method", sort=False) if part[list(columns)].notna().any(axis=None)]
+        methods = [
+            (name, part)
+            for name, part in points.groupby("method", sort=False)
+            if part[list(columns)].notna().any(axis=None)
+        ]
         for (name, part), (colour, marker) in zip(methods, METHODS, strict=False):
             known = part.dropna(subset=list(columns))
             shares = [100 * known[column].astype(float).mean() for column in columns]
             front = 3 if marker == "o" else 2
-            axis.plot([100 * p for p in columns.values()], shares, color=colour, marker=marker, markersize=4.5, linewidth=1.2, label=str(name), zorder=front)
-        axis.set(xlim=(0, 100), ylim=(0, 102), xlabel="probability of the band (%)", ylabel="hidden runs within it (%)", title=title)
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)  # below: the lines may be anywhere within
+            axis.plot(
+                [100 * p for p in columns.values()],
+                shares,
+                color=colour,
+                marker=marker,
+                markersize=4.5,
+                linewidth=1.2,
+                label=str(name),
+                zorder=front,
+            )
+        axis.set(
+            xlim=(0, 100),
+            ylim=(0, 102),
+            xlabel="probability of the band (%)",
+            ylabel="hidden runs within it (%)",
+            title=title,
+        )
+        # below: the lines may be anywhere within
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
     return axis
 
 
-def pit(points: pd.DataFrame, *, method: str = "bayeslaw", bins: int = 10, ax: Axes | None = None, title: str = "") -> Axes:
-    """Histogram of the PIT of one method: level where it is calibrated, a hump where its bands are too wide, a bowl where too narrow.
+def pit(
+    points: pd.DataFrame,
+    *,
+    method: str = "bayeslaw",
+    bins: int = 10,
+    ax: Axes | None = None,
+    title: str = "",
+) -> Axes:
+    """Histogram of the PIT of one method: level where it is calibrated, a hump where its bands are
+    too wide, a bowl where too narrow.
 
     Parameters
     ----------
@@ -67,15 +115,37 @@ def pit(points: pd.DataFrame, *, method: str = "bayeslaw", bins: int = 10, ax: A
     ------
     SpecError : no such method, or it has no PIT.
     """
-    values = points.loc[points["method"] == method, "pit"].dropna().to_numpy(float) if {"method", "pit"} <= set(points.columns) else np.array([])
+    values = (
+        points.loc[points["method"] == method, "pit"].dropna().to_numpy(float)
+        if {"method", "pit"} <= set(points.columns)
+        else np.array([])
+    )
     if not len(values):
-        raise SpecError(f"The table has no PIT of the method {method!r}: give it the points of a backtest.")
+        raise SpecError(
+            f"The table has no PIT of the method {method!r}: give it the points of a backtest."
+        )
     with style():
         axis = plt.subplots(figsize=(4.6, 3.4), layout="constrained")[1] if ax is None else ax
-        low, high = (stats.binom.ppf(q, len(values), 1 / bins) for q in ((1 - REGION) / 2, (1 + REGION) / 2))
-        axis.axhspan(low, high, color=BEYOND, alpha=0.25, linewidth=0, label="calibrated, independent runs")
-        axis.hist(values, bins=list(np.linspace(0, 1, bins + 1)), color=BAND, alpha=0.75, edgecolor="white", label=f"{len(values)} hidden runs")
-        axis.set(xlim=(0, 1), xlabel="PIT: share of the prediction at or below what happened", ylabel="hidden runs", title=title)
+        low, high = (
+            stats.binom.ppf(q, len(values), 1 / bins) for q in ((1 - REGION) / 2, (1 + REGION) / 2)
+        )
+        axis.axhspan(
+            low, high, color=BEYOND, alpha=0.25, linewidth=0, label="calibrated, independent runs"
+        )
+        axis.hist(
+            values,
+            bins=list(np.linspace(0, 1, bins + 1)),
+            color=BAND,
+            alpha=0.75,
+            edgecolor="white",
+            label=f"{len(values)} hidden runs",
+        )
+        axis.set(
+            xlim=(0, 1),
+            xlabel="PIT: share of the prediction at or below what happened",
+            ylabel="hidden runs",
+            title=title,
+        )
         axis.set_ylim(0, 1.2 * axis.get_ylim()[1])  # room for the legend
         axis.legend(loc="upper center", ncols=2)
     return axis
@@ -95,7 +165,9 @@ def calibration(points: pd.DataFrame, *, title: str = "", width: float = 9.0) ->
     narrow = width < 6
     with style():
         size = (width, 2 * width) if narrow else (width, 0.5 * width)
-        figure, axes = plt.subplots(2 if narrow else 1, 1 if narrow else 2, figsize=size, layout="constrained")
+        figure, axes = plt.subplots(
+            2 if narrow else 1, 1 if narrow else 2, figsize=size, layout="constrained"
+        )
         coverage(points, ax=axes[0])
         pit(points, ax=axes[1])
         if title:

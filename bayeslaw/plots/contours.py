@@ -1,4 +1,6 @@
-"""What lies around an optimum: the loss along budgets of compute, data against model size for a loss, and choices of hyper-parameters."""
+"""What lies around an optimum: the loss along budgets of compute, data against model size for a
+loss, and choices of hyper-parameters.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,21 @@ def _axes(axes: Axes | None) -> Axes:
     return axes if axes is not None else plt.subplots(figsize=(6.0, 4.2), layout="constrained")[1]
 
 
-def isoflop(table: pd.DataFrame, *, optima: pd.DataFrame | None = None, axes: Axes | None = None, response_unit: str = "nats per token", title: str = "") -> Axes:
+def isoflop(
+    table: pd.DataFrame,
+    *,
+    optima: pd.DataFrame | None = None,
+    axes: Axes | None = None,
+    response_unit: str = "nats per token",
+    title: str = "",
+) -> Axes:
     """The loss along budgets: what ``bl.isoflop`` gave for one or several, put together.
 
     Parameters
     ----------
     table : the columns of `bayeslaw.isoflop`.
-    optima : a row a budget: ``compute``, ``model_size`` and ``loss`` of the optimum, with ``lower_90_model_size`` and ``upper_90_model_size`` where they are known.
+    optima : a row a budget: ``compute``, ``model_size`` and ``loss`` of the optimum, with
+        ``lower_90_model_size`` and ``upper_90_model_size`` where they are known.
     axes : None: a new figure.
     """
     require(table, ("compute", "model_size", "median"))
@@ -41,12 +51,31 @@ def isoflop(table: pd.DataFrame, *, optima: pd.DataFrame | None = None, axes: Ax
             part = table[table["compute"] == budget].sort_values("model_size")
             color = _shade(i, len(budgets))
             fill_bands(axis, part["model_size"].to_numpy(float), part, color, "")
-            axis.plot(part["model_size"], part["median"], color=color, linewidth=1.4, label=f"{budget:.3g} FLOP")
+            axis.plot(
+                part["model_size"],
+                part["median"],
+                color=color,
+                linewidth=1.4,
+                label=f"{budget:.3g} FLOP",
+            )
         if optima is not None:
             require(optima, ("model_size", "loss"))
             if {"lower_90_model_size", "upper_90_model_size"} <= set(optima):
-                axis.hlines(optima["loss"], optima["lower_90_model_size"], optima["upper_90_model_size"], color=RUN, linewidth=1.2)
-            axis.plot(optima["model_size"], optima["loss"], "o", color=RUN, markersize=4, label="optimum, 90 %")
+                axis.hlines(
+                    optima["loss"],
+                    optima["lower_90_model_size"],
+                    optima["upper_90_model_size"],
+                    color=RUN,
+                    linewidth=1.2,
+                )
+            axis.plot(
+                optima["model_size"],
+                optima["loss"],
+                "o",
+                color=RUN,
+                markersize=4,
+                label="optimum, 90 %",
+            )
         log_x(axis)
         log_y(axis)
         axis.set(xlabel="model size (parameters)", ylabel=f"loss ({response_unit})", title=title)
@@ -54,12 +83,20 @@ def isoflop(table: pd.DataFrame, *, optima: pd.DataFrame | None = None, axes: Ax
     return axis
 
 
-def isoloss(table: pd.DataFrame, *, frontier: pd.DataFrame | None = None, axes: Axes | None = None, title: str = "") -> Axes:
-    """The data that each model size needs for a loss: what ``bl.isoloss`` gave for one or several losses, put together.
+def isoloss(
+    table: pd.DataFrame,
+    *,
+    frontier: pd.DataFrame | None = None,
+    axes: Axes | None = None,
+    title: str = "",
+) -> Axes:
+    """The data that each model size needs for a loss: what ``bl.isoloss`` gave for one or several
+    losses, put together.
 
     Parameters
     ----------
-    table : the columns of `bayeslaw.isoloss`. Where the upper end is infinite the band is left open.
+    table : the columns of `bayeslaw.isoloss`. Where the upper end is infinite the band is left
+        open.
     frontier : ``model_size`` and ``data_size`` of the optimum at some budgets, drawn as a line.
     axes : None: a new figure.
     """
@@ -71,13 +108,27 @@ def isoloss(table: pd.DataFrame, *, frontier: pd.DataFrame | None = None, axes: 
             part = table[table["loss"] == loss].sort_values("model_size")
             color = _shade(i, len(losses))
             ends = [c for c in part.columns if c.startswith("upper_") and c.endswith("_data_size")]
-            within = part.assign(**{c: part[c].clip(upper=1e30) for c in ends})  # an infinite end cannot be drawn; the axis ends before
+            # an infinite end cannot be drawn; the axis ends before
+            within = part.assign(**{c: part[c].clip(upper=1e30) for c in ends})
             fill_bands(axis, part["model_size"].to_numpy(float), within, color, "", "data_size")
-            axis.plot(part["model_size"], part["data_size"].replace(np.inf, np.nan), color=color, linewidth=1.4, label=f"loss {loss:.4g}")
+            axis.plot(
+                part["model_size"],
+                part["data_size"].replace(np.inf, np.nan),
+                color=color,
+                linewidth=1.4,
+                label=f"loss {loss:.4g}",
+            )
         finite = table["data_size"].replace(np.inf, np.nan).dropna()
         if frontier is not None:
             require(frontier, ("model_size", "data_size"))
-            axis.plot(frontier["model_size"], frontier["data_size"], "--", color=RUN, linewidth=1, label="compute-optimal")
+            axis.plot(
+                frontier["model_size"],
+                frontier["data_size"],
+                "--",
+                color=RUN,
+                linewidth=1,
+                label="compute-optimal",
+            )
         axis.set_ylim(finite.min() / 2, finite.max() * 2)
         log_x(axis)
         axis.set_yscale("log")
@@ -87,8 +138,15 @@ def isoloss(table: pd.DataFrame, *, frontier: pd.DataFrame | None = None, axes: 
     return axis
 
 
-def hyperparameters(table: pd.DataFrame, *, runs: pd.DataFrame | None = None, axes: Axes | None = None, title: str = "") -> Axes:
-    """Choices of learning rate and batch size: how likely each is near-optimal, and the one with the least expected excess.
+def hyperparameters(
+    table: pd.DataFrame,
+    *,
+    runs: pd.DataFrame | None = None,
+    axes: Axes | None = None,
+    title: str = "",
+) -> Axes:
+    """Choices of learning rate and batch size: how likely each is near-optimal, and the one with
+    the least expected excess.
 
     Parameters
     ----------
@@ -99,14 +157,47 @@ def hyperparameters(table: pd.DataFrame, *, runs: pd.DataFrame | None = None, ax
     require(table, ("learning_rate", "batch_size", "excess", "p_near_optimal"))
     with style():
         axis = _axes(axes)
-        filled = axis.tricontourf(table["learning_rate"], table["batch_size"], table["p_near_optimal"], levels=np.linspace(0, 1, 11), cmap="Blues")
-        lines = axis.tricontour(table["learning_rate"], table["batch_size"], 100 * table["excess"], levels=[0.1, 0.25, 0.5, 1, 2, 4], colors=BAND, linewidths=0.8)
+        filled = axis.tricontourf(
+            table["learning_rate"],
+            table["batch_size"],
+            table["p_near_optimal"],
+            levels=np.linspace(0, 1, 11),
+            cmap="Blues",
+        )
+        lines = axis.tricontour(
+            table["learning_rate"],
+            table["batch_size"],
+            100 * table["excess"],
+            levels=[0.1, 0.25, 0.5, 1, 2, 4],
+            colors=BAND,
+            linewidths=0.8,
+        )
         axis.clabel(lines, fmt="%g %%", fontsize=7)
         axis.figure.colorbar(filled, ax=axis, label="probability of being near-optimal")
         best = table.loc[table["excess"].idxmin()]
-        axis.plot(best["learning_rate"], best["batch_size"], "*", color=HIDDEN, markersize=12, label="least expected excess")
+        axis.plot(
+            best["learning_rate"],
+            best["batch_size"],
+            "*",
+            color=HIDDEN,
+            markersize=12,
+            label="least expected excess",
+        )
         if runs is not None:
-            axis.plot(runs["learning_rate"], runs["batch_size"], ".", color=RUN, markersize=3, label="runs")
-        axis.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="batch size (tokens)", title=title)
+            axis.plot(
+                runs["learning_rate"],
+                runs["batch_size"],
+                ".",
+                color=RUN,
+                markersize=3,
+                label="runs",
+            )
+        axis.set(
+            xscale="log",
+            yscale="log",
+            xlabel="learning rate",
+            ylabel="batch size (tokens)",
+            title=title,
+        )
         axis.legend(loc="upper left")
     return axis

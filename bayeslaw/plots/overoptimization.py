@@ -1,4 +1,6 @@
-"""Over-optimisation: scores against sqrt(KL), where they peak, which checkpoint is best, and when the peak was seen to be past."""
+"""Over-optimisation: scores against sqrt(KL), where they peak, which checkpoint is best, and when
+the peak was seen to be past.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +22,32 @@ DENSITY = 0.16
 
 
 def scores(
-    gold: pd.DataFrame, *, proxy: pd.DataFrame | None = None, runs: pd.DataFrame | None = None, hidden: pd.DataFrame | None = None, peaks: pd.DataFrame | None = None,
-    by: Sequence[str] = (), response: str = "gold_score", proxy_response: str = "proxy_score", unit: str = "", axes: Axes | Sequence[Axes] | None = None,
-    title: str = "", width: float = 9.0,
-) -> np.ndarray:  # fmt: skip
-    """Gold and proxy score against sqrt(KL), with their bands, the runs, and the density of the peak along the axis.
+    gold: pd.DataFrame,
+    *,
+    proxy: pd.DataFrame | None = None,
+    runs: pd.DataFrame | None = None,
+    hidden: pd.DataFrame | None = None,
+    peaks: pd.DataFrame | None = None,
+    by: Sequence[str] = (),
+    response: str = "gold_score",
+    proxy_response: str = "proxy_score",
+    unit: str = "",
+    axes: Axes | Sequence[Axes] | None = None,
+    title: str = "",
+    width: float = 9.0,
+) -> np.ndarray:
+    """Gold and proxy score against sqrt(KL), with their bands, the runs, and the density of the
+    peak along the axis.
 
     Parameters
     ----------
-    gold, proxy : what ``fit.bands`` returned: ``kl``, the columns of ``by``, median, ``lower_P`` and ``upper_P``.
-    runs : what the fit saw: ``kl``, the columns of ``by``, ``response`` and perhaps ``proxy_response``.
+    gold, proxy : what ``fit.bands`` returned: ``kl``, the columns of ``by``, median, ``lower_P``
+        and ``upper_P``.
+    runs : what the fit saw: ``kl``, the columns of ``by``, ``response`` and perhaps
+        ``proxy_response``.
     hidden : what it did not see, drawn as crosses.
-    peaks : draws of the peak, a row a draw: ``kl_peak`` and the columns of ``by``. Draws beyond the axis are told as a share.
+    peaks : draws of the peak, a row a draw: ``kl_peak`` and the columns of ``by``. Draws beyond the
+        axis are told as a share.
     by : columns that make a panel each.
     response, proxy_response : the columns of ``runs``. unit : of the vertical axis.
     axes : one a panel; None: a new figure, ``width`` inches wide.
@@ -45,7 +61,11 @@ def scores(
     ------
     SpecError : a column is missing, too many panels, too few Axes.
     """
-    panels = panels_of(gold.assign(**{c: numbers_where_they_are(gold[c]) for c in by if c in gold}), ("kl", "median"), by)
+    panels = panels_of(
+        gold.assign(**{c: numbers_where_they_are(gold[c]) for c in by if c in gold}),
+        ("kl", "median"),
+        by,
+    )
     with style():
         drawn = axes_of_panels(len(panels), axes, width, title)
         for axis, (chosen, part) in zip(drawn, panels, strict=False):
@@ -53,19 +73,49 @@ def scores(
             if theirs is not None and len(theirs):
                 _band(axis, theirs, BEYOND, "proxy")
                 if own is not None and proxy_response in own:
-                    axis.plot(np.sqrt(own["kl"]), own[proxy_response], "s", color=BEYOND, markersize=2.4, linestyle="none", label="proxy, runs")
+                    axis.plot(
+                        np.sqrt(own["kl"]),
+                        own[proxy_response],
+                        "s",
+                        color=BEYOND,
+                        markersize=2.4,
+                        linestyle="none",
+                        label="proxy, runs",
+                    )
             _band(axis, part, BAND, "gold")
             if own is not None and len(own):
-                axis.plot(np.sqrt(own["kl"]), own[response], "o", color=RUN, markersize=2.6, alpha=0.7, linestyle="none", label="gold, runs")
+                axis.plot(
+                    np.sqrt(own["kl"]),
+                    own[response],
+                    "o",
+                    color=RUN,
+                    markersize=2.6,
+                    alpha=0.7,
+                    linestyle="none",
+                    label="gold, runs",
+                )
             unseen = rows_of(hidden, chosen)
             if unseen is not None and len(unseen):
-                axis.plot(np.sqrt(unseen["kl"]), unseen[response], "x", color=HIDDEN, markersize=4, markeredgewidth=1.1, linestyle="none", label="gold, unseen runs")
+                axis.plot(
+                    np.sqrt(unseen["kl"]),
+                    unseen[response],
+                    "x",
+                    color=HIDDEN,
+                    markersize=4,
+                    markeredgewidth=1.1,
+                    linestyle="none",
+                    label="gold, unseen runs",
+                )
             drawn_peaks = rows_of(peaks, chosen)
             if drawn_peaks is not None and len(drawn_peaks):
-                _density(axis, drawn_peaks["kl_peak"].to_numpy(float), float(np.sqrt(part["kl"].max())))
+                _density(
+                    axis, drawn_peaks["kl_peak"].to_numpy(float), float(np.sqrt(part["kl"].max()))
+                )
             axis.set_title(", ".join(named(column, value) for column, value in chosen.items()))
             axis.set_xlabel("√KL (√nats)")
-            axis.set_ylabel(f"{'score' if proxy is not None else response.replace('_', ' ')}{f' ({unit})' if unit else ''}")
+            axis.set_ylabel(
+                f"{'score' if proxy is not None else response.replace('_', ' ')}{f' ({unit})' if unit else ''}"
+            )
         if axes is None:
             tidy(drawn)
     return drawn
@@ -89,19 +139,44 @@ def _density(axis: Axes, kl_peak: np.ndarray, far: float) -> None:
         smooth = np.convolve(count, [0.25, 0.5, 0.25], mode="same")
         height = DENSITY * (high - low) * smooth / smooth.max()
         middle = (edges[:-1] + edges[1:]) / 2
-        axis.fill_between(middle, low - DENSITY * (high - low), low - DENSITY * (high - low) + height, color=HIDDEN, alpha=0.55, linewidth=0, label="where gold peaks")
+        axis.fill_between(
+            middle,
+            low - DENSITY * (high - low),
+            low - DENSITY * (high - low) + height,
+            color=HIDDEN,
+            alpha=0.55,
+            linewidth=0,
+            label="where gold peaks",
+        )
         axis.set_ylim(low - DENSITY * (high - low), high)
     beyond = 1 - len(within) / len(d)
     if beyond >= 0.005:
-        axis.text(0.98, DENSITY + 0.03, f"no peak below KL = {far**2:.3g}: {beyond:.0%}", transform=axis.transAxes, ha="right", fontsize=8, color=HIDDEN)
+        axis.text(
+            0.98,
+            DENSITY + 0.03,
+            f"no peak below KL = {far**2:.3g}: {beyond:.0%}",
+            transform=axis.transAxes,
+            ha="right",
+            fontsize=8,
+            color=HIDDEN,
+        )
 
 
-def peak_by_size(table: pd.DataFrame, *, x: str = "reward_model_size", by: Sequence[str] = (), axes: Axes | None = None, title: str = "", width: float = 6.0) -> Axes:
+def peak_by_size(
+    table: pd.DataFrame,
+    *,
+    x: str = "reward_model_size",
+    by: Sequence[str] = (),
+    axes: Axes | None = None,
+    title: str = "",
+    width: float = 6.0,
+) -> Axes:
     """KL at the peak against the size of the reward model, with its intervals.
 
     Parameters
     ----------
-    table : what `bayeslaw.peaks` returned. x : the column on the horizontal axis. by : columns that make a series each.
+    table : what `bayeslaw.peaks` returned. x : the column on the horizontal axis. by : columns that
+        make a series each.
     axes, title, width : as in `scores`.
 
     Raises
@@ -109,7 +184,10 @@ def peak_by_size(table: pd.DataFrame, *, x: str = "reward_model_size", by: Seque
     SpecError : a column is missing.
     """
     if missing := [c for c in (x, "kl_peak", *by) if c not in table.columns]:
-        raise SpecError(f"The table of peaks has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}.")
+        raise SpecError(
+            f"The table of peaks has no column {', '.join(missing)}; it has"
+            f" {', '.join(map(str, table.columns))}."
+        )
     probs = probs_of(table, "kl_peak")[::-1]
     colours = [BAND, HIDDEN, RUN, BEYOND]
     with style():
@@ -117,12 +195,31 @@ def peak_by_size(table: pd.DataFrame, *, x: str = "reward_model_size", by: Seque
         table = table.assign(**{column: numbers_where_they_are(table[column]) for column in by})
         series = list(table.groupby(list(by), sort=True)) if by else [((), table)]
         for i, (values, part) in enumerate(series):
-            at = part[x].astype(float).to_numpy() * (1 + 0.06 * (i - (len(series) - 1) / 2))  # beside each other, not on top
+            # beside each other, not on top
+            at = part[x].astype(float).to_numpy() * (1 + 0.06 * (i - (len(series) - 1) / 2))
             colour = colours[i % len(colours)]
             for p in probs:
-                axis.vlines(at, part[f"lower_{p:g}_kl_peak"], part[f"upper_{p:g}_kl_peak"], color=colour, linewidth=3.4 if p <= 50 else 1.4, alpha=0.6)
+                axis.vlines(
+                    at,
+                    part[f"lower_{p:g}_kl_peak"],
+                    part[f"upper_{p:g}_kl_peak"],
+                    color=colour,
+                    linewidth=3.4 if p <= 50 else 1.4,
+                    alpha=0.6,
+                )
             name = ", ".join(named(column, value) for column, value in zip(by, values, strict=True))
-            axis.plot(at, part["kl_peak"], "o", color=colour, markersize=4, linestyle="none", label=f"{name + ': ' if name else ''}median, {' and '.join(f'{p:g} %' for p in probs)}")
+            axis.plot(
+                at,
+                part["kl_peak"],
+                "o",
+                color=colour,
+                markersize=4,
+                linestyle="none",
+                label=(
+                    f"{name + ': ' if name else ''}median,"
+                    f" {' and '.join(f'{p:g} %' for p in probs)}"
+                ),
+            )
         log_x(axis)
         log_y(axis)
         axis.set_xlabel(f"{x.replace('_', ' ')}{' (parameters)' if x.endswith('size') else ''}")
@@ -131,12 +228,22 @@ def peak_by_size(table: pd.DataFrame, *, x: str = "reward_model_size", by: Seque
     return axis
 
 
-def best_checkpoint(table: pd.DataFrame, *, x: str = "kl", x_unit: str = "nats", axes: Axes | None = None, title: str = "", width: float = 6.0) -> Axes:
-    """How likely each checkpoint is the best one, and the evaluations that it is allotted, where there are any.
+def best_checkpoint(
+    table: pd.DataFrame,
+    *,
+    x: str = "kl",
+    x_unit: str = "nats",
+    axes: Axes | None = None,
+    title: str = "",
+    width: float = 6.0,
+) -> Axes:
+    """How likely each checkpoint is the best one, and the evaluations that it is allotted, where
+    there are any.
 
     Parameters
     ----------
-    table : what `bayeslaw.best_checkpoint` returned. x, x_unit : what tells checkpoints apart on the horizontal axis.
+    table : what `bayeslaw.best_checkpoint` returned. x, x_unit : what tells checkpoints apart on
+        the horizontal axis.
     axes, title, width : as in `scores`.
 
     Raises
@@ -144,28 +251,61 @@ def best_checkpoint(table: pd.DataFrame, *, x: str = "kl", x_unit: str = "nats",
     SpecError : a column is missing.
     """
     if missing := [c for c in (x, "p_best", "evaluations") if c not in table.columns]:
-        raise SpecError(f"The table has no column {', '.join(missing)}; draw what best_checkpoint returned.")
+        raise SpecError(
+            f"The table has no column {', '.join(missing)}; draw what best_checkpoint returned."
+        )
     with style():
         axis = axes_of_panels(1, axes, width, title)[0]
         table = table.sort_values(x).reset_index(drop=True)
         spent = table["evaluations"].sum()
-        bars = axis.bar(table.index, 100 * table["p_best"], color=BAND, alpha=0.7, label="probability of being the best")
-        axis.bar_label(bars, [f"{p:.0%}" if p >= 0.005 else "" for p in table["p_best"]], fontsize=7, padding=1)
+        bars = axis.bar(
+            table.index,
+            100 * table["p_best"],
+            color=BAND,
+            alpha=0.7,
+            label="probability of being the best",
+        )
+        axis.bar_label(
+            bars, [f"{p:.0%}" if p >= 0.005 else "" for p in table["p_best"]], fontsize=7, padding=1
+        )
         if spent:
-            axis.plot(table.index, 100 * table["evaluations"] / spent, "D", color=HIDDEN, markersize=4, linestyle="none", label=f"share of {spent:g} further evaluations")
-        axis.set_xticks(table.index, [magnitude(float(v)) if float(v) >= 1e3 else f"{float(v):.3g}" for v in table[x]], rotation=60 if len(table) > 12 else 0, fontsize=7)
+            axis.plot(
+                table.index,
+                100 * table["evaluations"] / spent,
+                "D",
+                color=HIDDEN,
+                markersize=4,
+                linestyle="none",
+                label=f"share of {spent:g} further evaluations",
+            )
+        axis.set_xticks(
+            table.index,
+            [magnitude(float(v)) if float(v) >= 1e3 else f"{float(v):.3g}" for v in table[x]],
+            rotation=60 if len(table) > 12 else 0,
+            fontsize=7,
+        )
         axis.set_xlabel(f"{x.replace('_', ' ')}{f' ({x_unit})' if x_unit else ''}")
         axis.set_ylabel("%")
         axis.legend()
     return axis
 
 
-def watched(table: pd.DataFrame, *, x: str, authors: float | None = None, axes: Sequence[Axes] | None = None, title: str = "", width: float = 7.0) -> np.ndarray:
-    """A run as it was watched: the probability that the peak is past, and where the peak was thought to be, against what had been seen.
+def watched(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    authors: float | None = None,
+    axes: Sequence[Axes] | None = None,
+    title: str = "",
+    width: float = 7.0,
+) -> np.ndarray:
+    """A run as it was watched: the probability that the peak is past, and where the peak was
+    thought to be, against what had been seen.
 
     Parameters
     ----------
-    table : rows of `bayeslaw.peaks` with ``current_kl``, a row for each time that the run was looked at, and the column ``x``: steps seen.
+    table : rows of `bayeslaw.peaks` with ``current_kl``, a row for each time that the run was
+        looked at, and the column ``x``: steps seen.
     authors : KL of the peak that the run's authors report.
     axes : two of them; title, width : as in `scores`.
 
@@ -173,31 +313,66 @@ def watched(table: pd.DataFrame, *, x: str, authors: float | None = None, axes: 
     ------
     SpecError : a column is missing.
     """
-    if missing := [c for c in (x, "p_past_peak", "kl_peak", "current_kl") if c not in table.columns]:
-        raise SpecError(f"The table has no column {', '.join(missing)}; draw rows of peaks(fit, current_kl=...).")
+    if missing := [
+        c for c in (x, "p_past_peak", "kl_peak", "current_kl") if c not in table.columns
+    ]:
+        raise SpecError(
+            f"The table has no column {', '.join(missing)}; draw rows of peaks(fit,"
+            " current_kl=...)."
+        )
     with style():
         if axes is None:
-            figure, grid = plt.subplots(2, 1, figsize=(width, 0.85 * width), sharex=True, layout="constrained")
+            figure, grid = plt.subplots(
+                2, 1, figsize=(width, 0.85 * width), sharex=True, layout="constrained"
+            )
             drawn = grid.ravel()
             if title:
                 figure.suptitle(title, fontsize=10)
         else:
             drawn = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
         table = table.sort_values(x)
-        drawn[0].plot(table[x], 100 * table["p_past_peak"], "o-", color=BAND, markersize=3.5, label="the peak is past")
-        drawn[0].plot(table[x], 100 * table["p_no_peak"], "s--", color=BEYOND, markersize=3, label="no peak within reach")
+        drawn[0].plot(
+            table[x],
+            100 * table["p_past_peak"],
+            "o-",
+            color=BAND,
+            markersize=3.5,
+            label="the peak is past",
+        )
+        drawn[0].plot(
+            table[x],
+            100 * table["p_no_peak"],
+            "s--",
+            color=BEYOND,
+            markersize=3,
+            label="no peak within reach",
+        )
         drawn[0].set_ylim(-3, 103)
         drawn[0].set_ylabel("probability (%)")
         drawn[0].legend()
         ends = [c for c in table.columns if str(c).endswith("_kl_peak")]
-        within = table.assign(**{c: table[c].clip(upper=1e6) for c in ends})  # an infinite end cannot be drawn; the axis ends before
-        fill_bands(drawn[1], table[x].to_numpy(float), within, BAND, "KL at the peak, {:g} %", "kl_peak")
+        # an infinite end cannot be drawn; the axis ends before
+        within = table.assign(**{c: table[c].clip(upper=1e6) for c in ends})
+        fill_bands(
+            drawn[1], table[x].to_numpy(float), within, BAND, "KL at the peak, {:g} %", "kl_peak"
+        )
         drawn[1].plot(table[x], table["kl_peak"], color=BAND, linewidth=1.4, label="median")
-        drawn[1].plot(table[x], table["current_kl"], color=RUN, linewidth=1.2, linestyle=":", label="the run's own KL")
+        drawn[1].plot(
+            table[x],
+            table["current_kl"],
+            color=RUN,
+            linewidth=1.2,
+            linestyle=":",
+            label="the run's own KL",
+        )
         if authors is not None:
-            drawn[1].axhline(authors, color=HIDDEN, linewidth=1, label="peak reported by the run's authors")
+            drawn[1].axhline(
+                authors, color=HIDDEN, linewidth=1, label="peak reported by the run's authors"
+            )
         drawn[1].set_yscale("log")
-        drawn[1].set_ylim(max(1e-2, float(table["current_kl"].min()) / 30), float(table["current_kl"].max()) * 300)
+        drawn[1].set_ylim(
+            max(1e-2, float(table["current_kl"].min()) / 30), float(table["current_kl"].max()) * 300
+        )
         drawn[1].set_xlabel(x.replace("_", " "))
         drawn[1].set_ylabel("KL (nats per sequence)")
         drawn[1].legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.2))

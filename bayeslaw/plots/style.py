@@ -21,7 +21,8 @@ from bayeslaw.wording import magnitude
 
 #: Okabe and Ito's palette, told apart by colour-blind readers.
 BAND, RUN, HIDDEN, BEYOND = "#0072B2", "#222222", "#D55E00", "#999999"
-#: One colour a series, where there may be many: of the same palette, the package's own first. Past their number lines are dashed.
+#: One colour a series, where there may be many: of the same palette, the package's own first. Past
+#: their number lines are dashed.
 SERIES = (BAND, HIDDEN, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 #: Text that explains, and grid lines.
 NOTE, GRID = "#666666", "#e5e5e5"
@@ -48,7 +49,9 @@ def style() -> Iterator[None]:
 
 
 def plain(text: Any) -> str:
-    """Text from data as it stands: matplotlib would set what is between two dollar signs as a formula."""
+    """Text from data as it stands: matplotlib would set what is between two dollar signs as a
+    formula.
+    """
     return str(text).replace("$", r"\$")
 
 
@@ -57,7 +60,12 @@ def log_x(axes: Axes) -> None:
     axes.set_xscale("log")
     low, high = axes.get_xlim()
     decades = high / low
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 50 else (1.0, 3.0) if decades < 500 else (1.0,), numticks=7))
+    axes.xaxis.set_major_locator(
+        LogLocator(
+            subs=(1.0, 2.0, 5.0) if decades < 50 else (1.0, 3.0) if decades < 500 else (1.0,),
+            numticks=7,
+        )
+    )
     axes.xaxis.set_major_formatter(FuncFormatter(magnitude))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
@@ -67,22 +75,26 @@ def log_y(axes: Axes) -> None:
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(
-        MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]) if high / low < 8 else LogLocator(subs=(1.0, 2.0, 5.0), numticks=8)
+        MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10])
+        if high / low < 8
+        else LogLocator(subs=(1.0, 2.0, 5.0), numticks=8)
     )
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.4g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-#: What ink becomes in a page, where paper may be dark: the colour of the page's text, and how much of it.
+#: What ink becomes in a page, where paper may be dark: the colour of the page's text, and how much
+#: of it.
 INKS = {"#000000": "", RUN: "", NOTE: "0.7", GRID: "0.18"}
 
 
 def svg(axes: Axes | np.ndarray, *, title: str, salt: str = "bayeslaw") -> str:
     """The figure of these Axes as an SVG element to stand in a page, and the figure closed.
 
-    Text stays text, in the page's colour, as are axes and grid; there is no background, so that a light and a dark page both do. It is as wide as what it stands
-    in. The same figure gives the same string.
+    Text stays text, in the page's colour, as are axes and grid; there is no background, so that a
+    light and a dark page both do. It is as wide as what it stands in. The same figure gives the
+    same string.
 
     Parameters
     ----------
@@ -99,7 +111,10 @@ def svg(axes: Axes | np.ndarray, *, title: str, salt: str = "bayeslaw") -> str:
     SpecError : a salt that cannot begin an id.
     """
     if not re.fullmatch(r"[A-Za-z][\w.-]*", salt):
-        raise SpecError(f"salt is {salt!r}, and must be a letter, then letters, digits, '.', '-' or '_': ids begin with it.")
+        raise SpecError(
+            f"salt is {salt!r}, and must be a letter, then letters, digits, '.', '-' or '_': ids"
+            " begin with it."
+        )
     figure = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()[0].get_figure(root=True)
     root = _drawn(figure, salt)
     for element in root.iter():
@@ -109,11 +124,18 @@ def svg(axes: Axes | np.ndarray, *, title: str, salt: str = "bayeslaw") -> str:
             elif name == "xlink:href" and value.startswith("#"):
                 element.set(name, f"#{salt}-{value[1:]}")
             else:
-                element.set(name, (_inked(value) if name == "style" else value).replace("url(#", f"url(#{salt}-"))
+                element.set(
+                    name,
+                    (_inked(value) if name == "style" else value).replace("url(#", f"url(#{salt}-"),
+                )
     for name in ("width", "height"):
         root.attrib.pop(name, None)
     # Black is what matplotlib leaves unsaid, and joins what it says for the whole page.
-    root.attrib |= {"role": "img", "aria-label": title, "style": "fill: currentColor; stroke-linejoin: round; stroke-linecap: butt"}
+    root.attrib |= {
+        "role": "img",
+        "aria-label": title,
+        "style": "fill: currentColor; stroke-linejoin: round; stroke-linecap: butt",
+    }
     named = ElementTree.Element("title")
     named.text = title
     root.insert(0, named)
@@ -121,7 +143,9 @@ def svg(axes: Axes | np.ndarray, *, title: str, salt: str = "bayeslaw") -> str:
 
 
 def _drawn(figure: Figure, salt: str) -> ElementTree.Element:
-    """The figure as matplotlib writes it, read again: names without their namespaces, no metadata and no rules for the whole page."""
+    """The figure as matplotlib writes it, read again: names without their namespaces, no metadata
+    and no rules for the whole page.
+    """
     page = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
         figure.savefig(page, format="svg", transparent=True, metadata={"Date": None})
@@ -133,8 +157,14 @@ def _drawn(figure: Figure, salt: str) -> ElementTree.Element:
                 parent.remove(child)
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
-        element.attrib = {name.replace("{http://www.w3.org/1999/xlink}", "xlink:"): value for name, value in element.attrib.items()}
-    root.attrib |= {"xmlns": "http://www.w3.org/2000/svg", "xmlns:xlink": "http://www.w3.org/1999/xlink"}
+        element.attrib = {
+            name.replace("{http://www.w3.org/1999/xlink}", "xlink:"): value
+            for name, value in element.attrib.items()
+        }
+    root.attrib |= {
+        "xmlns": "http://www.w3.org/2000/svg",
+        "xmlns:xlink": "http://www.w3.org/1999/xlink",
+    }
     return root
 
 
@@ -143,5 +173,7 @@ def _inked(declarations: str) -> str:
     for ink, share in INKS.items():
         for what in ("fill", "stroke"):
             paler = f"; {what}-opacity: {share}" if share else ""
-            declarations = re.sub(rf"\b{what}: {ink}\b", f"{what}: currentColor{paler}", declarations)
+            declarations = re.sub(
+                rf"\b{what}: {ink}\b", f"{what}: currentColor{paler}", declarations
+            )
     return declarations

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from bayeslaw.checks import Backtest
     from bayeslaw.study.outcome import Outcome
 
-#: Inches of a figure, such that its text has the size of the page's small text: in a column of 900 pixels, and on a phone. The page shows the one that fits.
+#: Inches of a figure, such that its text has the size of the page's small text: in a column of 900
+#: pixels, and on a phone. The page shows the one that fits.
 WIDTHS = {"wide": 8.4, "narrow": 4.2}
 
 #: Panels that a page has room for; more groups share one.
@@ -21,17 +22,32 @@ PANELS = 12
 
 
 def of(outcome: Outcome) -> dict[str, str]:
-    """Each figure that the outcome has something for, by its name: ``bands``, ``options``, ``target``, ``value``, ``hindsight``, ``calibration``, ``next_runs``."""
+    """Each figure that the outcome has something for, by its name: ``bands``, ``options``,
+    ``target``, ``value``, ``hindsight``, ``calibration``, ``next_runs``.
+    """
     drawers: dict[str, tuple[Callable[[Outcome, float], Any], str]] = {
         "bands": (_bands, "Bands of what runs would log, with the runs that were made"),
-        "options": (_options, "What a run of each option would log, and which part of it meets the target"),
-        "target": (_target, "The probability that each option meets a target, as the target varies"),
+        "options": (
+            _options,
+            "What a run of each option would log, and which part of it meets the target",
+        ),
+        "target": (
+            _target,
+            "The probability that each option meets a target, as the target varies",
+        ),
         "value": (_value, "What each option is worth as the value of meeting the target varies"),
         "hindsight": (_hindsight, "Runs that the fit did not see, with what was said of them"),
         "calibration": (_calibration, "How often bands held the runs that the fit did not see"),
-        "next_runs": (_next_runs, "How much each candidate run is expected to say about the options"),
+        "next_runs": (
+            _next_runs,
+            "How much each candidate run is expected to say about the options",
+        ),
     }
-    return {name: drawn for name, (draw, about) in drawers.items() if (drawn := _drawn(outcome, name, draw, about))}
+    return {
+        name: drawn
+        for name, (draw, about) in drawers.items()
+        if (drawn := _drawn(outcome, name, draw, about))
+    }
 
 
 def _drawn(outcome: Outcome, name: str, draw: Callable[[Outcome, float], Any], about: str) -> str:
@@ -60,9 +76,17 @@ def _bands(outcome: Outcome, width: float) -> Any:
         return None
     law = outcome.prepared.law
     return plots.bands(
-        swept.curves, x=swept.x, response=law.response.name, by=swept.by, runs=swept.runs, x_unit=law.inputs[swept.x].unit, response_unit=law.response.unit,
-        log=law.response.scale == "log", title=_title(outcome), width=width,
-    )  # fmt: skip
+        swept.curves,
+        x=swept.x,
+        response=law.response.name,
+        by=swept.by,
+        runs=swept.runs,
+        x_unit=law.inputs[swept.x].unit,
+        response_unit=law.response.unit,
+        log=law.response.scale == "log",
+        title=_title(outcome),
+        width=width,
+    )
 
 
 def _options(outcome: Outcome, width: float) -> Any:
@@ -72,9 +96,18 @@ def _options(outcome: Outcome, width: float) -> Any:
         return None
     response = outcome.prepared.law.response
     return plots.options(
-        decision.table, decision.draws, target=decision.target, response=response.name, lower_is_better=response.lower_is_better, chosen=decision.chosen,
-        labels=decision.labels, response_unit=response.unit, cost_unit=outcome.prepared.study.decision.unit, title=_title(outcome), width=width,
-    )  # fmt: skip
+        decision.table,
+        decision.draws,
+        target=decision.target,
+        response=response.name,
+        lower_is_better=response.lower_is_better,
+        chosen=decision.chosen,
+        labels=decision.labels,
+        response_unit=response.unit,
+        cost_unit=outcome.prepared.study.decision.unit,
+        title=_title(outcome),
+        width=width,
+    )
 
 
 def _target(outcome: Outcome, width: float) -> Any:
@@ -84,9 +117,18 @@ def _target(outcome: Outcome, width: float) -> Any:
         return None
     response = outcome.prepared.law.response
     return plots.target_curve(
-        decision.draws, target=decision.target, lower_is_better=response.lower_is_better, go_at=decision.go_at, no_go_at=decision.no_go_at, labels=decision.labels,
-        chosen=decision.chosen, response=response.name, response_unit=response.unit, title=_title(outcome), width=width,
-    )  # fmt: skip
+        decision.draws,
+        target=decision.target,
+        lower_is_better=response.lower_is_better,
+        go_at=decision.go_at,
+        no_go_at=decision.no_go_at,
+        labels=decision.labels,
+        chosen=decision.chosen,
+        response=response.name,
+        response_unit=response.unit,
+        title=_title(outcome),
+        width=width,
+    )
 
 
 def _value(outcome: Outcome, width: float) -> Any:
@@ -96,30 +138,61 @@ def _value(outcome: Outcome, width: float) -> Any:
     if decision is None or section is None or outcome.worth is None:
         return None
     at, expected, perfect = outcome.worth
-    return plots.value_of_information(at, expected, perfect, unit=section.unit, now=section.value, labels=decision.labels, title=_title(outcome), width=width)
+    return plots.value_of_information(
+        at,
+        expected,
+        perfect,
+        unit=section.unit,
+        now=section.value,
+        labels=decision.labels,
+        title=_title(outcome),
+        width=width,
+    )
 
 
 def _hindsight(outcome: Outcome, width: float) -> Any:
     from bayeslaw import plots
 
-    return None if outcome.backtest is None else plots.hindsight(**first_split(outcome.backtest, PANELS), title=_title(outcome), width=width)
+    return (
+        None
+        if outcome.backtest is None
+        else plots.hindsight(
+            **first_split(outcome.backtest, PANELS), title=_title(outcome), width=width
+        )
+    )
 
 
 def first_split(tested: Backtest, most: int) -> dict[str, Any]:
-    """What `bayeslaw.plots.hindsight` draws of a backtest: along the input of the curves, a panel a group where there are at most so many."""
+    """What `bayeslaw.plots.hindsight` draws of a backtest: along the input of the curves, a panel a
+    group where there are at most so many.
+    """
     split, fitted = next(iter(tested.fits.items()))
-    points, law, x = tested.points[tested.points["split"] == split], fitted.spec.law, fitted.spec.along
+    points, law, x = (
+        tested.points[tested.points["split"] == split],
+        fitted.spec.law,
+        fitted.spec.along,
+    )
     few = bool(tested.groups) and points.groupby(list(tested.groups)).ngroups <= most
     return {
-        "points": points, "seen": tested.seen[tested.seen["split"] == split], "x": x, "by": tested.groups if few else (), "response": law.response.name,
-        "x_unit": law.inputs[x].unit, "response_unit": law.response.unit, "log": law.response.scale == "log",
-    }  # fmt: skip
+        "points": points,
+        "seen": tested.seen[tested.seen["split"] == split],
+        "x": x,
+        "by": tested.groups if few else (),
+        "response": law.response.name,
+        "x_unit": law.inputs[x].unit,
+        "response_unit": law.response.unit,
+        "log": law.response.scale == "log",
+    }
 
 
 def _calibration(outcome: Outcome, width: float) -> Any:
     from bayeslaw import plots
 
-    return None if outcome.backtest is None else plots.calibration(outcome.backtest.points, title=_title(outcome), width=width)
+    return (
+        None
+        if outcome.backtest is None
+        else plots.calibration(outcome.backtest.points, title=_title(outcome), width=width)
+    )
 
 
 def _next_runs(outcome: Outcome, width: float) -> Any:
@@ -127,5 +200,7 @@ def _next_runs(outcome: Outcome, width: float) -> Any:
 
     if (table := outcome.next_runs) is None:
         return None
-    candidates = table[[c for c in table.columns if c in ADDED or table[c].astype(str).nunique() > 1]]
+    candidates = table[
+        [c for c in table.columns if c in ADDED or table[c].astype(str).nunique() > 1]
+    ]
     return plots.next_runs(candidates, title=_title(outcome), width=width)

@@ -1,4 +1,6 @@
-"""What the page needs to answer other targets and prices by itself: the draws of each option, and the terms of the verdict."""
+"""What the page needs to answer other targets and prices by itself: the draws of each option, and
+the terms of the verdict.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,15 @@ from bayeslaw import defaults
 if TYPE_CHECKING:
     from bayeslaw.study.outcome import Outcome
 
-#: Numbers that a page carries at most, eight bytes each: 2 MB, so that the page stays below 3. More are thinned, evenly, and the page says so.
+#: Numbers that a page carries at most, eight bytes each: 2 MB, so that the page stays below 3. More
+#: are thinned, evenly, and the page says so.
 MOST_NUMBERS = 190_000
 
 
 def panel(outcome: Outcome) -> dict[str, Any] | None:
-    """The panel's data as JSON has it; None for a study without a decision. ``draws`` are doubles, (sample, option), row by row, in base64."""
+    """The panel's data as JSON has it; None for a study without a decision. ``draws`` are doubles,
+    (sample, option), row by row, in base64.
+    """
     decision, section = outcome.decision, outcome.prepared.study.decision
     if decision is None or section is None:
         return None
@@ -28,13 +33,26 @@ def panel(outcome: Outcome) -> dict[str, Any] | None:
     low, high = min(low, decision.target), max(high, decision.target)
     response = outcome.prepared.law.response
     return {
-        "draws": _packed(draws), "samples": len(kept), "thinned": len(kept) < samples, "labels": list(decision.labels),
-        "costs": decision.table["cost"].tolist(), "target": decision.target, "value": section.value, "goAt": decision.go_at, "noGoAt": decision.no_go_at,
-        "lowerIsBetter": response.lower_is_better, "doubts": list(decision.general_doubts),
-        "optionDoubts": [list(each) for each in decision.option_doubts], "weights": [_packed(each[kept] / each[kept].sum()) for each in decision.prior_weights],
-        "priorMovesMax": defaults.PRIOR_MOVES_MAX, "low": float(low), "high": float(high), "unit": section.unit,
-        "response": response.name.replace("_", " "), "responseUnit": response.unit,
-    }  # fmt: skip
+        "draws": _packed(draws),
+        "samples": len(kept),
+        "thinned": len(kept) < samples,
+        "labels": list(decision.labels),
+        "costs": decision.table["cost"].tolist(),
+        "target": decision.target,
+        "value": section.value,
+        "goAt": decision.go_at,
+        "noGoAt": decision.no_go_at,
+        "lowerIsBetter": response.lower_is_better,
+        "doubts": list(decision.general_doubts),
+        "optionDoubts": [list(each) for each in decision.option_doubts],
+        "weights": [_packed(each[kept] / each[kept].sum()) for each in decision.prior_weights],
+        "priorMovesMax": defaults.PRIOR_MOVES_MAX,
+        "low": float(low),
+        "high": float(high),
+        "unit": section.unit,
+        "response": response.name.replace("_", " "),
+        "responseUnit": response.unit,
+    }
 
 
 def _packed(numbers: np.ndarray) -> str:

@@ -24,9 +24,10 @@ def render(outcome: Outcome, template: str | Path | None = None) -> str:
     Parameters
     ----------
     outcome : of `bayeslaw.run_study`.
-    template : a Jinja2 template that says ``{% extends "report.html.jinja" %}`` and overrides its blocks: title, style, verdict, picture, options, panel,
-        backtest, next_runs, allocation, peaks, model, checks, provenance, footer. It is given what the page's own is given: ``outcome``, ``words``, ``tables``,
-        ``figures`` (SVG by name).
+    template : a Jinja2 template that says ``{% extends "report.html.jinja" %}`` and overrides its
+        blocks: title, style, verdict, picture, options, panel, backtest, next_runs, allocation,
+        peaks, model, checks, provenance, footer. It is given what the page's own is given:
+        ``outcome``, ``words``, ``tables``, ``figures`` (SVG by name).
 
     Raises
     ------
@@ -40,13 +41,38 @@ def render(outcome: Outcome, template: str | Path | None = None) -> str:
         name = Path(template).name
         loaders.insert(0, jinja2.FileSystemLoader(Path(template).resolve().parent))
     # Everything is escaped but what is marked as safe here: a model named <script> stays text.
-    environment = jinja2.Environment(loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(loaders),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"number": words.number, "percent": words.percent}
     given: dict[str, Any] = {
-        "outcome": outcome, "study": outcome.prepared.study, "words": words, "tables": tables, "figures": figures.of(outcome), "panel": panel(outcome),
-        "simulated": outcome.prepared.runs.simulated, "today": date.today().isoformat(),
-    }  # fmt: skip
+        "outcome": outcome,
+        "study": outcome.prepared.study,
+        "words": words,
+        "tables": tables,
+        "figures": figures.of(outcome),
+        "panel": panel(outcome),
+        "simulated": outcome.prepared.runs.simulated,
+        "today": date.today().isoformat(),
+    }
     try:
         return environment.get_template(name).render(given)
     except jinja2.TemplateError as error:
-        raise StudyError(str(template or PAGE / TEMPLATE), [Fault(f"The template cannot be used: {error}.", "", row=f"line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else "")]) from error
+        raise StudyError(
+            str(template or PAGE / TEMPLATE),
+            [
+                Fault(
+                    f"The template cannot be used: {error}.",
+                    "",
+                    row=(
+                        f"line {error.lineno}"
+                        if isinstance(error, jinja2.TemplateSyntaxError)
+                        else ""
+                    ),
+                )
+            ],
+        ) from error

@@ -18,7 +18,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Value = Number | str
-#: Points, options and candidates: a table whose lists are multiplied out, or several tables, a row each.
+#: Points, options and candidates: a table whose lists are multiplied out, or several tables, a row
+#: each.
 Rows = dict[str, Value | list[Value]] | list[dict[str, Value]]
 
 
@@ -37,7 +38,9 @@ class About(Section):
 
 
 class RunsSection(Section):
-    """``[runs]``: the table, as `bayeslaw.read_runs` takes it. A path is relative to the study file; ``dataset`` names a set of bayeslaw's own."""
+    """``[runs]``: the table, as `bayeslaw.read_runs` takes it. A path is relative to the study
+    file; ``dataset`` names a set of bayeslaw's own.
+    """
 
     path: str | None = None
     dataset: str | None = None
@@ -77,7 +80,9 @@ class BacktestSection(Section):
 
 
 class DecisionSection(Section):
-    """``[decision]``: options, target and costs, as `bayeslaw.decide` takes them. Without ``options`` they are what ``cost`` names."""
+    """``[decision]``: options, target and costs, as `bayeslaw.decide` takes them. Without
+    ``options`` they are what ``cost`` names.
+    """
 
     target: dict[str, Number]
     options: Rows | None = None
@@ -91,7 +96,9 @@ class DecisionSection(Section):
 
 
 class NextRuns(Section):
-    """``[next_runs]``: candidates, as `bayeslaw.next_runs` takes them; ``cost = "flop"`` is 6 model_size data_size."""
+    """``[next_runs]``: candidates, as `bayeslaw.next_runs` takes them; ``cost = "flop"`` is 6
+    model_size data_size.
+    """
 
     candidates: Rows
     cost: Literal["flop"] | list[Positive] | None = None
@@ -125,12 +132,20 @@ def read_study(path: str | Path) -> tuple[Study, Lines]:
 
     Raises
     ------
-    StudyError : no such file, not TOML, or keys and values that cannot be meant: all of them, with their lines.
+    StudyError : no such file, not TOML, or keys and values that cannot be meant: all of them, with
+        their lines.
     """
     path = Path(path)
     if not path.is_file():
         siblings = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-        what = "It is a folder: name the file in it." if path.is_dir() else f"There is no such file.{suggest(path.name, siblings)} `bayeslaw init` writes one to start from."
+        what = (
+            "It is a folder: name the file in it."
+            if path.is_dir()
+            else (
+                f"There is no such file.{suggest(path.name, siblings)} `bayeslaw init` writes one"
+                " to start from."
+            )
+        )
         raise StudyError(str(path), [Fault(what, "")])
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -156,7 +171,9 @@ class Lines:
 
     @classmethod
     def of(cls, text: str) -> Lines:
-        """Headers and the keys at the start of lines; what stands inside an inline table or a list has the line that it starts on."""
+        """Headers and the keys at the start of lines; what stands inside an inline table or a list
+        has the line that it starts on.
+        """
         at: dict[tuple[str | int, ...], int] = {}
         here: tuple[str | int, ...] = ()
         several: dict[tuple[str | int, ...], int] = {}
@@ -167,14 +184,20 @@ class Lines:
                     several[here] = several.get(here, -1) + 1
                     here = (*here, several[here])
                 at.setdefault(here, number)
-            elif pair := re.match(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""", line):
+            elif pair := re.match(
+                r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""",
+                line,
+            ):
                 at.setdefault((*here, *_key(pair[1])), number)
         return cls(at)
 
     def __call__(self, *key: str | int) -> str:
-        """``line 7``, of a key or of the nearest thing around it that has a line; "" where nothing has."""
+        """``line 7``, of a key or of the nearest thing around it that has a line; "" where nothing
+        has.
+        """
         for end in range(len(key), 0, -1):
-            inside = [line for at, line in self.at.items() if at[:end] == key[:end]]  # a section may have nothing but sections
+            # a section may have nothing but sections
+            inside = [line for at, line in self.at.items() if at[:end] == key[:end]]
             if inside:
                 return f"line {min(inside)}"
         return ""
@@ -186,23 +209,33 @@ def dotted(key: Sequence[str | int]) -> str:
 
 
 def _key(text: str) -> tuple[str, ...]:
-    return tuple(part[1] or part[2] or part[0] for part in re.findall(r"""([\w-]+)|"([^"]*)"|'([^']*)'""", text))
+    return tuple(
+        part[1] or part[2] or part[0]
+        for part in re.findall(r"""([\w-]+)|"([^"]*)"|'([^']*)'""", text)
+    )
 
 
 def _not_toml(error: tomllib.TOMLDecodeError) -> Fault:
     """tomllib's words, with the line in front."""
     said = str(error)
     place = re.search(r" \(at line (\d+), column \d+\)", said)
-    return Fault(f"It is not TOML: {said.replace(place[0], '') if place else said}.", "Text stands in quotes.", row=f"line {place[1]}" if place else "")
+    return Fault(
+        f"It is not TOML: {said.replace(place[0], '') if place else said}.",
+        "Text stands in quotes.",
+        row=f"line {place[1]}" if place else "",
+    )
 
 
 def _faults(error: ValidationError, lines: Lines) -> list[Fault]:
-    """What pydantic found, each fault once, in the file's words: a value that fits none of several forms is one fault."""
+    """What pydantic found, each fault once, in the file's words: a value that fits none of several
+    forms is one fault.
+    """
     found: dict[tuple[str | int, ...], Fault] = {}
     for each in error.errors():
         key = _own(each["loc"])
         name = dotted(key)
-        if any(key[: len(at)] == at or at[: len(key)] == key for at in found):  # of several forms that it might have had
+        # of several forms that it might have had
+        if any(key[: len(at)] == at or at[: len(key)] == key for at in found):
             continue
         problem, remedy = _words(key, each)
         found[key] = Fault(problem, remedy, name, lines(*key), each.get("input"))
@@ -217,9 +250,18 @@ def _own(place: Sequence[str | int]) -> tuple[str | int, ...]:
         if isinstance(section, type) and issubclass(section, BaseModel):
             if part in section.model_fields:
                 annotation = section.model_fields[str(part)].annotation
-                section = next((x for x in (annotation, *getattr(annotation, "__args__", ())) if isinstance(x, type) and issubclass(x, BaseModel)), annotation)
+                section = next(
+                    (
+                        x
+                        for x in (annotation, *getattr(annotation, "__args__", ()))
+                        if isinstance(x, type) and issubclass(x, BaseModel)
+                    ),
+                    annotation,
+                )
             shown.append(part)
-        elif not (isinstance(part, str) and (part in _FORMS or part.startswith(("dict[", "list[")))):
+        elif not (
+            isinstance(part, str) and (part in _FORMS or part.startswith(("dict[", "list[")))
+        ):
             shown.append(part)
     return tuple(shown)
 
@@ -234,7 +276,10 @@ def _words(key: tuple[str | int, ...], each: Mapping[str, Any]) -> tuple[str, st
     given = each.get("input")
     match each["type"]:
         case "extra_forbidden":
-            return f"There is no such key.{suggest(str(key[-1]), known)}", f"{section} has: {', '.join(known)}."
+            return (
+                f"There is no such key.{suggest(str(key[-1]), known)}",
+                f"{section} has: {', '.join(known)}.",
+            )
         case "missing":
             return "It is missing.", f"{section} needs {key[-1]}."
         case "literal_error":
@@ -249,7 +294,20 @@ def _section(key: tuple[str | int, ...]) -> tuple[str, list[str]]:
     """The section that a key stands in, and the keys that it knows."""
     section: Any = Study
     for part in key[:-1]:
-        annotation = section.model_fields[str(part)].annotation if isinstance(section, type) and issubclass(section, BaseModel) and part in section.model_fields else None
-        section = next((x for x in (annotation, *getattr(annotation, "__args__", ())) if isinstance(x, type) and issubclass(x, BaseModel)), None)
+        annotation = (
+            section.model_fields[str(part)].annotation
+            if isinstance(section, type)
+            and issubclass(section, BaseModel)
+            and part in section.model_fields
+            else None
+        )
+        section = next(
+            (
+                x
+                for x in (annotation, *getattr(annotation, "__args__", ()))
+                if isinstance(x, type) and issubclass(x, BaseModel)
+            ),
+            None,
+        )
     name = f"[{'.'.join(map(str, key[:-1]))}]" if len(key) > 1 else "A study file"
     return name, list(section.model_fields) if section is not None else []

@@ -1,4 +1,6 @@
-"""Results keyed by content: what a result follows from is its name, so that nothing is computed twice and nothing stale is read."""
+"""Results keyed by content: what a result follows from is its name, so that nothing is computed
+twice and nothing stale is read.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ ABANDONED_AFTER = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A folder of results. Each is written whole under a name of its own, so that runs at the same time only ever find finished ones.
+    """A folder of results. Each is written whole under a name of its own, so that runs at the same
+    time only ever find finished ones.
 
     It may be deleted at any time: what is missing is computed again.
     """
@@ -39,13 +42,25 @@ class Store:
 
     @classmethod
     def at(cls, folder: Path) -> Store:
-        """The store in a folder of its own, which is made; what killed runs left half-written is swept."""
+        """The store in a folder of its own, which is made; what killed runs left half-written is
+        swept.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         swept_clean(folder.glob(".*.*"))
         return cls(folder)
 
-    def keep[T](self, kind: str, key: str, ending: str, load: Callable[[Path], T], make: Callable[[], T], save: Callable[[T, Path], object]) -> tuple[T, bool]:
-        """The result of that key, and whether it was there: loaded, or made and saved. One that cannot be read is made again."""
+    def keep[T](
+        self,
+        kind: str,
+        key: str,
+        ending: str,
+        load: Callable[[Path], T],
+        make: Callable[[], T],
+        save: Callable[[T, Path], object],
+    ) -> tuple[T, bool]:
+        """The result of that key, and whether it was there: loaded, or made and saved. One that
+        cannot be read is made again.
+        """
         path = self.folder / f"{kind}-{key}{ending}"
         if path.is_file():
             try:
@@ -68,7 +83,9 @@ def swept_clean(temporary: Iterable[Path]) -> None:
 
 
 def key_of(*parts: Any) -> str:
-    """A name for what follows from these parts: plain data, and the versions of the libraries and of this package's own code."""
+    """A name for what follows from these parts: plain data, and the versions of the libraries and
+    of this package's own code.
+    """
     text = json.dumps([*parts, versions(), _own_code()], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -76,16 +93,31 @@ def key_of(*parts: Any) -> str:
 def runs_digest(runs: Runs) -> str:
     """A name for a table of runs and for what its columns mean."""
     table = runs.table
-    digest = hashlib.sha256(json.dumps([runs.law.to_json(), list(map(str, table.columns)), list(runs.groups), list(map(str, table.index))]).encode())
+    digest = hashlib.sha256(
+        json.dumps(
+            [
+                runs.law.to_json(),
+                list(map(str, table.columns)),
+                list(runs.groups),
+                list(map(str, table.index)),
+            ]
+        ).encode()
+    )
     digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
     digest.update(law_code(runs.law).encode())
     return digest.hexdigest()[:16]
 
 
 def law_code(law: Law) -> str:
-    """The module of a law of the user's own; "" for one of the package, whose code has a digest of its own."""
+    """The module of a law of the user's own; "" for one of the package, whose code has a digest of
+    its own.
+    """
     try:
-        return "" if type(law).__module__.startswith("bayeslaw.") else inspect.getsource(sys.modules[type(law).__module__])
+        return (
+            ""
+            if type(law).__module__.startswith("bayeslaw.")
+            else inspect.getsource(sys.modules[type(law).__module__])
+        )
     except (OSError, TypeError):  # typed in at a prompt
         return type(law).__qualname__
 
