@@ -1,33 +1,27 @@
 """What `bayeslaw` has, for type checkers, and for `__init__.py`, which loads each name where it is first used."""
 
 from . import errors, plots
-from .allocation import allocate, allocation_penalty, isoflop, isoloss
-from .average import Average, average
-from .checks import Backtest, CheckResult, backtest, check
-from .crossover import crossover
-from .datasets import dataset
-from .decisions import (
-    Decision,
-    best_checkpoint,
-    decide,
-    hyperparameters,
-    next_runs,
-    optimum,
-    stopping,
-    which_pays,
-)
-from .fit import Fit, fit
-from .inverse import solve_for
+from .answers.allocation import allocate, allocation_penalty, isoflop, isoloss
+from .answers.crossovers import crossover
+from .answers.inverse import solve_for
+from .answers.overoptimization import peaks, proxy_gold_gap
+from .answers.stopping import stopping
+from .answers.tuning import hyperparameters, optimum
+from .checks import CheckResult, check
+from .decisions import Decision, best_checkpoint, decide, next_runs, which_pays
+from .fitting import Fit, fit
 from .laws import law, laws, register
 from .laws.allocation import flops_per_token
 from .laws.kl import kl_of_n, n_of_kl
-from .measurement import relative_scores
-from .peaks import peaks, proxy_gold_gap
+from .posterior.storage import load
 from .priors import Prior
-from .runs import Runs, read_runs
-from .spec import ModelSpec
-from .storage import load
+from .runs.datasets import dataset
+from .runs.scores import relative_scores
+from .runs.table import Runs, read_runs
+from .spec.spec import ModelSpec
 from .study.run import run_study
+from .validation.averaging import Average, average
+from .validation.backtesting import Backtest, backtest
 
 __version__: str
 __all__ = [

@@ -14,7 +14,7 @@ import pandas as pd
 from common import arguments, report, rows, run
 
 import bayeslaw as bl
-from bayeslaw.checks.predictive import check_residuals
+from bayeslaw.checks.residuals import check_residuals
 from bayeslaw.errors import BayeslawWarning
 
 LAW = "overoptimization_bon"

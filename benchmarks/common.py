@@ -20,8 +20,8 @@ import xarray as xr
 
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
-from bayeslaw.model import build
-from bayeslaw.sampling import Convergence
+from bayeslaw.model.build import build
+from bayeslaw.model.sampling import Convergence
 
 #: Public runs, beside the checkout.
 PUBLIC = Path(__file__).parents[2] / "shared" / "data"

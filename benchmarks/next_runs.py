@@ -29,12 +29,12 @@ import pandas as pd
 from common import simulated_arguments, truths
 
 import bayeslaw as bl
-from bayeslaw.checks.scores import score_draws
 from bayeslaw.defaults import TARGET_ACCEPT
 from bayeslaw.errors import BayeslawWarning
-from bayeslaw.model import SEEN, build
-from bayeslaw.sampling import Compiled, Effort, convergence
-from bayeslaw.spec import resolve
+from bayeslaw.model.build import SEEN, build
+from bayeslaw.model.sampling import Compiled, Effort, convergence
+from bayeslaw.spec.spec import resolve
+from bayeslaw.validation.scores import score_draws
 
 #: The unit of the simulated losses, in nats.
 TYPICAL = 2.5

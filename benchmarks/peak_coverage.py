@@ -22,9 +22,9 @@ from common import from_data
 
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
-from bayeslaw.model import CENTRING, build
-from bayeslaw.sampling import Compiled, Effort, convergence
-from bayeslaw.spec import resolve
+from bayeslaw.model.build import CENTRING, build
+from bayeslaw.model.sampling import Compiled, Effort, convergence
+from bayeslaw.spec.spec import resolve
 
 simulation = from_data("simulate_overoptimization")
 

@@ -33,9 +33,9 @@ from scipy import optimize, stats
 import bayeslaw as bl
 from bayeslaw.defaults import TARGET_ACCEPT, TARGET_ACCEPT_CURVES
 from bayeslaw.errors import BayeslawWarning
-from bayeslaw.model import build
-from bayeslaw.sampling import Compiled, Effort, convergence
-from bayeslaw.spec import resolve
+from bayeslaw.model.build import build
+from bayeslaw.model.sampling import Compiled, Effort, convergence
+from bayeslaw.spec.spec import resolve
 
 #: The unit of the simulated losses, in nats.
 TYPICAL = 2.5

@@ -327,7 +327,7 @@ def test_a_flat_valley_gives_its_smallest_model() -> None:
     """Endless repeats of few data gain nothing: of all models of the least loss the smallest is the
     answer, by the published coefficients.
     """
-    from bayeslaw.allocation import _Curve
+    from bayeslaw.answers.allocation import _Curve
 
     law = bl.law("data_constrained")
     curve = _Curve(

@@ -9,9 +9,9 @@ from conftest import POWER
 from scipy.optimize import minimize
 
 import bayeslaw as bl
-from bayeslaw.average import FEWEST, FUTURES, futures, stacked
 from bayeslaw.errors import SpecError
-from bayeslaw.predict import log_density
+from bayeslaw.posterior.predict import log_density
+from bayeslaw.validation.averaging import FEWEST, FUTURES, futures, stacked
 
 #: A plain power law without an irreducible part.
 STRAIGHT = bl.ModelSpec("power", discrepancy="none", priors={"E_at_centre": 1e-9})  # type: ignore[arg-type, dict-item]

@@ -14,12 +14,12 @@ from conftest import POWER, grouped_table
 from scipy import stats
 
 import bayeslaw as bl
-from bayeslaw.checks.backtest import splits
-from bayeslaw.checks.baselines import point_scores
-from bayeslaw.checks.scores import score_draws, score_value, summarise
 from bayeslaw.errors import BayeslawWarning, SpecError
-from bayeslaw.fit import fit_each
-from bayeslaw.spec import resolve
+from bayeslaw.fitting import fit_each
+from bayeslaw.spec.spec import resolve
+from bayeslaw.validation.backtesting import splits
+from bayeslaw.validation.baselines import point_scores
+from bayeslaw.validation.scores import score_draws, score_value, summarise
 
 # Scores
 # -----------------------------------------------------------------------------------------------------------------

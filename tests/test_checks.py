@@ -20,12 +20,12 @@ from bayeslaw.checks.prior_predictive import check_prior_predictive, from_prior
 from bayeslaw.checks.sensitivity import check_sensitivity
 from bayeslaw.defaults import KHAT_MAX, MOVED_MAX, PRIOR_OUTSIDE_MAX
 from bayeslaw.errors import SpecError
-from bayeslaw.likelihood import log_likelihood
-from bayeslaw.model import RAW, build
-from bayeslaw.posterior import thinned
-from bayeslaw.power_scaling import log_prior, prior_weights
-from bayeslaw.sampling import Convergence, draw_prior
-from bayeslaw.spec import resolve
+from bayeslaw.model.build import RAW, build
+from bayeslaw.model.sampling import Convergence, draw_prior
+from bayeslaw.posterior.likelihood import log_likelihood
+from bayeslaw.posterior.parameters import thinned
+from bayeslaw.posterior.power_scaling import log_prior, prior_weights
+from bayeslaw.spec.spec import resolve
 
 SIGMA = 0.05  # of `pinned_power`
 

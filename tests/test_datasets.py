@@ -14,8 +14,8 @@ import simulate_overoptimization
 import simulate_pretraining
 
 import bayeslaw as bl
-from bayeslaw.datasets import datasets, folder
 from bayeslaw.errors import UnknownNameError
+from bayeslaw.runs.datasets import datasets, folder
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from conftest import POWER, grouped_table
 
 import bayeslaw as bl
 from bayeslaw import defaults
-from bayeslaw.decisions.values import evpi_along, expected_regret, flips, met
+from bayeslaw.decisions.utility import evpi_along, expected_regret, flips, met
 from bayeslaw.errors import SpecError
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")

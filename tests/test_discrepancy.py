@@ -14,9 +14,15 @@ import pytest
 from scipy import integrate, stats
 
 import bayeslaw as bl
-from bayeslaw.binning import binned
+from bayeslaw.curves.binning import binned
+from bayeslaw.curves.filter import Filtered
+from bayeslaw.curves.paths import draw_paths
 from bayeslaw.defaults import CURVATURE_MEMORY, CURVE_POINTS, OWN_COMPONENTS
-from bayeslaw.discrepancy import (
+from bayeslaw.errors import RunsWarning, SpecError
+from bayeslaw.model.build import build
+from bayeslaw.model.sampling import draw_prior
+from bayeslaw.model.semivariance import TOGETHER, Semivariance
+from bayeslaw.spec.discrepancy import (
     COMPONENTS,
     extended,
     knots,
@@ -25,13 +31,7 @@ from bayeslaw.discrepancy import (
     smooth_covariance,
     state_space,
 )
-from bayeslaw.errors import RunsWarning, SpecError
-from bayeslaw.kalman import Filtered
-from bayeslaw.model import build
-from bayeslaw.paths import draw_paths
-from bayeslaw.sampling import draw_prior
-from bayeslaw.semivariance import TOGETHER, Semivariance
-from bayeslaw.spec import resolve
+from bayeslaw.spec.spec import resolve
 
 PARAMS = {
     "delta_sigma": 0.05,

@@ -16,8 +16,10 @@ import pytest
 from scipy import stats
 
 import bayeslaw as bl
-from bayeslaw import effects
-from bayeslaw.effects import (
+from bayeslaw.errors import FormulaError, RunsError, SpecError, UnknownNameError
+from bayeslaw.priors import Prior, lognormal
+from bayeslaw.spec import formula as effects
+from bayeslaw.spec.formula import (
     Covariate,
     Design,
     Formula,
@@ -26,9 +28,7 @@ from bayeslaw.effects import (
     factor_columns,
     linear_predictor,
 )
-from bayeslaw.errors import FormulaError, RunsError, SpecError, UnknownNameError
-from bayeslaw.priors import Prior, lognormal
-from bayeslaw.spec import covariate_columns, group_columns, resolve
+from bayeslaw.spec.spec import covariate_columns, group_columns, resolve
 
 TASK, CROSSED = GroupTerm(("task",)), GroupTerm(("task", "method"))
 SIZE = Covariate("size")

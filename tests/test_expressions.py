@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from bayeslaw.errors import ExpressionError
-from bayeslaw.expressions import names, select
+from bayeslaw.runs.filters import names, select
 
 
 @pytest.fixture

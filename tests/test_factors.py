@@ -205,7 +205,7 @@ def test_a_saved_joint_fit_predicts_the_same(joint: bl.Fit, tmp_path) -> None:  
 @pytest.mark.slow
 def test_parts_of_a_table_have_their_own_centre(runs: bl.Runs, joint: bl.Fit) -> None:
     """One compile serves several parts; each is the fit of its own runs."""
-    from bayeslaw.fit import fit_each
+    from bayeslaw.fitting import fit_each
 
     part = (runs.table["finetuning_data"] < 2e5).to_numpy() & ~(
         (runs.table["factor"] == "model_size") & (runs.table["factor_size"] > 5e9)

@@ -15,8 +15,8 @@ from conftest import POWER, grouped_table, public_path
 
 import bayeslaw as bl
 from bayeslaw.errors import ConvergenceWarning, SpecError
-from bayeslaw.model import build
-from bayeslaw.sampling import Compiled, Effort
+from bayeslaw.model.build import build
+from bayeslaw.model.sampling import Compiled, Effort
 
 
 def test_chinchilla_agrees_with_the_published_refit(chinchilla_fit: bl.Fit) -> None:

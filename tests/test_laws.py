@@ -28,10 +28,10 @@ from scipy import optimize, stats
 from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.laws import Input, Law, Limit, Param, Response, law, laws, ops, register, registry
 from bayeslaw.laws.base import INPUTS
-from bayeslaw.laws.hyperparameters import bowl
 from bayeslaw.laws.pretraining import effective, optimal_size
+from bayeslaw.laws.tuning import bowl
 from bayeslaw.priors import Prior, lognormal
-from bayeslaw.spec import CHECKPOINT_SCALE, COEFFICIENT, ModelSpec
+from bayeslaw.spec.spec import CHECKPOINT_SCALE, COEFFICIENT, ModelSpec
 
 Values = Mapping[str, Any]
 

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 import bayeslaw as bl
+from bayeslaw.decisions.candidates import _regret_reduction, _value_of_run
 from bayeslaw.decisions.checkpoints import standard_normal
-from bayeslaw.decisions.next_runs import _regret_reduction, _value_of_run
 from bayeslaw.errors import SpecError
-from bayeslaw.model import build
-from bayeslaw.sampling import Compiled, Effort
+from bayeslaw.model.build import build
+from bayeslaw.model.sampling import Compiled, Effort
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 

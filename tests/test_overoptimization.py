@@ -17,16 +17,16 @@ from scipy import optimize, stats
 from simulate_overoptimization import coefficients
 
 import bayeslaw as bl
-from bayeslaw.binning import binned
-from bayeslaw.checks.predictive import check_residuals
+from bayeslaw.checks.residuals import check_residuals
+from bayeslaw.curves.binning import binned
 from bayeslaw.decisions.checkpoints import allot
 from bayeslaw.errors import BayeslawWarning, RunsError, RunsWarning, SpecError, UnknownNameError
-from bayeslaw.fit import fit_each
-from bayeslaw.identifiability import identifiability_warnings, sensitivity
+from bayeslaw.fitting import fit_each
 from bayeslaw.laws.kl import BestOfN, ReinforcementLearning
-from bayeslaw.measurement import noise_scale
-from bayeslaw.runs import numbers_where_they_are
-from bayeslaw.spec import resolve
+from bayeslaw.runs.scores import noise_scale
+from bayeslaw.runs.table import numbers_where_they_are
+from bayeslaw.spec.identifiability import identifiability_warnings, sensitivity
+from bayeslaw.spec.spec import resolve
 
 # ---- KL of best-of-n
 

@@ -14,8 +14,8 @@ import pytest
 import bayeslaw as bl
 from bayeslaw import plots
 from bayeslaw.decisions import go_no_go
-from bayeslaw.decisions.next_runs import ADDED
-from bayeslaw.decisions.values import evpi_along, flips
+from bayeslaw.decisions.candidates import ADDED
+from bayeslaw.decisions.utility import evpi_along, flips
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.style import BAND, BEYOND, magnitude
 

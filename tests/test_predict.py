@@ -9,8 +9,8 @@ from scipy import stats
 
 import bayeslaw as bl
 from bayeslaw.errors import RunsError, SpecError, UnknownNameError
-from bayeslaw.noise import draw
-from bayeslaw.predict import Posterior, grid
+from bayeslaw.posterior.predict import Posterior, grid
+from bayeslaw.spec.noise import draw
 
 POINT = {"data_size": 1e11, "task": "task0"}
 
@@ -89,11 +89,11 @@ def test_distance_is_from_the_points_own_group() -> None:
     """LoRA ran to 1e5 examples and full finetuning to 1e7: 1e6 is ten times beyond for the one,
     within for the other.
     """
-    from bayeslaw.predict import reach
+    from bayeslaw.posterior.predict import reach
 
     rows = [("lora", d, 1.0) for d in (1e3, 1e4, 1e5)] + [("fmt", d, 1.0) for d in (1e4, 1e6, 1e7)]
     runs = bl.read_runs(pd.DataFrame(rows, columns=["method", "data_size", "loss"]), "power")
-    from bayeslaw.spec import resolve
+    from bayeslaw.spec.spec import resolve
 
     class OnlyTables:
         spec = resolve(bl.ModelSpec("power"), runs)

@@ -20,14 +20,14 @@ from peak_coverage import advance_rows, peak_rows
 from test_datasets import script  # noqa: F401  (a fixture)
 
 import bayeslaw as bl
-from bayeslaw.checks.predictive import check_residuals
-from bayeslaw.discrepancy import sequence
+from bayeslaw.checks.residuals import check_residuals
+from bayeslaw.curves.paths import Departures, draw_paths
 from bayeslaw.laws.base import Law
-from bayeslaw.model import build
-from bayeslaw.paths import Departures, draw_paths
-from bayeslaw.predict import Posterior
-from bayeslaw.sampling import Compiled, Convergence, Effort, convergence
-from bayeslaw.spec import resolve
+from bayeslaw.model.build import build
+from bayeslaw.model.sampling import Compiled, Convergence, Effort, convergence
+from bayeslaw.posterior.predict import Posterior
+from bayeslaw.spec.discrepancy import sequence
+from bayeslaw.spec.spec import resolve
 from bayeslaw.study.prepare import prepare
 
 pytestmark = pytest.mark.slow

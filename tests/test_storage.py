@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 
 import bayeslaw as bl
-from bayeslaw import storage
 from bayeslaw.errors import StorageError
+from bayeslaw.posterior import storage
 
 #: Saved by bayeslaw 0.1.0 (`fit("chinchilla", ...)` on 12 simulated runs, 2 chains of 50 draws):
 #: every later version must read it.

@@ -19,13 +19,13 @@ from conftest import SMALL, simulated_curves, written
 from pydantic import ValidationError
 
 import bayeslaw as bl
-from bayeslaw.checks.stored import load_backtest, save_backtest
 from bayeslaw.cli import run
 from bayeslaw.errors import StorageError, StudyError
 from bayeslaw.study.outcome import DecisionFile, Outcome
 from bayeslaw.study.prepare import prepare
 from bayeslaw.study.run import FILES, STORE
 from bayeslaw.study.schema import read_study
+from bayeslaw.validation.storage import load_backtest, save_backtest
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from bayeslaw.checks.backtest import Backtest, backtest
 from bayeslaw.checks.base import CheckResult
 from bayeslaw.checks.checkpoints import check_checkpoints
 from bayeslaw.checks.convergence import check_convergence
 from bayeslaw.checks.groups import check_groups
 from bayeslaw.checks.identifiability import check_identifiability
 from bayeslaw.checks.influence import check_influence
-from bayeslaw.checks.predictive import check_residuals
 from bayeslaw.checks.prior_predictive import check_prior_predictive
+from bayeslaw.checks.residuals import check_residuals
 from bayeslaw.checks.sensitivity import check_sensitivity
-from bayeslaw.fit import Fit
+from bayeslaw.fitting import Fit
 
-__all__ = ["Backtest", "CheckResult", "backtest", "check"]
+__all__ = ["CheckResult", "check"]
 
 
 def check(fit: Fit) -> list[CheckResult]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bayeslaw.checks.base import CheckResult
-from bayeslaw.effects import Formula
-from bayeslaw.fit import Fit
+from bayeslaw.fitting import Fit
+from bayeslaw.spec.formula import Formula
 
 #: How much wider a doubled prior may make the deviation of a new checkpoint before the prior
 #: decides.

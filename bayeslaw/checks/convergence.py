@@ -1,4 +1,4 @@
-"""Did the chains converge? The numbers are computed at sampling time (`bayeslaw.sampling`); here
+"""Did the chains converge? The numbers are computed at sampling time (`bayeslaw.model.sampling`); here
 they are judged.
 """
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bayeslaw.checks.base import CheckResult
 from bayeslaw.defaults import DIVERGENCES_MAX, ESS_MIN, RHAT_MAX
-from bayeslaw.fit import Fit
+from bayeslaw.fitting import Fit
 
 MORE = (
     "Sample longer (tune, draws), or simplify the effects: fewer groups differing in fewer"

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.checks.base import CheckResult, draws_for
-from bayeslaw.checks.replicates import residuals
 from bayeslaw.defaults import GROUPS_ALPHA
-from bayeslaw.fit import Fit
-from bayeslaw.posterior import samples_of, thinned
-from bayeslaw.runs import label
+from bayeslaw.fitting import Fit
+from bayeslaw.posterior.parameters import samples_of, thinned
+from bayeslaw.posterior.replicates import residuals
+from bayeslaw.runs.table import label
 
 #: Groups of a column beyond which only the largest are looked at: more have few runs each, and
 #: thresholds that no number of replicates reaches.
@@ -33,7 +33,7 @@ def check_groups(fit: Fit) -> list[CheckResult]:
     .. math:: T_1 = \bar r_g, \quad T_2 = \Big( \sum_{i \in g} r_i^2 / n_g \Big)^{1/2}, \qquad p = 2 \min \{ P(T^\mathrm{rep} \ge T), P(T^\mathrm{rep} \le T) \}
 
     r : observed less where the draws put the run, on the response's scale
-        (`bayeslaw.checks.replicates`). Groups whose own parameters the model has are
+        (`bayeslaw.posterior.replicates`). Groups whose own parameters the model has are
     centred by them, and p is near 1; where it has none, a group that the law misses is named. The
     threshold is Bonferroni's over all groups, columns and both quantities, and there are as many
     replicates as it needs. Without grouping columns all runs are one group.

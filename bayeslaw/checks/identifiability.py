@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from bayeslaw.checks.base import CheckResult
 from bayeslaw.defaults import PRIOR_SHARE_MAX
-from bayeslaw.fit import Fit
-from bayeslaw.identifiability import prior_on_link
-from bayeslaw.spec import population_name
+from bayeslaw.fitting import Fit
+from bayeslaw.spec.identifiability import prior_on_link
+from bayeslaw.spec.spec import population_name
 
 
 def check_identifiability(fit: Fit) -> list[CheckResult]:

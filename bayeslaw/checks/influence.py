@@ -8,10 +8,10 @@ import numpy as np
 
 from bayeslaw.checks.base import CheckResult, draws_for
 from bayeslaw.defaults import KHAT_MAX, MOVED_MAX, SMOOTHED_FROM
-from bayeslaw.fit import Fit
-from bayeslaw.likelihood import log_likelihood
-from bayeslaw.posterior import samples_of, thinned
-from bayeslaw.spec import population_name
+from bayeslaw.fitting import Fit
+from bayeslaw.posterior.likelihood import log_likelihood
+from bayeslaw.posterior.parameters import samples_of, thinned
+from bayeslaw.spec.spec import population_name
 
 #: Draws that are used, at most.
 DRAWS = 1000

@@ -7,12 +7,12 @@ from __future__ import annotations
 import numpy as np
 
 from bayeslaw.checks.base import CheckResult, draws_for
-from bayeslaw.checks.replicates import replicated
+from bayeslaw.curves.paths import expected
 from bayeslaw.defaults import PRIOR_OUTSIDE_MAX
-from bayeslaw.effects import Formula
-from bayeslaw.fit import Fit
-from bayeslaw.paths import expected
-from bayeslaw.posterior import Posterior, with_draws
+from bayeslaw.fitting import Fit
+from bayeslaw.posterior.parameters import Posterior, with_draws
+from bayeslaw.posterior.replicates import replicated
+from bayeslaw.spec.formula import Formula
 
 #: Draws of the prior, and the band's probability: of 1,000 draws five lie beyond it on each side.
 DRAWS, BAND = 1000, 0.99
@@ -22,7 +22,7 @@ def check_prior_predictive(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
     """Share of the runs outside the central 99 % band of what the prior predicts for them, and how
     much of it is beyond belief.
 
-    The draws are of the model's own prior, `bayeslaw.sampling.draw_prior`, laid out as if they were
+    The draws are of the model's own prior, `bayeslaw.model.sampling.draw_prior`, laid out as if they were
     a posterior's, with noise and, along curves, paths of which nothing was seen. Beyond belief is
     what lies outside the response's plausible range, in units of the typical response; of it a
     prior may well have some, and the second result informs.
@@ -85,8 +85,8 @@ def from_prior(fit: Fit, draws: int = DRAWS) -> Fit:
     """The fit with draws of its model's prior in place of the posterior's, from the fit's seed.
     Group deviations that were taken as known stay so.
     """
-    from bayeslaw.model import build
-    from bayeslaw.sampling import draw_prior
+    from bayeslaw.model.build import build
+    from bayeslaw.model.sampling import draw_prior
 
     posterior = fit.idata["posterior"].to_dataset()
     terms = [

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from bayeslaw.checks.base import CheckResult, draws_for
 from bayeslaw.defaults import SENSITIVE_ABOVE, SMOOTHED_FROM
-from bayeslaw.fit import Fit
-from bayeslaw.likelihood import log_likelihood
-from bayeslaw.posterior import by_chain, samples_of, thinned
-from bayeslaw.power_scaling import log_prior
+from bayeslaw.fitting import Fit
+from bayeslaw.posterior.likelihood import log_likelihood
+from bayeslaw.posterior.parameters import by_chain, samples_of, thinned
+from bayeslaw.posterior.power_scaling import log_prior
 
 #: Draws that are used: the distance of two distributions of 1,000 draws is known to a tenth of the
 #: threshold.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import bayeslaw as bl
-from bayeslaw import arguments, defaults
+from bayeslaw import defaults
+from bayeslaw.cli import arguments
 from bayeslaw.cli.app import app
 from bayeslaw.cli.options import (
     AllowImport,
@@ -147,7 +148,7 @@ def backtest(
         save_figure(lambda plots: plots.calibration(result.points, title=title), plot)
     if panels is not None:
         from bayeslaw.plots.bands import MOST_PANELS
-        from bayeslaw.report.figures import first_split
+        from bayeslaw.study.report.figures import first_split
 
         save_figure(
             lambda plots: plots.hindsight(**first_split(result, MOST_PANELS), title=title), panels

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 import bayeslaw as bl
-from bayeslaw import arguments, defaults
+from bayeslaw import defaults
+from bayeslaw.cli import arguments
 from bayeslaw.cli.app import app
 from bayeslaw.cli.options import AllowImport, AsJson, OwnLaw, Quiet
 from bayeslaw.cli.terminal import out, print_table
@@ -84,7 +85,7 @@ def decide(
     Example: `bayeslaw decide finetuning.nc --option method=lora,fmt --at model_size=16e9 --at
     finetuning_data=1e5 --target 1.05 --cost lora=12000 --cost fmt=90000`
     """
-    from bayeslaw.tables import load_table
+    from bayeslaw.runs.files import load_table
 
     if (options is None) == (not option):
         raise SpecError(

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 import typer
 
 import bayeslaw as bl
+from bayeslaw.atomic import whole
 from bayeslaw.cli.app import app
 from bayeslaw.cli.options import Quiet
 from bayeslaw.cli.studying import sayer, shows, tell, template_of
 from bayeslaw.cli.terminal import out, print_fit, print_table, save_figure, write_csv
 from bayeslaw.errors import SpecError
-from bayeslaw.files import whole
 
 Demo = Literal["finetuning", "overoptimization", "pretraining"]
 QUESTIONS: dict[Demo, str] = {

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import bayeslaw as bl
-from bayeslaw import arguments, defaults
+from bayeslaw import defaults
+from bayeslaw.cli import arguments
 from bayeslaw.cli.app import app
 from bayeslaw.cli.options import (
     AllowImport,
@@ -90,9 +91,9 @@ def fit(
         tune=tune,
         chains=chains,
         random_seed=seed,
-        sampler=sampler,
+        sampler=sampler,  # type: ignore[arg-type]
         progressbar=not quiet,
-    )  # type: ignore[arg-type]
+    )
     path = fitted.save(output)
     if not quiet:
         print_fit(fitted)
@@ -143,7 +144,7 @@ def predict(
     Example: `bayeslaw predict chinchilla.nc --at model_size=70e9 --at data_size=1.4e12 -o bands.csv
     --plot bands.png`
     """
-    from bayeslaw.tables import load_table
+    from bayeslaw.runs.files import load_table
 
     for path in (output, plot):
         if path is not None:
@@ -190,8 +191,8 @@ def _plot(
     """Bands along the first input, from the runs to the farthest point asked for, at the points'
     other inputs and groups.
     """
-    from bayeslaw.sweep import sweep
-    from bayeslaw.wording import named
+    from bayeslaw.posterior.sweep import sweep
+    from bayeslaw.text import named
 
     law = fit_.spec.law
     swept = sweep(fit_, bands, x=next(iter(law.inputs)), kind=kind, probs=prob, random_seed=seed)  # type: ignore[arg-type]

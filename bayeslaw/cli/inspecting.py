@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 import bayeslaw as bl
-from bayeslaw import arguments
+from bayeslaw.cli import arguments
 from bayeslaw.cli.app import app
 from bayeslaw.cli.options import (
     AllowImport,
@@ -95,8 +95,8 @@ def check(
     Example: `bayeslaw check runs.csv --law chinchilla --column model_size=params --column
     data_size=tokens`
     """
-    from bayeslaw.identifiability import identifiability_warnings, sensitivity
-    from bayeslaw.spec import resolve
+    from bayeslaw.spec.identifiability import identifiability_warnings, sensitivity
+    from bayeslaw.spec.spec import resolve
 
     table = arguments.runs(runs, law, column, group, where, melt, scale, allow_import)
     out.print(str(table), markup=False, highlight=False)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import bayeslaw as bl
+from bayeslaw.atomic import whole
 from bayeslaw.cli.app import app
 from bayeslaw.cli.deciding import GATE
 from bayeslaw.cli.options import AllowImport, AsJson, Quiet
 from bayeslaw.cli.terminal import err, out, parent_exists
 from bayeslaw.errors import SpecError
-from bayeslaw.files import whole
 
 if TYPE_CHECKING:
     from bayeslaw.study.outcome import Outcome
@@ -144,7 +144,7 @@ def report(
 
 def tell(outcome: Outcome, folder: Path, as_json: bool = False, quiet: bool = False) -> None:
     """The verdict, why, and where the report is."""
-    from bayeslaw.report import words
+    from bayeslaw.study.report import words
 
     if as_json:
         from bayeslaw.study.outcome import decision_file

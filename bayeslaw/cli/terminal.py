@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 import bayeslaw as bl
+from bayeslaw.atomic import whole
 from bayeslaw.errors import SpecError
-from bayeslaw.files import whole
 
 if TYPE_CHECKING:
     import numpy as np

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayeslaw.decisions.values import expected_regret, p_best, spread
+from bayeslaw.decisions.utility import expected_regret, p_best, spread
 from bayeslaw.errors import SpecError
-from bayeslaw.measurement import se_column
-from bayeslaw.predict import Points, grid, predict
+from bayeslaw.posterior.predict import Points, grid, predict
+from bayeslaw.runs.scores import se_column
 
 if TYPE_CHECKING:
-    from bayeslaw.fit import Fit
+    from bayeslaw.fitting import Fit
 
 #: Lots into which a budget is cut; contenders at most, and the probability of being the best from
 #: which on a checkpoint is one.
@@ -57,7 +57,7 @@ def best_checkpoint(
     Parameters
     ----------
     fit : of a gold score, or a gold rate.
-    checkpoints : points as `bayeslaw.predict.predict` takes them, a row a checkpoint: its KL, and
+    checkpoints : points as `bayeslaw.posterior.predict.predict` takes them, a row a checkpoint: its KL, and
         the grouping columns. What was measured of a checkpoint already is known from the runs.
     evaluations : a budget to allot: how many single evaluations (prompts, say) can be paid for. 0:
         none.
@@ -76,7 +76,7 @@ def best_checkpoint(
     Raises
     ------
     SpecError : a law of a loss, fewer than two checkpoints, a budget or an error that cannot be
-        meant. As `bayeslaw.predict.predict`.
+        meant. As `bayeslaw.posterior.predict.predict`.
     """
     table = grid(checkpoints)
     if fit.spec.law.response.lower_is_better:

@@ -21,21 +21,22 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw import defaults
-from bayeslaw.checks import Backtest, CheckResult
+from bayeslaw.checks import CheckResult
 from bayeslaw.checks.convergence import check_convergence
-from bayeslaw.decisions import values
+from bayeslaw.decisions import utility as values
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.laws.base import Law
-from bayeslaw.posterior import samples_of
-from bayeslaw.power_scaling import power_weights, total_log_prior
-from bayeslaw.predict import Points, grid, predict, quantiles_of
-from bayeslaw.runs import label
-from bayeslaw.spec import columns_of
-from bayeslaw.tables import plain_rows
-from bayeslaw.wording import named_rows
+from bayeslaw.posterior.parameters import samples_of
+from bayeslaw.posterior.power_scaling import power_weights, total_log_prior
+from bayeslaw.posterior.predict import Points, grid, predict, quantiles_of
+from bayeslaw.runs.files import plain_rows
+from bayeslaw.runs.table import label
+from bayeslaw.spec.spec import columns_of
+from bayeslaw.text import named_rows
+from bayeslaw.validation.backtesting import Backtest
 
 if TYPE_CHECKING:
-    from bayeslaw.fit import Fit
+    from bayeslaw.fitting import Fit
 
 #: Columns that `decide` adds to those of the options, beside bands.
 ADDED = (
@@ -139,7 +140,7 @@ def decide(
     Parameters
     ----------
     fit : the posterior.
-    options : points as `bayeslaw.predict.predict` takes them, a row (or a product of values) an
+    options : points as `bayeslaw.posterior.predict.predict` takes them, a row (or a product of values) an
         option: sizes, data, method; a column ``cost`` too, if it is not given by itself.
     target : of the response, in its unit. It is met at or below the target for a loss, at or above
         it for a score or a rate.
@@ -166,7 +167,7 @@ def decide(
     Raises
     ------
     SpecError : a target, costs, a value or thresholds that cannot be meant. As
-        `bayeslaw.predict.predict`.
+        `bayeslaw.posterior.predict.predict`.
     """
     points, costs = asked(
         fit.spec.law, options, target, at=at, cost=cost, go_at=go_at, no_go_at=no_go_at

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw import defaults
-from bayeslaw.decisions.values import p_best
+from bayeslaw.decisions.utility import p_best
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.laws.hyperparameters import TUNED
-from bayeslaw.posterior import Kind, Posterior, samples_of
-from bayeslaw.predict import places, quantiles_of
-from bayeslaw.runs import label
+from bayeslaw.laws.tuning import TUNED
+from bayeslaw.posterior.parameters import Kind, Posterior, samples_of
+from bayeslaw.posterior.predict import places, quantiles_of
+from bayeslaw.runs.table import label
 
 if TYPE_CHECKING:
-    from bayeslaw.fit import Fit
+    from bayeslaw.fitting import Fit
 
 
 def which_pays(
@@ -53,7 +53,7 @@ def which_pays(
     Raises
     ------
     SpecError : fewer than two inputs to compare, or a factor of at most 1. RunsError : as
-        `bayeslaw.predict.predict`.
+        `bayeslaw.posterior.predict.predict`.
     """
     law = fit.spec.law
     if kind not in ("mean", "latent"):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bayeslaw.datasets import dataset
-from bayeslaw.fit import Fit
+from bayeslaw.fitting import Fit
+from bayeslaw.runs.datasets import dataset
 
 VARIANTS = {
     "finetuning_simulated": "16B from the same population",

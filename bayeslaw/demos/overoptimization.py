@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.datasets import dataset
-from bayeslaw.decisions import stopping
-from bayeslaw.fit import Fit, fit
+from bayeslaw.answers.overoptimization import peaks
+from bayeslaw.answers.stopping import stopping
+from bayeslaw.fitting import Fit, fit
 from bayeslaw.laws.kl import kl_of_n
 from bayeslaw.laws.registry import law as find_law
-from bayeslaw.peaks import peaks
-from bayeslaw.runs import Runs, read_runs
+from bayeslaw.runs.datasets import dataset
+from bayeslaw.runs.table import Runs, read_runs
 
 LAW, SET = "overoptimization", "overoptimization_simulated"
 POLICY = 1.2e9

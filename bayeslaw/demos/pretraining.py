@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bayeslaw.datasets import dataset
-from bayeslaw.fit import Fit
+from bayeslaw.fitting import Fit
+from bayeslaw.runs.datasets import dataset
 
 SET = "pretraining_simulated"
 

@@ -18,8 +18,8 @@ from typing import Any
 from bayeslaw.errors import SpecError
 from bayeslaw.laws import ops
 from bayeslaw.laws.base import INPUTS, At, Input, Law, Param, Response, scale_of_groups
-from bayeslaw.laws.hyperparameters import LEAST_OF_COMPUTE, least_at_centre, least_of_compute
 from bayeslaw.laws.pretraining import LOSS
+from bayeslaw.laws.tuning import LEAST_OF_COMPUTE, least_at_centre, least_of_compute
 from bayeslaw.priors import lognormal
 
 

@@ -217,7 +217,7 @@ class Law(ABC):
     monotone: ClassVar[Mapping[str, str]] = {}
     limits: ClassVar[tuple[Limit, ...]] = ()
     #: The discrepancy that a spec has unless it says otherwise, as
-    #: `bayeslaw.discrepancy.Discrepancy.of` reads it: "curve" where runs are points logged along
+    #: `bayeslaw.spec.discrepancy.Discrepancy.of` reads it: "curve" where runs are points logged along
     #: curves. The choices, with the backtests behind them: benchmarks/README.md.
     discrepancy: ClassVar[str | Mapping[str, Any]] = "none"
     #: How a discrepancy along curves measures distance.

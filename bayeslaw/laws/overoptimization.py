@@ -3,7 +3,7 @@ where it began.
 
 The distance is :math:`d = \sqrt{\mathrm{KL}(\pi \| \pi_\mathrm{init})}`, with the KL in nats per
 sequence, and the score at d = 0 is that of the initial policy, 0 by definition: it is known, not
-observed (`bayeslaw.measurement.relative_scores` makes such scores of raw ones).
+observed (`bayeslaw.runs.scores.relative_scores` makes such scores of raw ones).
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from bayeslaw.laws.finetuning import (
     FinetuningMultiplicative,
     FinetuningRectified,
 )
-from bayeslaw.laws.hyperparameters import LearningRateBatchSize, StepLaw
 from bayeslaw.laws.overoptimization import (
     Overoptimization,
     OveroptimizationBestOfN,
@@ -31,6 +30,7 @@ from bayeslaw.laws.overoptimization import (
     RateRL,
 )
 from bayeslaw.laws.pretraining import Chinchilla, DataConstrained, Kaplan, Skaling
+from bayeslaw.laws.tuning import LearningRateBatchSize, StepLaw
 
 _LAWS: dict[str, type[Law]] = {}
 

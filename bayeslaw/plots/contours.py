@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from bayeslaw.plots.bands import fill_bands, require
 from bayeslaw.plots.style import BAND, HIDDEN, RUN, log_x, log_y, style
-from bayeslaw.wording import magnitude
+from bayeslaw.text import magnitude
 
 
 def _shade(i: int, of: int) -> Any:

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bayeslaw.decisions import go_no_go, values
-from bayeslaw.decisions.next_runs import ADDED as ADDED_BY_NEXT_RUNS
+from bayeslaw.decisions import go_no_go, utility
+from bayeslaw.decisions.candidates import ADDED as ADDED_BY_NEXT_RUNS
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.bands import probs_of, require
 from bayeslaw.plots.rows import LETTER, Rows, inches, wrapped
 from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, NOTE, RUN, SERIES, log_x, plain, style
-from bayeslaw.wording import magnitude, named_rows
+from bayeslaw.text import magnitude, named_rows
 
 #: Options, or candidates, that a figure may have before it is unreadable.
 MOST_OPTIONS = 12
@@ -74,7 +74,7 @@ def options(
             # Both sides share the point at the target, so that nothing is left between them.
             at, height = np.append(at, target), np.append(height, np.interp(target, at, height))
             at, height = at[order := np.argsort(at)], height[order]
-            meets = values.met(at, target, lower_is_better)
+            meets = utility.met(at, target, lower_is_better)
             for side, colour, alpha in (
                 (~meets | (at == target), BEYOND, 0.55),
                 (meets, BAND, 0.85),
@@ -193,7 +193,7 @@ def target_curve(
     ends = np.append(np.quantile(draws, [0.005, 0.995], axis=0).ravel(), target)
     margin = 0.04 * ((ends.max() - ends.min()) or 1.0)
     at = np.linspace(ends.min() - margin, ends.max() + margin, 400)
-    turns = values.flips(draws, go_at, no_go_at, lower_is_better)
+    turns = utility.flips(draws, go_at, no_go_at, lower_is_better)
     go, no_go = ("from", "up to") if lower_is_better else ("up to", "from")
     with style():
         axis = _axis(ax, width, title)
@@ -210,7 +210,7 @@ def target_curve(
         )
         for i, name in enumerate(names):
             colour, dashes = _line(i)
-            share = np.array([values.met(draws[:, i], x, lower_is_better).mean() for x in at])
+            share = np.array([utility.met(draws[:, i], x, lower_is_better).mean() for x in at])
             says = (
                 f"{name}{' (chosen)' * (i == chosen)}: go {go} {turns['go'][i]:.4g}, no-go {no_go}"
                 f" {turns['no-go'][i]:.4g}"
@@ -262,7 +262,7 @@ def value_of_information(
     Parameters
     ----------
     at : the values, or costs, (step,), rising.
-    expected, evpi : of `bayeslaw.decisions.values.evpi_along`: (step, option) and (step,). Doing
+    expected, evpi : of `bayeslaw.decisions.utility.evpi_along`: (step, option) and (step,). Doing
         nothing, which is worth 0, is drawn too.
     x : what varies. unit : of it, and of the values.
     now : where it stands, marked.
@@ -503,7 +503,7 @@ def _density(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     a normal kernel (Silverman 1986, equation 3.31).
     """
     low, high = np.quantile(draws, [0.003, 0.997])
-    wide = values.spread(draws[:, None])[0]
+    wide = utility.spread(draws[:, None])[0]
     # No finer than the bins, nor than digits: draws may all be one number, or lie very far apart.
     bandwidth = max(0.9 * wide * len(draws) ** -0.2, (high - low) / 200, 1e-6 * abs(low), 1e-9)
     count, edges = np.histogram(

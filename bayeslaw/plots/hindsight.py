@@ -12,7 +12,7 @@ from bayeslaw.errors import SpecError
 from bayeslaw.plots.bands import MOST_PANELS, axes_of_panels, rows_of, scale_and_name, tidy
 from bayeslaw.plots.rows import entitle
 from bayeslaw.plots.style import BAND, HIDDEN, RUN, style
-from bayeslaw.wording import named
+from bayeslaw.text import named
 
 
 def hindsight(

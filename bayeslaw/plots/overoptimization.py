@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.bands import axes_of_panels, fill_bands, panels_of, probs_of, rows_of, tidy
 from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, log_x, log_y, style
-from bayeslaw.runs import numbers_where_they_are
-from bayeslaw.wording import magnitude, named
+from bayeslaw.runs.table import numbers_where_they_are
+from bayeslaw.text import magnitude, named
 
 #: The share of an axis's height that the density of the peak takes.
 DENSITY = 0.16

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from bayeslaw.errors import SpecError
-from bayeslaw.wording import magnitude
+from bayeslaw.text import magnitude
 
 #: Okabe and Ito's palette, told apart by colour-blind readers.
 BAND, RUN, HIDDEN, BEYOND = "#0072B2", "#222222", "#D55E00", "#999999"

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from bayeslaw.checks import Backtest, CheckResult
+from bayeslaw.checks import CheckResult
 from bayeslaw.decisions import Decision
-from bayeslaw.fit import Fit
+from bayeslaw.fitting import Fit
+from bayeslaw.posterior.sweep import Sweep
+from bayeslaw.runs.files import finite, plain_rows
 from bayeslaw.study.prepare import Prepared
-from bayeslaw.sweep import Sweep
-from bayeslaw.tables import finite, plain_rows
+from bayeslaw.validation.backtesting import Backtest
 
 
 @dataclass(frozen=True, slots=True)

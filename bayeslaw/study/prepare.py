@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.allocation import require_split
-from bayeslaw.checks.backtest import known_baselines, splits
-from bayeslaw.datasets import dataset
+from bayeslaw.answers.allocation import require_split
 from bayeslaw.decisions.go_no_go import asked, called
-from bayeslaw.derived import TRAINING
 from bayeslaw.errors import BayeslawError, Fault, StudyError, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.registry import law as find_law
-from bayeslaw.predict import grid, meant_points
-from bayeslaw.runs import Runs, read_runs
-from bayeslaw.spec import ModelSpec, columns_of, designs, resolve
+from bayeslaw.posterior.predict import grid, meant_points
+from bayeslaw.runs.columns import TRAINING
+from bayeslaw.runs.datasets import dataset
+from bayeslaw.runs.table import Runs, read_runs
+from bayeslaw.spec.spec import ModelSpec, columns_of, designs, resolve
 from bayeslaw.study.schema import DecisionSection, Lines, NextRuns, Rows, Study, dotted, read_study
+from bayeslaw.validation.backtesting import known_baselines, splits
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.allocation import allocate, summarised
-from bayeslaw.checks import Backtest, CheckResult, backtest, check
-from bayeslaw.checks.stored import load_backtest, save_backtest
+from bayeslaw.answers.allocation import allocate, summarised
+from bayeslaw.answers.overoptimization import peaks
+from bayeslaw.atomic import whole
+from bayeslaw.checks import CheckResult, check
 from bayeslaw.decisions import Decision, decide, next_runs
-from bayeslaw.decisions.values import evpi_along, met
+from bayeslaw.decisions.utility import evpi_along, met
 from bayeslaw.errors import Fault, StorageError, StudyError
-from bayeslaw.files import whole
-from bayeslaw.fit import Fit, fit
-from bayeslaw.peaks import peaks
-from bayeslaw.storage import load
+from bayeslaw.fitting import Fit, fit
+from bayeslaw.posterior.storage import load
+from bayeslaw.posterior.sweep import sweep as bands_along
 from bayeslaw.study.store import (
     Store,
     key_of,
@@ -33,7 +33,8 @@ from bayeslaw.study.store import (
     versions,
     write_json,
 )
-from bayeslaw.sweep import sweep as bands_along
+from bayeslaw.validation.backtesting import Backtest, backtest
+from bayeslaw.validation.storage import load_backtest, save_backtest
 
 if TYPE_CHECKING:
     from bayeslaw.study.outcome import Outcome
@@ -77,7 +78,7 @@ def run_study(
         `bayeslaw.study.outcome.DecisionFile`) and ``report.html``, as far as the file asks for
         them. None: a folder with the file's name, beside it.
     template : a Jinja2 template that extends ``report.html.jinja`` and overrides its blocks
-        (`bayeslaw.report`).
+        (`bayeslaw.study.report`).
     allow_import : import a law of your own, ``law = "my_module:MyLaw"``.
     progressbar : show the sampler's progress.
     say : told what is being done, a line a stage.
@@ -116,7 +117,7 @@ def run_study(
         raise StorageError(f"{folder} has no results of a study: run it first (bayeslaw run).")
     with _writing(folder):
         store = Store.at(folder / STORE)
-        for name in map(Path, FILES):  # what `bayeslaw.files.whole` writes beside each
+        for name in map(Path, FILES):  # what `bayeslaw.atomic.whole` writes beside each
             swept_clean(folder.glob(f".{name.stem}.*{name.suffix}"))
     command = (
         f"bayeslaw run {shlex.quote(str(study))} -o"
@@ -323,8 +324,8 @@ def _publish(outcome: Outcome, folder: Path, template: str | Path | None) -> Non
     """Every file of the study, laid out before the first is written; those that it does not make
     are gone.
     """
-    from bayeslaw.report import render
     from bayeslaw.study.outcome import decision_file
+    from bayeslaw.study.report import render
 
     tables = {
         "bands.csv": outcome.bands,

@@ -19,10 +19,10 @@ from typing import Any
 import pandas as pd
 
 import bayeslaw
+from bayeslaw.atomic import whole
 from bayeslaw.errors import StorageError
-from bayeslaw.files import whole
 from bayeslaw.laws.base import Law
-from bayeslaw.runs import Runs
+from bayeslaw.runs.table import Runs
 
 #: What numbers depend on beside data and spec.
 LIBRARIES = ("bayeslaw", "pymc", "pytensor", "nutpie", "numpy", "scipy", "arviz-stats")
@@ -129,12 +129,15 @@ def versions() -> dict[str, str]:
 
 @cache
 def _own_code() -> str:
-    """This package's code: in a checkout the version stays while the code changes."""
+    """A digest of the code that results follow from: in a checkout the version stays while the code
+    changes. What only lays results out is left out, so that a report's edit computes nothing anew.
+    """
     digest = hashlib.sha256()
     root = Path(bayeslaw.__file__).parent
     for path in sorted(root.rglob("*.py")):
-        # What a number follows from, not how it is laid out and printed.
-        if path.relative_to(root).parts[0] not in ("plots", "report", "cli", "demos"):
+        if not path.is_relative_to(root / "study" / "report") and (
+            path.relative_to(root).parts[0] not in ("plots", "cli", "demos")
+        ):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -1,0 +1,1 @@
+"""What a fitted law implies: optima, ties, inverse problems, peaks."""

@@ -1,0 +1,1 @@
+"""Draws that are read without PyMC: parameters at points, predictions, quantities, storage."""

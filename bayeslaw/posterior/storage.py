@@ -1,0 +1,182 @@
+"""A fit on disk: one NetCDF file with the draws, the runs, and the spec as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+from bayeslaw.atomic import whole
+from bayeslaw.errors import BayeslawError, StorageError
+from bayeslaw.fitting import Fit
+from bayeslaw.runs.files import ROW
+from bayeslaw.runs.table import Runs
+from bayeslaw.spec.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Raised when the file's meaning changes; a file of an older format is read, of a newer one
+#: refused.
+FORMAT = 1
+ATTRIBUTE = "bayeslaw"
+
+
+def save(fit: Fit, path: str | Path) -> Path:
+    """Write a fit to one NetCDF file, whole or not at all: an interrupted save leaves the file that
+    was there.
+
+    The file opens in xarray and ArviZ as a DataTree (posterior, sample_stats, observed_data, and
+    the table as ``runs``). The root's attribute ``bayeslaw`` holds spec, seed, convergence and
+    versions as JSON.
+
+    Raises
+    ------
+    StorageError : the folder does not exist or cannot be written.
+    """
+    path = Path(path)
+    with whole(path) as part:
+        tree_of(fit).to_netcdf(part, engine="h5netcdf")
+    return path
+
+
+def tree_of(fit: Fit) -> xr.DataTree:
+    """A fit as the DataTree that `save` writes."""
+    import xarray as xr
+
+    tree = xr.DataTree.from_dict(
+        {
+            **{name: node.to_dataset() for name, node in fit.idata.children.items()},
+            "runs": dataset_of(fit.runs.table),
+        }
+    )
+    tree.attrs[ATTRIBUTE] = json.dumps(
+        {
+            "format": FORMAT,
+            "spec": fit.spec.to_json(),
+            "random_seed": fit.random_seed,
+            "convergence": asdict(fit.convergence),
+            "warnings": list(fit.warnings),
+            "versions": dict(fit.versions),
+            "runs": {
+                "columns": [str(c) for c in fit.runs.table.columns],
+                "groups": list(fit.runs.groups),
+                "source": fit.runs.source,
+                "notes": list(fit.runs.notes),
+                "warnings": list(fit.runs.warnings),
+            },
+        }
+    )
+    return tree
+
+
+def dataset_of(table: pd.DataFrame, dim: str = ROW) -> xr.Dataset:
+    """A table as a Dataset over its rows, which are along ``dim``: numbers and booleans as they
+    are, everything else as text.
+    """
+    import xarray as xr
+
+    columns = {
+        str(name): (
+            dim,
+            (
+                x.to_numpy()
+                if is_numeric_dtype(x) and not (is_bool_dtype(x) and x.hasnans)
+                else x.astype(str).to_numpy(object)
+            ),
+        )
+        for name, x in table.items()
+    }
+    return xr.Dataset(columns, coords={dim: table.index.to_numpy(object)})
+
+
+def table_of(stored: xr.Dataset, columns: Sequence[str], dim: str = ROW) -> pd.DataFrame:
+    """The table that `dataset_of` stored, its columns in order."""
+    return pd.DataFrame(
+        {name: stored[name].values for name in columns},
+        index=pd.Index(stored[dim].values, name=ROW, dtype=object),
+    )
+
+
+def load(path: str | Path) -> Fit:
+    """Read a fit that `save` wrote, with this or an earlier version of bayeslaw.
+
+    Raises
+    ------
+    StorageError : no such file, not a saved fit, cut short, or written by a newer format.
+    UnknownNameError : its law is not registered: import the module that registers it first.
+    """
+    return fit_of(opened(path), path)
+
+
+def opened(path: str | Path) -> xr.DataTree:
+    """A NetCDF file of bayeslaw's own, read whole.
+
+    Raises
+    ------
+    StorageError : no such file, not one of bayeslaw's, or cut short.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    if not path.is_file():
+        raise StorageError(f"There is no file {path}.")
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as on_disk:
+            tree = on_disk.load()
+    except Exception as error:  # h5py and xarray raise OSError, KeyError, ValueError, RuntimeError on wrong or cut files
+        raise StorageError(
+            f"{path} cannot be read: it is not a NetCDF file, or it was cut short"
+            f" ({type(error).__name__}). Save the fit again."
+        ) from error
+    if ATTRIBUTE not in tree.attrs:
+        raise StorageError(
+            f"{path} is a NetCDF file, but not a fit saved by bayeslaw. It has the groups"
+            f" {', '.join(tree.children) or 'none'}."
+        )
+    return tree
+
+
+def fit_of(tree: xr.DataTree, path: str | Path) -> Fit:
+    """The fit that `tree_of` made a tree of; ``path`` for what is said of a damaged one."""
+    import xarray as xr
+
+    from bayeslaw.model.sampling import Convergence
+
+    try:
+        meta = json.loads(tree.attrs[ATTRIBUTE])
+        if meta["format"] > FORMAT:
+            raise StorageError(
+                f"{path} was saved by bayeslaw {meta['versions'].get('bayeslaw')}, in format"
+                f" {meta['format']}; this version reads up to {FORMAT}. Upgrade bayeslaw."
+            )
+        spec = ModelSpec.from_json(meta["spec"])
+        table = table_of(tree["runs"].to_dataset(), meta["runs"].pop("columns"))
+        about: dict[str, Any] = {
+            key: value if key == "source" else tuple(value) for key, value in meta["runs"].items()
+        }
+        attempts = tuple(meta["convergence"].pop("attempts"))
+        convergence = Convergence(**meta["convergence"], attempts=attempts)
+        idata = xr.DataTree.from_dict(
+            {name: node.to_dataset() for name, node in tree.children.items() if name != "runs"}
+        )
+        return Fit(
+            spec,
+            Runs(law=spec.law, table=table, **about),
+            idata,
+            convergence,
+            meta["random_seed"],
+            tuple(meta["warnings"]),
+            meta["versions"],
+        )
+    except BayeslawError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"{path} was saved by bayeslaw and is damaged: {error!r}. Save the fit again."
+        ) from error

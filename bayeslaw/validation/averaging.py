@@ -1,0 +1,225 @@
+r"""Several law forms as one prediction, weighted by how well each foretold runs that it had not
+seen.
+
+Which form is right beyond the runs, the runs cannot say; which forms foretold the larger runs from
+the smaller ones, they can. The weights maximise the mixture's log score over those (stacking: Yao,
+Vehtari, Simpson, Gelman 2018, Bayesian Analysis 13(3), eq. 3),
+
+.. math:: \hat w = \arg\max_w \sum_i \log \sum_k w_k \, p_k(y_i \mid \text{smaller runs}) + \sum_k \log w_k
+
+where the second sum, one run's worth of evidence for each form, keeps a form from being struck out
+by a handful of runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslaw import defaults
+from bayeslaw.errors import SpecError
+from bayeslaw.fitting import Fit, fit, fit_each, meant, seeded
+from bayeslaw.posterior.parameters import DIMS, Kind
+from bayeslaw.posterior.predict import Points, grid, log_density, predict, quantiles_of, reach
+from bayeslaw.runs.table import Runs
+from bayeslaw.spec.spec import ModelSpec, label_by
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Shares of each group's runs that are hidden in turn: the largest half, then the largest quarter.
+FUTURES = (0.5, 0.25)
+#: Fewer hidden runs than this cannot tell the forms apart: then they weigh the same.
+FEWEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """Fits of several law forms to the same runs, and how much each counts. Made by `average`,
+    never changed.
+
+    Attributes
+    ----------
+    fits : one a form, to all runs.
+    weights : (form,), summing to one.
+    scores : a row a form: its law, ``weight``, and ``log_density``, the mean over hidden runs. NaN
+        where the weights are equal because there was too little to hide.
+    reason : how the weights came about, in words.
+    """
+
+    fits: tuple[Fit, ...]
+    weights: np.ndarray
+    scores: pd.DataFrame
+    reason: str
+
+    def predict(
+        self, points: Points, kind: Kind = "run", *, random_seed: int | None = None
+    ) -> xr.DataArray:
+        """Draws of the mixture, (chain, draw, point), as `bayeslaw.posterior.predict.predict` gives them.
+
+        Each draw is of one form, at all points: what is said of several points together holds
+        within a form. The coordinate ``form`` says which, (chain, draw).
+        """
+        drawn = [predict(each, points, kind, random_seed=random_seed) for each in self.fits]
+        form = self._form_of_draws(random_seed)
+        values = np.stack([x.values for x in drawn])
+        mixed = drawn[0].copy(data=np.take_along_axis(values, form[None, :, :, None], axis=0)[0])
+        return mixed.assign_coords(form=(DIMS, form)).assign_attrs(converged=int(self.converged))
+
+    def bands(
+        self,
+        points: Points,
+        kind: Kind = "run",
+        probs: Sequence[float] = defaults.PROBS,
+        *,
+        random_seed: int | None = None,
+    ) -> pd.DataFrame:
+        """Mean, median and equal-tailed bands of the mixture, a row a point, as
+        `bayeslaw.posterior.predict.bands` gives them.
+        """
+        drawn = self.predict(points, kind, random_seed=random_seed)
+        table = grid(points)
+        summaries = quantiles_of(drawn.values.reshape(-1, drawn.sizes["point"]), probs)
+        return pd.concat(
+            [table, pd.DataFrame(summaries), reach(self.fits[0], table)], axis=1
+        ).assign(converged=self.converged)
+
+    def log_density(self, table: pd.DataFrame, *, random_seed: int | None = None) -> np.ndarray:
+        """The log of the mixture's density of runs that were made, (point,), as
+        `bayeslaw.posterior.predict.log_density` gives it.
+        """
+        each = np.stack(
+            [log_density(fitted, table, random_seed=random_seed) for fitted in self.fits]
+        )
+        return np.logaddexp.reduce(each + np.log(self.weights)[:, None], axis=0)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the chains of every form agree."""
+        return all(fitted.convergence.passed for fitted in self.fits)
+
+    def __str__(self) -> str:
+        return f"{self.scores.to_string(float_format=lambda value: f'{value:.3f}', na_rep='-')}\n{self.reason}"
+
+    def _form_of_draws(self, random_seed: int | None) -> np.ndarray:
+        """The form of each draw, (chain, draw): as many as its weight says, to within one draw."""
+        sizes = self.fits[0].idata["posterior"].sizes
+        shape = (sizes["chain"], sizes["draw"])
+        seed = self.fits[0].random_seed if random_seed is None else int(random_seed)
+        n = shape[0] * shape[1]
+        edges = np.round(np.cumsum(self.weights) * n).astype(int)
+        form = np.searchsorted(edges, np.arange(n), side="right")
+        return np.random.default_rng([seed, n]).permutation(form).reshape(shape)
+
+
+def average(
+    specs: Sequence[ModelSpec | str],
+    runs: Runs,
+    *,
+    draws: int = defaults.DRAWS,
+    tune: int = defaults.TUNE,
+    chains: int = defaults.CHAINS,
+    random_seed: int | None = None,
+    target_accept: float | None = None,
+    attempts: int = defaults.ATTEMPTS,
+    cores: int | None = None,
+    progressbar: bool = True,
+) -> Average:
+    """Fit several law forms and weigh them by leave-future-out log score.
+
+    Of each group's runs, ordered by the product of the inputs (the input itself for a learning
+    curve; compute for size and data), the largest half and then the largest quarter are hidden, and
+    foretold from the others (`FUTURES`). With fewer than `FEWEST` hidden runs all forms weigh the
+    same, and ``reason`` says so.
+
+    Parameters
+    ----------
+    specs : what to fit, or names of laws: at least two, whose laws have the same inputs and
+        response. The runs may have been read for any.
+    runs, draws, tune, chains, random_seed, target_accept, attempts, cores, progressbar : as in
+        `bayeslaw.fit`.
+
+    Returns
+    -------
+    Average
+
+    Raises
+    ------
+    SpecError : fewer than two specs, or laws of other inputs. As `bayeslaw.fit` for the rest.
+    """
+    if len(specs) < 2:
+        raise SpecError(f"average was given {len(specs)} spec; give two or more, or use fit.")
+    resolved = [meant(spec, runs) for spec in specs]
+    for spec in resolved:
+        if set(spec.law.inputs) != set(runs.law.inputs) or spec.law.response != runs.law.response:
+            raise SpecError(
+                f"The law {spec.law.name} has other inputs or another response than the runs, which"
+                f" were read for {runs.law.name}."
+            )
+    effort: dict[str, Any] = {
+        "draws": draws,
+        "tune": tune,
+        "chains": chains,
+        "target_accept": target_accept,
+        "attempts": attempts,
+        "cores": cores,
+        "random_seed": seeded(random_seed),
+        "progressbar": progressbar,
+    }
+    hidden = [rows for rows in futures(runs) if rows.any() and not rows.all()]
+    count = int(sum(rows.sum() for rows in hidden))
+    enough = count >= FEWEST
+    density = np.full((len(specs), count), np.nan)
+    if enough:
+        for k, spec in enumerate(resolved):
+            own = runs.read_for(spec.law)
+            past = fit_each(spec, own, [~rows for rows in hidden], **effort)
+            density[k] = np.concatenate(
+                [
+                    log_density(each, own.table[rows])
+                    for each, rows in zip(past, hidden, strict=True)
+                ]
+            )
+        weights = stacked(density)
+        reason = f"Weights by the log score of {count} runs foretold from smaller ones (stacking)."
+    else:
+        weights = np.full(len(specs), 1 / len(specs))
+        reason = (
+            f"Equal weights: only {count} runs could be hidden, and fewer than {FEWEST} cannot tell"
+            " the forms apart."
+        )
+    fits = tuple(fit(spec, runs.read_for(spec.law), **effort) for spec in resolved)
+    scores = pd.DataFrame(
+        {"weight": weights, "log_density": density.mean(axis=1)},
+        index=pd.Index([s.law.name for s in resolved], name="law"),
+    )
+    return Average(fits, weights, scores, reason)
+
+
+def futures(runs: Runs) -> list[np.ndarray]:
+    """The hidden runs of each leave-future-out split, (run,): the larger runs of each group."""
+    size = pd.Series(np.prod(list(runs.inputs.values()), axis=0))
+    within = size.groupby(label_by(runs.populations, runs.table))
+    place = (within.rank(method="first") / within.transform("size")).to_numpy()
+    return [place > 1 - share + 1e-9 for share in FUTURES]
+
+
+def stacked(density: np.ndarray) -> np.ndarray:
+    """The stacking weights, (form,), from log densities (form, run), by expectation maximisation:
+    each step raises the score.
+    """
+    forms = len(density)
+    weights = np.full(forms, 1 / forms)
+    likelihood = np.exp(density - density.max(axis=0))
+    for _ in range(5000):
+        share = weights[:, None] * likelihood
+        new = (share / share.sum(axis=0)).sum(axis=1) + 1.0
+        new /= new.sum()
+        if abs(new - weights).max() < 1e-10:
+            break
+        weights = new
+    return weights

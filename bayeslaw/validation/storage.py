@@ -1,0 +1,95 @@
+"""A backtest on disk: one NetCDF file with what was predicted, what was seen, and the fit of each
+split.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bayeslaw.atomic import whole
+from bayeslaw.errors import BayeslawError, StorageError
+from bayeslaw.posterior.storage import ATTRIBUTE, dataset_of, fit_of, opened, table_of, tree_of
+from bayeslaw.validation.backtesting import Backtest
+
+#: Columns of truth values, with a gap where a method has no band.
+TRUTHS = "inside_"
+#: What rows are along: no column of a table is called so.
+DIM = "row of the table"
+
+
+def save_backtest(backtest: Backtest, path: str | Path) -> Path:
+    """Write a backtest to one NetCDF file, whole or not at all.
+
+    Raises
+    ------
+    StorageError : the folder does not exist or cannot be written.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    points = backtest.points.assign(
+        **{
+            c: backtest.points[c].astype(float)
+            for c in backtest.points
+            if str(c).startswith(TRUTHS)
+        }
+    )
+    fits = {f"fits/{i}": tree_of(each) for i, each in enumerate(backtest.fits.values())}
+    nodes = {
+        f"{place}{node.path.rstrip('/')}": node.to_dataset()
+        for place, tree in fits.items()
+        for node in tree.subtree
+    }
+    tables = {"points": dataset_of(points, DIM), "seen": dataset_of(backtest.seen, DIM)}
+    tree = xr.DataTree.from_dict({**tables, **nodes})
+    tree.attrs[ATTRIBUTE] = json.dumps(
+        {
+            "points": [str(c) for c in points.columns],
+            "seen": [str(c) for c in backtest.seen.columns],
+            "splits": list(backtest.fits),
+            "probs": list(backtest.probs),
+            "seconds": dict(backtest.seconds),
+            "response": backtest.response,
+        }
+    )
+    with whole(path) as part:
+        tree.to_netcdf(part, engine="h5netcdf")
+    return path
+
+
+def load_backtest(path: str | Path) -> Backtest:
+    """Read a backtest that `save_backtest` wrote.
+
+    Raises
+    ------
+    StorageError : no such file, not a saved backtest, or cut short.
+    """
+    tree = opened(path)
+    try:
+        meta = json.loads(tree.attrs[ATTRIBUTE])
+        points, seen = (
+            table_of(tree[name].to_dataset(), meta[name], DIM) for name in ("points", "seen")
+        )
+        points = points.reset_index(drop=True).assign(
+            **{c: _truths(points[c].to_numpy()) for c in points if c.startswith(TRUTHS)}
+        )
+        fits = {
+            split: fit_of(tree.children["fits"].children[str(i)], path)
+            for i, split in enumerate(meta["splits"])
+        }
+        return Backtest(points, seen, tuple(meta["probs"]), meta["seconds"], fits, meta["response"])
+    except BayeslawError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"{path} is not a saved backtest, or it is damaged: {error!r}."
+        ) from error
+
+
+def _truths(column: np.ndarray) -> pd.Series:
+    """True, False or a gap."""
+    return pd.Series(column).map({1.0: True, 0.0: False}).astype(object)
