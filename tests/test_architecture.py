@@ -290,4 +290,4 @@ def height(rooms: Mapping[str, set[str]]) -> int:
 
 
 if __name__ == "__main__":
-    print(report(Path(sys.argv[1]) if len(sys.argv) > 1 else PACKAGE))
+    sys.stdout.write(report(Path(sys.argv[1]) if len(sys.argv) > 1 else PACKAGE) + "\n")
