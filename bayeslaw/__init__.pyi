@@ -4,16 +4,15 @@ from . import errors, plots
 from .answers.allocation import allocate, allocation_penalty, isoflop, isoloss
 from .answers.crossovers import crossover
 from .answers.inverse import solve_for
-from .answers.overoptimization import peaks, proxy_gold_gap
-from .answers.stopping import stopping
+from .answers.overoptimization import peaks, proxy_gold_gap, stopping
 from .answers.tuning import hyperparameters, optimum
 from .checks import CheckResult, check
 from .decisions import Decision, best_checkpoint, decide, next_runs, which_pays
-from .fitting import Fit, fit
+from .fitted import Fit, load
+from .fitting import fit
 from .laws import law, laws, register
 from .laws.allocation import flops_per_token
 from .laws.kl import kl_of_n, n_of_kl
-from .posterior.storage import load
 from .priors import Prior
 from .runs.datasets import dataset
 from .runs.scores import relative_scores

@@ -12,7 +12,7 @@ from bayeslaw.errors import StorageError
 
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place when the block ends well, and is gone
     when it does not.
 

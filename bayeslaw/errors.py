@@ -3,7 +3,7 @@
 BayeslawError
 ├── RunsError            a table of runs, or of points to predict, has faults (all of them listed)
 ├── StudyError           a study file has faults (all of them listed)
-├── SpecError            a model specification that cannot be meant
+├── SpecError            a specification, or an argument, that does not make sense
 │   ├── FormulaError     an effects formula that cannot be read
 │   └── ExpressionError  a filter such as ``model_size >= 8e9`` that cannot be read
 ├── UnknownNameError     no law, data set or quantity of that name (near names are offered)
@@ -25,7 +25,15 @@ from typing import Any
 
 
 class BayeslawError(Exception):
-    """Base of every error that bayeslaw raises on purpose."""
+    """Base of every error that bayeslaw raises on purpose.
+
+    ``key`` is the argument that the error is about, and what inside it, such as ``("effects",
+    "alpha")``; () where it is about no single one. A study file finds its line by it.
+    """
+
+    def __init__(self, *message: object, key: str | tuple[str | int, ...] = ()):
+        super().__init__(*message)
+        self.key = (key,) if isinstance(key, str) else key
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,9 @@ class RunsError(BayeslawError):
 
     SHOWN = 20
 
-    def __init__(self, source: str, faults: Sequence[Fault]):
+    def __init__(
+        self, source: str, faults: Sequence[Fault], *, key: str | tuple[str | int, ...] = ()
+    ):
         self.source = source
         self.faults = tuple(faults)
         lines = [f"{source} has {len(self.faults)} fault{'s' * (len(self.faults) != 1)}:"]
@@ -83,7 +93,7 @@ class StudyError(BayeslawError):
 
 
 class SpecError(BayeslawError):
-    """A model specification that cannot be meant."""
+    """A specification, or an argument, that does not make sense."""
 
 
 class FormulaError(SpecError):
@@ -97,10 +107,18 @@ class ExpressionError(SpecError):
 class UnknownNameError(BayeslawError):
     """No law, data set, quantity or column of that name."""
 
-    def __init__(self, what: str, name: str, known: Iterable[str]):
+    def __init__(
+        self,
+        what: str,
+        name: str,
+        known: Iterable[str],
+        *,
+        key: str | tuple[str | int, ...] = (),
+    ):
         known = sorted(known)
         super().__init__(
-            f"There is no {what} named {name!r}.{suggest(name, known)} Known: {', '.join(known)}."
+            f"There is no {what} named {name!r}.{suggest(name, known)} Known: {', '.join(known)}.",
+            key=key,
         )
 
 

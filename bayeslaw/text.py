@@ -1,13 +1,47 @@
-"""Values as people write them."""
+"""Numbers and labels as people write them."""
 
 from __future__ import annotations
 
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from bayeslaw.runs.table import label
+
+def label(value: Any) -> str:
+    """A group's label: numbers as short as they can be told apart (7e+09, 0.5), else text; a
+    missing value is ''.
+    """
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return ""
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+        short = f"{value:g}"
+        return short if float(short) == value else f"{value:.15g}"
+    return str(value)
+
+
+def canonical_label(value: Any) -> str:
+    """A label of a number, however it is written: 7e9, "7e9" and 7000000000 are one."""
+    try:
+        return label(float(value))
+    except (TypeError, ValueError):
+        return label(value)
+
+
+def numeric_labels(labels: pd.Series) -> pd.Series:
+    """Labels of groups as the numbers that they are, where all of them are and give the same labels
+    again: sizes sort as sizes.
+    """
+    numbers = pd.to_numeric(labels, errors="coerce")
+    return (
+        numbers
+        if numbers.notna().all() and (numbers.map(label) == labels.map(label)).all()
+        else labels
+    )
+
 
 PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
 

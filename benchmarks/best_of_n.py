@@ -69,7 +69,7 @@ def main() -> None:
         }
         for discrepancy in (None, "none"):
             fit = bl.fit(bl.ModelSpec(LAW, discrepancy=discrepancy), runs, **effort)  # type: ignore[arg-type]
-            print(f"\n{path.stem}, all runs, discrepancy {fit.spec.departs}: {fit.convergence}")
+            print(f"\n{path.stem}, all runs, discrepancy {fit.spec.discrepancy}: {fit.convergence}")
             print(
                 coefficients(fit).to_string(index=False, float_format=lambda value: f"{value:.3f}")
             )

@@ -21,7 +21,7 @@ import xarray as xr
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
 from bayeslaw.model.build import build
-from bayeslaw.model.sampling import Convergence
+from bayeslaw.posterior.draws import Convergence
 
 #: Public runs, beside the checkout.
 PUBLIC = Path(__file__).parents[2] / "shared" / "data"

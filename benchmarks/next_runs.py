@@ -32,8 +32,10 @@ import bayeslaw as bl
 from bayeslaw.defaults import TARGET_ACCEPT
 from bayeslaw.errors import BayeslawWarning
 from bayeslaw.model.build import SEEN, build
-from bayeslaw.model.sampling import Compiled, Effort, convergence
-from bayeslaw.spec.spec import resolve
+from bayeslaw.model.convergence import convergence
+from bayeslaw.model.sampling import Compiled
+from bayeslaw.spec.resolve import resolve
+from bayeslaw.spec.settings import SamplerSettings
 from bayeslaw.validation.scores import score_draws
 
 #: The unit of the simulated losses, in nats.
@@ -129,7 +131,8 @@ class Refits:
         }
         data |= {f"centre_{name}": x for name, x in part.centre.items()}
         tree = self.compiled.sample(
-            Effort(self.draws, self.draws, 4, TARGET_ACCEPT, self.seed, progressbar=False), data
+            SamplerSettings(self.draws, self.draws, 4, TARGET_ACCEPT, self.seed, progressbar=False),
+            data,
         )
         return bl.Fit(self.spec, part, tree, convergence(tree), self.seed, (), {})
 

@@ -23,12 +23,14 @@ from common import from_data
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
 from bayeslaw.model.build import CENTRING, build
-from bayeslaw.model.sampling import Compiled, Effort, convergence
-from bayeslaw.spec.spec import resolve
+from bayeslaw.model.convergence import convergence
+from bayeslaw.model.sampling import Compiled
+from bayeslaw.spec.resolve import resolve
+from bayeslaw.spec.settings import SamplerSettings
 
 simulation = from_data("simulate_overoptimization")
 
-#: Effort of one study; the pilot is made once.
+#: SamplerSettings of one study; the pilot is made once.
 EFFORT = {"draws": 250, "tune": 350, "chains": 2}
 PROB = 0.9
 #: Seen of best-of-n, as in Gao et al. 2022, section 3.1.
@@ -95,10 +97,10 @@ def fits(
     table, _ = study(seed)
     runs = bl.read_runs(table, law, where=where)
     spec = resolve(bl.ModelSpec(law, discrepancy=discrepancy), runs)  # type: ignore[arg-type]
-    accept = 0.8 if spec.departs.kind == "curve" else 0.9
+    accept = 0.8 if spec.discrepancy.along_curves else 0.9
     compiled = Compiled(build(spec, runs), refit=True)
     centring = (
-        compiled.pilot(Effort(200, 400, 2, accept, seed, progressbar=False))
+        compiled.pilot(SamplerSettings(200, 400, 2, accept, seed, progressbar=False))
         if CENTRING in compiled.model
         else {}
     )
@@ -107,7 +109,8 @@ def fits(
         runs = bl.read_runs(table, law, where=where)
         data = {"y": runs.y, "typical_response": runs.typical_response, **centring}
         tree = compiled.sample(
-            Effort(**EFFORT, target_accept=accept, random_seed=one, progressbar=False), data
+            SamplerSettings(**EFFORT, target_accept=accept, random_seed=one, progressbar=False),
+            data,
         )
         yield bl.Fit(spec, runs, tree, convergence(tree), one, (), {}), table, truth
 

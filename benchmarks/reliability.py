@@ -34,8 +34,10 @@ import bayeslaw as bl
 from bayeslaw.defaults import TARGET_ACCEPT, TARGET_ACCEPT_CURVES
 from bayeslaw.errors import BayeslawWarning
 from bayeslaw.model.build import build
-from bayeslaw.model.sampling import Compiled, Effort, convergence
-from bayeslaw.spec.spec import resolve
+from bayeslaw.model.convergence import convergence
+from bayeslaw.model.sampling import Compiled
+from bayeslaw.spec.resolve import resolve
+from bayeslaw.spec.settings import SamplerSettings
 
 #: The unit of the simulated losses, in nats.
 TYPICAL = 2.5
@@ -108,7 +110,7 @@ def losses(arm: Arm, studies: int, seed: int) -> tuple[np.ndarray, np.ndarray, n
     of = bl.ModelSpec(
         arm.spec.law,
         discrepancy="none",
-        noise="student_t" if arm.spec.departs.kind == "none" and not arm.wrong else "normal",
+        noise="student_t" if arm.spec.discrepancy.kind == "none" and not arm.wrong else "normal",
     )  # type: ignore[arg-type]
     runs = bl.read_runs(arm.design.assign(loss=TYPICAL), of.law)
     truth = truths(resolve(of, runs), runs, studies, seed)
@@ -165,7 +167,9 @@ def decisions(
         if compiled is None:
             spec = resolve(arm.spec, runs)
             compiled = Compiled(build(spec, runs), refit=True)
-        effort = Effort(draws, draws, 4, arm.target_accept, seed + study, progressbar=False)
+        effort = SamplerSettings(
+            draws, draws, 4, arm.target_accept, seed + study, progressbar=False
+        )
         tree = compiled.sample(
             effort, {"y": np.log(runs.y), "typical_response": runs.typical_response}
         )

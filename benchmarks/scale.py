@@ -83,7 +83,7 @@ def main() -> None:
     for what, work in (
         (
             "the law alone, 4,000 draws x 10,000 points, unchunked",
-            lambda: fit.spec.law.evaluate(inputs, posterior),
+            lambda: fit.law.evaluate(inputs, posterior),
         ),
         ("predict, kind mean", lambda: fit.predict(points, "mean")),
         ("predict, kind run", lambda: fit.predict(points, "run")),

@@ -52,7 +52,7 @@ def by_scipy(
 
 def draw(fit: bl.Fit, i: int) -> dict[str, float]:
     """The law's parameters of one draw."""
-    return {name: float(fit.quantity(name).values.ravel()[i]) for name in fit.spec.law.params}
+    return {name: float(fit.quantity(name).values.ravel()[i]) for name in fit.law.params}
 
 
 # ---- Published numbers
@@ -237,7 +237,7 @@ def test_penalty_of_an_off_optimal_choice(chinchilla_fit: bl.Fit) -> None:
     inside = 0
     for i in range(0, 4000, 200):
         params = draw(chinchilla_fit, i)
-        loss = chinchilla_fit.spec.law.evaluate({"model_size": 7e9, "data_size": 3e13}, params)
+        loss = chinchilla_fit.law.evaluate({"model_size": 7e9, "data_size": 3e13}, params)
         inside += low <= loss - by_scipy(chinchilla_fit.spec.law, params, 6 * 7e9 * 3e13)[2] <= high
     assert inside >= 14  # of 20 draws, 18 expected
 

@@ -16,7 +16,7 @@ from scipy import stats
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning, SpecError
 from bayeslaw.fitting import fit_each
-from bayeslaw.spec.spec import resolve
+from bayeslaw.spec.resolve import resolve
 from bayeslaw.validation.backtesting import splits
 from bayeslaw.validation.baselines import point_scores
 from bayeslaw.validation.scores import score_draws, score_value, summarise
@@ -284,7 +284,7 @@ def test_chinchilla_is_foretold_from_a_fifth_of_its_compute(chinchilla_runs: bl.
     at 90 %, by about 1 % error.
     """
     kept = (chinchilla_runs.table["compute"] < 1e20) | (chinchilla_runs.table["compute"] > 3e20)
-    runs = chinchilla_runs.rows(kept.to_numpy()).read_for(bl.law("skaling"))
+    runs = chinchilla_runs.rows(kept.to_numpy()).with_law(bl.law("skaling"))
     result = bl.backtest(
         "skaling", runs, "compute > 3e20", baselines=False, random_seed=1, progressbar=False
     )

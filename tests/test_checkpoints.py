@@ -11,7 +11,8 @@ import pytest
 from scipy import stats
 
 import bayeslaw as bl
-from bayeslaw.model.build import CENTRING, RAW, build
+from bayeslaw.model.build import CENTRING, build
+from bayeslaw.model.effects import RAW
 from bayeslaw.priors import lognormal
 
 SIZES = np.array([1e9, 2e9, 4e9, 8e9, 1.6e10])

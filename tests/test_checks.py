@@ -20,12 +20,15 @@ from bayeslaw.checks.prior_predictive import check_prior_predictive, from_prior
 from bayeslaw.checks.sensitivity import check_sensitivity
 from bayeslaw.defaults import KHAT_MAX, MOVED_MAX, PRIOR_OUTSIDE_MAX
 from bayeslaw.errors import SpecError
-from bayeslaw.model.build import RAW, build
-from bayeslaw.model.sampling import Convergence, draw_prior
+from bayeslaw.model.build import build
+from bayeslaw.model.effects import RAW
+from bayeslaw.model.sampling import draw_prior
+from bayeslaw.posterior.draws import Convergence
 from bayeslaw.posterior.likelihood import log_likelihood
-from bayeslaw.posterior.parameters import thinned
+
+# TODO
 from bayeslaw.posterior.power_scaling import log_prior, prior_weights
-from bayeslaw.spec.spec import resolve
+from bayeslaw.spec.resolve import resolve
 
 SIGMA = 0.05  # of `pinned_power`
 
@@ -105,7 +108,7 @@ def test_draws_of_the_prior_are_the_priors(grouped_fit: bl.Fit) -> None:
     """
     prior = from_prior(grouped_fit, 500)
     draws = prior.idata["posterior"].to_dataset()
-    assert set(draws) == set(grouped_fit.idata["posterior"].to_dataset())
+    assert set(draws) == set(grouped_fit.posterior)
     for name, of in grouped_fit.spec.priors.items():
         assert (
             stats.kstest(
@@ -123,7 +126,7 @@ def test_deviations_that_were_taken_as_known_stay_known() -> None:
         "power", effects={"A": "1 + (1 | task)", "alpha": "1", "E": "1"}, discrepancy="none"
     )  # type: ignore[arg-type]
     fit = believed(spec, bl.read_runs(grouped_table(), "power"))
-    posterior = fit.idata["posterior"].to_dataset()
+    posterior = fit.posterior
     known = posterior["A_1|task"].isel(chain=0, draw=0)
     posterior["A_1|task"] = known.broadcast_like(posterior["A_1|task"]).transpose(
         "chain", "draw", ...
@@ -362,7 +365,7 @@ def test_a_fit_with_groups_passes_every_check(grouped_fit: bl.Fit) -> None:
 
 def test_a_thinned_fit_has_some_of_the_draws(grouped_fit: bl.Fit) -> None:
     some, all_of = (
-        thinned(grouped_fit, 7).idata["posterior"]["A_1|task"],
+        grouped_fit.thinned(7).idata["posterior"]["A_1|task"],
         grouped_fit.idata["posterior"]["A_1|task"],
     )
     assert (

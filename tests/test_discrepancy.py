@@ -15,23 +15,17 @@ from scipy import integrate, stats
 
 import bayeslaw as bl
 from bayeslaw.curves.binning import binned
-from bayeslaw.curves.filter import Filtered
 from bayeslaw.curves.paths import draw_paths
+from bayeslaw.curves.shared import basis, extended, knots, smooth_covariance
+from bayeslaw.curves.state_space import sequence, state_space
 from bayeslaw.defaults import CURVATURE_MEMORY, CURVE_POINTS, OWN_COMPONENTS
 from bayeslaw.errors import RunsWarning, SpecError
 from bayeslaw.model.build import build
+from bayeslaw.model.filter_op import Filtered
 from bayeslaw.model.sampling import draw_prior
 from bayeslaw.model.semivariance import TOGETHER, Semivariance
-from bayeslaw.spec.discrepancy import (
-    COMPONENTS,
-    extended,
-    knots,
-    sequence,
-    shared_basis,
-    smooth_covariance,
-    state_space,
-)
-from bayeslaw.spec.spec import resolve
+from bayeslaw.spec.discrepancy import COMPONENTS
+from bayeslaw.spec.resolve import resolve
 
 PARAMS = {
     "delta_sigma": 0.05,
@@ -296,10 +290,10 @@ def test_new_knots_leave_the_known_ones_as_they_are() -> None:
     t = np.array([2.3, 3.05, 4.1, 5.0, 6.2])
     far = extended(at, t)
     assert len(far) > len(at) and np.allclose(far[: len(at)], at)
-    near = shared_basis(t[:3], at)
-    np.testing.assert_allclose(shared_basis(t[:3], far)[:, : near.shape[1]], near, atol=1e-6)
+    near = basis(t[:3], at)
+    np.testing.assert_allclose(basis(t[:3], far)[:, : near.shape[1]], near, atol=1e-6)
     np.testing.assert_allclose(
-        shared_basis(t, far) @ shared_basis(t, far).T,
+        basis(t, far) @ basis(t, far).T,
         smooth_covariance(t - at[0], t - at[0]),
         rtol=1e-4,
         atol=1e-6,
@@ -355,8 +349,8 @@ def test_defaults_are_written_out_and_read_back() -> None:
     spec = resolve(bl.ModelSpec("power"), bl.read_runs(table, "power"))
     assert (
         spec.curve_by == ("model",)
-        and spec.departs.shared is False
-        and spec.departs.along == "data_size"
+        and spec.discrepancy.shared is False
+        and spec.discrepancy.along == "data_size"
     )
     assert (
         spec.effects["A"] == "1 + (1 | model)" and spec.effects["alpha"] == spec.effects["E"] == "1"
@@ -368,8 +362,8 @@ def test_defaults_are_written_out_and_read_back() -> None:
         bl.ModelSpec("finetuning_rectified"), bl.read_runs(tuned, "finetuning_rectified")
     )
     assert (
-        spec.departs.shared == ()
-        and spec.departs.own == ("wiener",)
+        spec.discrepancy.shared == ()
+        and spec.discrepancy.own == ("wiener",)
         and "shared_sigma" in spec.priors
     )
     assert bl.ModelSpec.from_json(spec.to_json()) == spec
@@ -377,7 +371,7 @@ def test_defaults_are_written_out_and_read_back() -> None:
         bl.ModelSpec("finetuning_rectified"),
         bl.read_runs(tuned[tuned["model"] != "c"], "finetuning_rectified"),
     )
-    assert two.departs.shared is False and two.effects["sigma"] == "1"
+    assert two.discrepancy.shared is False and two.effects["sigma"] == "1"
 
 
 @pytest.fixture(scope="module")

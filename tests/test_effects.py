@@ -19,16 +19,10 @@ import bayeslaw as bl
 from bayeslaw.errors import FormulaError, RunsError, SpecError, UnknownNameError
 from bayeslaw.priors import Prior, lognormal
 from bayeslaw.spec import formula as effects
-from bayeslaw.spec.formula import (
-    Covariate,
-    Design,
-    Formula,
-    GroupTerm,
-    default_formula,
-    factor_columns,
-    linear_predictor,
-)
-from bayeslaw.spec.spec import covariate_columns, group_columns, resolve
+from bayeslaw.spec.design import LinearPredictor
+from bayeslaw.spec.effects import default_formula
+from bayeslaw.spec.formula import Covariate, Formula, GroupTerm, factor_columns
+from bayeslaw.spec.resolve import resolve
 
 TASK, CROSSED = GroupTerm(("task",)), GroupTerm(("task", "method"))
 SIZE = Covariate("size")
@@ -181,7 +175,7 @@ def table() -> pd.DataFrame:
 
 
 def test_levels_and_index(table: pd.DataFrame) -> None:
-    design = Design.of(Formula.parse("1 + (1 | task) + (1 | task:method)"), table)
+    design = LinearPredictor.of(Formula.parse("1 + (1 | task) + (1 | task:method)"), table)
     assert design.levels == {
         "1|task": ("mt", "qa", "sum"),
         "1|task:method": ("mt:full", "mt:lora", "qa:lora", "sum:full", "sum:lora"),
@@ -191,7 +185,7 @@ def test_levels_and_index(table: pd.DataFrame) -> None:
 
 
 def test_unseen_and_missing_groups_have_no_index(table: pd.DataFrame) -> None:
-    design = Design.of(Formula.parse("1 + (1 | task) + (1 | task:method)"), table)
+    design = LinearPredictor.of(Formula.parse("1 + (1 | task) + (1 | task:method)"), table)
     points = pd.DataFrame(
         {
             "task": ["mt", "news", None, np.nan, "qa"],
@@ -207,12 +201,14 @@ def test_unseen_and_missing_groups_have_no_index(table: pd.DataFrame) -> None:
 
 def test_missing_is_no_level(table: pd.DataFrame) -> None:
     table.loc[4, "task"] = None
-    assert Design.of(Formula.parse("1 + (1 | task)"), table).levels == {"1|task": ("mt", "sum")}
+    assert LinearPredictor.of(Formula.parse("1 + (1 | task)"), table).levels == {
+        "1|task": ("mt", "sum")
+    }
 
 
 def test_groups_of_numbers_meet_whatever_their_type() -> None:
     """A table of points may hold an integer where the runs held a float."""
-    design = Design.of(Formula.parse("0 + size"), pd.DataFrame({"size": [7e9, 1e9, 0.5]}))
+    design = LinearPredictor.of(Formula.parse("0 + size"), pd.DataFrame({"size": [7e9, 1e9, 0.5]}))
     term = design.formula.by_term
     assert term is not None
     assert design.index(
@@ -221,14 +217,16 @@ def test_groups_of_numbers_meet_whatever_their_type() -> None:
 
 
 def test_a_colon_in_a_label_does_not_merge_groups() -> None:
-    design = Design.of(
+    design = LinearPredictor.of(
         Formula.parse("1 + (1 | a:b)"), pd.DataFrame({"a": ["x:y", "x"], "b": ["z", "y:z"]})
     )
     assert len(design.levels["1|a:b"]) == 2
 
 
 def test_covariates_are_centred_where_the_runs_are(table: pd.DataFrame) -> None:
-    design = Design.of(Formula.parse("1 + log10(size) + steps + center(log2(steps))"), table)
+    design = LinearPredictor.of(
+        Formula.parse("1 + log10(size) + steps + center(log2(steps))"), table
+    )
     expected = {
         "log10(size)": np.mean(np.log10(table["size"])),
         "steps": 105.0,
@@ -240,7 +238,9 @@ def test_covariates_are_centred_where_the_runs_are(table: pd.DataFrame) -> None:
 
 
 def test_linear_predictor_by_hand(table: pd.DataFrame) -> None:
-    design = Design.of(Formula.parse("1 + log10(size) + (1 | task) + (steps | method)"), table)
+    design = LinearPredictor.of(
+        Formula.parse("1 + log10(size) + (1 | task) + (steps | method)"), table
+    )
     deviations = {
         "1|task": np.array([0.1, 0.2, 0.4]),  # mt, qa, sum
         "1|method": np.array([-1.0, 1.0]),  # full, lora
@@ -271,7 +271,7 @@ def test_linear_predictor_is_that_of_lme4s_matrices() -> None:
             "size": rng.lognormal(20, 2, 40),
         }
     )
-    design = Design.of(
+    design = LinearPredictor.of(
         Formula.parse("1 + log10(size) + (1 | task:method) + (log10(size) | task)"), table
     )
     crossed, task = (

@@ -16,7 +16,8 @@ from bayeslaw.decisions.candidates import _regret_reduction, _value_of_run
 from bayeslaw.decisions.checkpoints import standard_normal
 from bayeslaw.errors import SpecError
 from bayeslaw.model.build import build
-from bayeslaw.model.sampling import Compiled, Effort
+from bayeslaw.model.sampling import Compiled
+from bayeslaw.spec.settings import SamplerSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 
@@ -64,13 +65,13 @@ def test_expected_reduction_against_refits(table: pd.DataFrame, fit: bl.Fit) -> 
     left = []
     for i, y in enumerate(outcomes):
         tree = compiled.sample(
-            Effort(400, 500, 4, 0.95, i, progressbar=False),
+            SamplerSettings(400, 500, 4, 0.95, i, progressbar=False),
             {"y": np.log([*table["loss"], y]), **kept},
         )
         posterior = tree["posterior"].to_dataset()
         law, natural = (
             fit.spec.law,
-            {name: posterior[f"{name}_at_centre"].values.ravel() for name in fit.spec.law.params},
+            {name: posterior[f"{name}_at_centre"].values.ravel() for name in fit.law.params},
         )
         after = np.log(law.evaluate({"data_size": 3e10}, law.from_centre(natural, fit.runs.centre)))
         left.append(after.var() / before)

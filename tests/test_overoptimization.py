@@ -23,10 +23,10 @@ from bayeslaw.decisions.checkpoints import allot
 from bayeslaw.errors import BayeslawWarning, RunsError, RunsWarning, SpecError, UnknownNameError
 from bayeslaw.fitting import fit_each
 from bayeslaw.laws.kl import BestOfN, ReinforcementLearning
-from bayeslaw.runs.scores import noise_scale
-from bayeslaw.runs.table import numbers_where_they_are
+from bayeslaw.runs.measurement import noise_scale
 from bayeslaw.spec.identifiability import identifiability_warnings, sensitivity
-from bayeslaw.spec.spec import resolve
+from bayeslaw.spec.resolve import resolve
+from bayeslaw.text import numeric_labels
 
 # ---- KL of best-of-n
 
@@ -794,9 +794,9 @@ def test_a_tried_size_is_not_a_group_that_was_seen(simulated: bl.Fit) -> None:
 
 
 def test_labels_become_numbers_only_where_these_give_the_labels_again() -> None:
-    assert numbers_where_they_are(pd.Series(["3e+06", "3e+09"])).tolist() == [3e6, 3e9]
+    assert numeric_labels(pd.Series(["3e+06", "3e+09"])).tolist() == [3e6, 3e9]
     for kept in (["001", "002"], ["3000000", "12"], ["a", "1"]):
-        assert numbers_where_they_are(pd.Series(kept)).tolist() == kept
+        assert numeric_labels(pd.Series(kept)).tolist() == kept
 
 
 def quick(law: str, table: pd.DataFrame, **spec: Any) -> bl.Fit:

@@ -9,7 +9,8 @@ from scipy import stats
 
 import bayeslaw as bl
 from bayeslaw.errors import RunsError, SpecError, UnknownNameError
-from bayeslaw.posterior.predict import Posterior, grid
+from bayeslaw.posterior.parameters import Parameters
+from bayeslaw.posterior.points import grid
 from bayeslaw.spec.noise import draw
 
 POINT = {"data_size": 1e11, "task": "task0"}
@@ -18,11 +19,9 @@ POINT = {"data_size": 1e11, "task": "task0"}
 def test_mean_is_the_law_at_the_posterior(chinchilla_fit: bl.Fit) -> None:
     """The same formula on xarray, from the posterior's own variables."""
     predicted = chinchilla_fit.predict({"model_size": [70e9, 1e9], "data_size": 1.4e12}, "mean")
-    posterior = chinchilla_fit.idata["posterior"].to_dataset()
+    posterior = chinchilla_fit.posterior
     for i, size in enumerate((70e9, 1e9)):
-        expected = chinchilla_fit.spec.law.evaluate(
-            {"model_size": size, "data_size": 1.4e12}, posterior
-        )
+        expected = chinchilla_fit.law.evaluate({"model_size": size, "data_size": 1.4e12}, posterior)
         np.testing.assert_allclose(predicted[..., i], expected, rtol=1e-12)
     assert predicted.dims == ("chain", "draw", "point")
     assert predicted.attrs["unit"] == "nats per token"
@@ -89,17 +88,17 @@ def test_distance_is_from_the_points_own_group() -> None:
     """LoRA ran to 1e5 examples and full finetuning to 1e7: 1e6 is ten times beyond for the one,
     within for the other.
     """
-    from bayeslaw.posterior.predict import reach
+    from bayeslaw.posterior.points import extrapolation_distance
 
     rows = [("lora", d, 1.0) for d in (1e3, 1e4, 1e5)] + [("fmt", d, 1.0) for d in (1e4, 1e6, 1e7)]
     runs = bl.read_runs(pd.DataFrame(rows, columns=["method", "data_size", "loss"]), "power")
-    from bayeslaw.spec.spec import resolve
+    from bayeslaw.spec.resolve import resolve
 
     class OnlyTables:
         spec = resolve(bl.ModelSpec("power"), runs)
 
     OnlyTables.runs = runs  # type: ignore[attr-defined]
-    found = reach(
+    found = extrapolation_distance(
         OnlyTables, pd.DataFrame({"data_size": [1e6] * 3, "method": ["lora", "fmt", "prompt"]})
     )  # type: ignore[arg-type]
     np.testing.assert_allclose(found["distance_data_size"], [1, 0, 0])
@@ -111,12 +110,12 @@ def test_a_group_never_seen_is_drawn_from_its_population(grouped_fit: bl.Fit) ->
     keeps its own.
     """
     table = pd.DataFrame({"data_size": [1e8, 1e8], "task": ["brand new", "task2"]})
-    posterior = Posterior.of(grouped_fit, table, "run")
+    posterior = Parameters.at(grouped_fit, table, "run")
     deviations = posterior.deviations["A_1|task"]
     scaled = deviations[:, -1] / posterior.draws["A_1|task_sigma"]
     assert stats.kstest(scaled, "norm").pvalue > 1e-3
-    level = grouped_fit.spec.law.evaluate(
-        {"data_size": grouped_fit.runs.centre["data_size"]}, posterior.law_parameters(table)
+    level = grouped_fit.law.evaluate(
+        {"data_size": grouped_fit.runs.centre["data_size"]}, posterior.of_law(table)
     )
     np.testing.assert_allclose(
         np.log(level[:, 0]), np.log(posterior.draws["A_at_centre"]) + deviations[:, -1], rtol=1e-10
@@ -161,8 +160,8 @@ def test_quantities_are_per_group_and_natural(grouped_fit: bl.Fit) -> None:
     np.testing.assert_allclose(halve, 2 ** (1 / alpha))
     # The law at the group's own parameters is its mean curve.
     i = list(alpha["task"].values).index("task3")
-    at = {name: grouped_fit.quantity(name)[..., i] for name in grouped_fit.spec.law.params}
-    expected = grouped_fit.spec.law.evaluate({"data_size": 1e8}, at)
+    at = {name: grouped_fit.quantity(name)[..., i] for name in grouped_fit.law.params}
+    expected = grouped_fit.law.evaluate({"data_size": 1e8}, at)
     np.testing.assert_allclose(
         expected,
         grouped_fit.predict({"data_size": 1e8, "task": "task3"}, "mean")[..., 0],

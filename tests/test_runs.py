@@ -26,9 +26,9 @@ from bayeslaw.errors import (
     SpecError,
     UnknownNameError,
 )
-from bayeslaw.runs.table import label
 from bayeslaw.spec.identifiability import identifiability_warnings, sensitivity
-from bayeslaw.spec.spec import resolve
+from bayeslaw.spec.resolve import resolve
+from bayeslaw.text import label
 
 HEAD = "model_size,data_size,loss\n"
 GOOD = "1e9,2e10,2.9\n2e9,2e10,2.7\n"

@@ -21,13 +21,17 @@ from test_datasets import script  # noqa: F401  (a fixture)
 
 import bayeslaw as bl
 from bayeslaw.checks.residuals import check_residuals
-from bayeslaw.curves.paths import Departures, draw_paths
+from bayeslaw.curves.paths import draw_paths
+from bayeslaw.curves.state_space import sequence
 from bayeslaw.laws.base import Law
 from bayeslaw.model.build import build
-from bayeslaw.model.sampling import Compiled, Convergence, Effort, convergence
-from bayeslaw.posterior.predict import Posterior
-from bayeslaw.spec.discrepancy import sequence
-from bayeslaw.spec.spec import resolve
+from bayeslaw.model.convergence import convergence
+from bayeslaw.model.sampling import Compiled
+from bayeslaw.posterior.discrepancy import DiscrepancyDraws
+from bayeslaw.posterior.draws import Convergence
+from bayeslaw.posterior.parameters import Parameters
+from bayeslaw.spec.resolve import resolve
+from bayeslaw.spec.settings import SamplerSettings
 from bayeslaw.study.prepare import prepare
 
 pytestmark = pytest.mark.slow
@@ -86,7 +90,7 @@ def ranks_of_the_truth(law: Law, fits: int) -> Iterator[dict[str, float]]:
     """Where parameters drawn from the prior stand in their posteriors (0 to 1), over many simulated
     tables.
     """
-    inputs = {name: DESIGN[name] for name in (*law.inputs, *law.choosers)}
+    inputs = {name: DESIGN[name] for name in (*law.inputs, *law.selector_columns)}
     table = pd.DataFrame(
         {**inputs, law.response.name: law.response.link.inverse(np.linspace(0.5, -0.5, 24))}
     )
@@ -105,7 +109,7 @@ def ranks_of_the_truth(law: Law, fits: int) -> Iterator[dict[str, float]]:
     fixed = {"typical_response": runs.typical_response}
     for i in range(fits):
         tree = compiled.sample(
-            Effort(250, 500, 4, 0.95, i, progressbar=False), {"y": y[0, i].values, **fixed}
+            SamplerSettings(250, 500, 4, 0.95, i, progressbar=False), {"y": y[0, i].values, **fixed}
         )
         posterior = tree["posterior"].to_dataset()
         yield {name: float((posterior[name] < drawn[name][0, i]).mean()) for name in names}
@@ -140,9 +144,9 @@ def test_the_demo_covers_16b(script) -> None:  # type: ignore[no-untyped-def]  #
         if compiled is None:
             spec = resolve(study.spec, runs)
             compiled = Compiled(build(spec, runs), refit=True)
-            centring = compiled.pilot(Effort(200, 400, 2, 0.95, 1, progressbar=False))
+            centring = compiled.pilot(SamplerSettings(200, 400, 2, 0.95, 1, progressbar=False))
         data = {"y": np.log(runs.y), "typical_response": runs.typical_response, **centring}
-        tree = compiled.sample(Effort(500, 700, 4, 0.95, seed, progressbar=False), data)
+        tree = compiled.sample(SamplerSettings(500, 700, 4, 0.95, seed, progressbar=False), data)
         fit = as_fit(spec, runs, tree, seed)
         big = table[table["heldout"]].reset_index(drop=True)
         bands = fit.bands(big[["task", "method", "llm", "model_size", "finetuning_data"]])
@@ -228,9 +232,9 @@ def test_the_discrepancy_recovers_its_own_parameters() -> None:
             "prior"
         ].to_dataset()
     truth = bl.Fit(spec, runs, xr.DataTree.from_dict({"posterior": prior}), NOT_SAMPLED, 7, (), {})
-    posterior = Posterior.of(truth, table, "run")
-    common = Departures(posterior, table, 7)._common.at(table)
-    located, sigmas = posterior.located(table) + common, posterior.noise_parameters(table)
+    posterior = Parameters.at(truth, table, "run")
+    common = DiscrepancyDraws(posterior, table, 7)._common.at(table)
+    located, sigmas = parameters.mu_on_link(table) + common, posterior.of_noise(table)
     rng = np.random.default_rng(9)
     own = np.empty_like(located)
     for rows in table.groupby("task").indices.values():  # already in order of x
@@ -241,13 +245,13 @@ def test_the_discrepancy_recovers_its_own_parameters() -> None:
         }
         blank = np.zeros((fits, len(x)))
         own[:, rows] = draw_paths(
-            spec.departs.own, step, first, each, blank, blank + 1, np.zeros(len(x)), rng
+            spec.discrepancy.own, step, first, each, blank, blank + 1, np.zeros(len(x)), rng
         )
     y = located + own + rng.standard_normal(located.shape) * sigmas["sigma"]
     ranks = []
     for i in range(fits):
         tree = compiled.sample(
-            Effort(250, 500, 4, 0.95, i, progressbar=False),
+            SamplerSettings(250, 500, 4, 0.95, i, progressbar=False),
             {"y": y[i], "typical_response": runs.typical_response},
         )
         drawn = tree["posterior"].to_dataset()

@@ -27,15 +27,17 @@ import pandas as pd
 from bayeslaw import defaults
 from bayeslaw.answers.roots import bisect
 from bayeslaw.errors import SpecError
-from bayeslaw.posterior.parameters import DIMS, Posterior, over_draws, samples_of
-from bayeslaw.posterior.predict import Points, grid, intervals_of, places, quantiles_of
+from bayeslaw.posterior.bands import intervals_of, summaries_of
+from bayeslaw.posterior.draws import DIMS
+from bayeslaw.posterior.parameters import Parameters
+from bayeslaw.posterior.points import Points, grid, points_at
 from bayeslaw.runs.columns import TRAINING, tokens_of
-from bayeslaw.spec.spec import ModelSpec, all_covariates
+from bayeslaw.spec.design import Design
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayeslaw.fitting import Fit
+    from bayeslaw.posterior.draws import Draws
 
 #: FLOP of inference per parameter and token.
 INFERENCE = 2.0
@@ -50,7 +52,7 @@ FLAT = 1e-13
 
 
 def allocate(
-    fit: Fit,
+    fit: Draws,
     compute: float | Sequence[float] | None = None,
     *,
     target: float | Sequence[float] | None = None,
@@ -118,14 +120,14 @@ def allocate(
         )
     none = max(float(np.isnan(one["model_size"]).mean()) for one in found)
     variables = {key: np.stack([one[key] for one in found], axis=-1) for key in found[0]}
-    allocated = over_draws(
-        fit, variables, [name], {name: values}, p_none=none, inference_tokens=inference_tokens
+    allocated = fit.dataset(
+        variables, [name], {name: values}, p_none=none, inference_tokens=inference_tokens
     )
     return allocated if np.ndim(asked) else allocated.isel({name: 0})
 
 
 def allocation_penalty(
-    fit: Fit,
+    fit: Draws,
     points: Points,
     *,
     at: Mapping[str, Any] | None = None,
@@ -186,7 +188,7 @@ def allocation_penalty(
 
 
 def isoflop(
-    fit: Fit,
+    fit: Draws,
     compute: float,
     model_size: Sequence[float],
     *,
@@ -199,14 +201,14 @@ def isoflop(
     curve, size = _Curve.of(fit, at), np.atleast_1d(np.asarray(model_size, dtype=float))
     data = tokens_of(compute, size)
     _check_sizes(pd.DataFrame({"model_size": size, "data_size": data}))
-    bands = quantiles_of(curve.evaluate(size[None, :], data[None, :]), probs)
+    bands = summaries_of(curve.evaluate(size[None, :], data[None, :]), probs)
     return pd.DataFrame(
         {"compute": compute, "model_size": size, "data_size": data, **bands}
     ).assign(converged=fit.convergence.passed)
 
 
 def isoloss(
-    fit: Fit,
+    fit: Draws,
     target: float,
     model_size: Sequence[float],
     *,
@@ -235,18 +237,18 @@ def isoloss(
     )
 
 
-def require_split(spec: ModelSpec) -> None:
+def require_split(design: Design) -> None:
     """Raise SpecError unless the law splits compute between model size and data, and nothing else
     of the model moves with them.
     """
-    if not {"model_size", "data_size"} <= set(spec.law.inputs):
+    if not {"model_size", "data_size"} <= set(design.law.inputs):
         raise SpecError(
-            f"{spec.law.name} is not a law of model_size and data_size: there is no compute to"
+            f"{design.law.name} is not a law of model_size and data_size: there is no compute to"
             " split. Laws that are: chinchilla, skaling, kaplan, data_constrained."
         )
-    if moving := [name for name in all_covariates(spec) if name in ("model_size", "data_size")]:
+    if moving := {"model_size", "data_size"}.intersection(design.numeric_columns):
         raise SpecError(
-            f"A parameter of this model moves with {moving[0]}, so that its optimum is not the"
+            f"A parameter of this model moves with {min(moving)}, so that its optimum is not the"
             " law's: the split of compute is not offered."
         )
 
@@ -281,16 +283,15 @@ class _Curve:
     samples: int
 
     @classmethod
-    def of(cls, fit: Fit, at: Mapping[str, Any] | None) -> _Curve:
+    def of(cls, fit: Draws, at: Mapping[str, Any] | None) -> _Curve:
         law = fit.spec.law
-        require_split(fit.spec)
+        require_split(fit.design)
         if taken := {"model_size", "data_size"} & set(at or {}):
             raise SpecError(f"at has {', '.join(sorted(taken))}, which is what is looked for.")
         # no size that was run: a checkpoint's deviation is not the law's
-        table = places(fit, at, [{"model_size": 1.0, "data_size": 1.0}], "mean")
+        table = points_at(fit, at, [{"model_size": 1.0, "data_size": 1.0}])
         params = {
-            name: x[:, 0]
-            for name, x in Posterior.of(fit, table, "mean").law_parameters(table).items()
+            name: x[:, 0] for name, x in Parameters.at(fit, table, "mean").of_law(table).items()
         }
         given = {name: float(x[0]) for name, x in law.given(table).items()}
 
@@ -303,7 +304,7 @@ class _Curve:
                 return law.evaluate({**given, "model_size": size, "data_size": data}, deep)
 
         return cls(
-            evaluate, lambda product: law.optimal_size(product=product, **params), samples_of(fit)
+            evaluate, lambda product: law.optimal_size(product=product, **params), fit.samples
         )
 
     def __len__(self) -> int:

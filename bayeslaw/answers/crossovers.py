@@ -9,24 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayeslaw.answers.bounds import runs_selected, search_bounds
 from bayeslaw.answers.roots import bisect
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.posterior.parameters import Kind, Posterior, over_draws, samples_of
-from bayeslaw.posterior.predict import places
-from bayeslaw.runs.table import label
-from bayeslaw.spec.spec import all_covariates
+from bayeslaw.laws.base import Law
+from bayeslaw.posterior.draws import Draws, Kind, require_kind
+from bayeslaw.posterior.parameters import Parameters
+from bayeslaw.posterior.points import points_at
+from bayeslaw.text import label
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayeslaw.fitting import Fit
-    from bayeslaw.laws.base import Law
-
 #: Values tried between the bounds, evenly in the logarithm: two ties closer than a step of them are
 #: not seen.
 TRIED = 257
-#: How far beyond the runs of both is looked where no bounds are given: two decades.
-BEYOND = 100.0
 #: Bisections: a step of the grid is halved so often that its error is rounding.
 BISECTIONS = 50
 #: Up to here two irreducible losses count as one, relative to the loss.
@@ -34,7 +31,7 @@ SAME = 1e-12
 
 
 def crossover(
-    fit: Fit,
+    fit: Draws,
     over: str,
     between: tuple[Any, Any],
     at: Mapping[str, Any] | None = None,
@@ -54,7 +51,7 @@ def crossover(
     at : the other inputs and grouping columns, one value each; a grouping column that is left out
         is a group never seen.
     by : the column of ``between``. None: the one grouping column of the runs that has both values.
-    bounds : where to look, in the unit of ``over``. None: from `BEYOND` times below to `BEYOND`
+    bounds : where to look, in the unit of ``over``. None: from 100 times below to `BEYOND`
         times above the runs.
     kind : "mean" (the law's curves), or "latent" (with the deviations of groups never seen, the
         same for both where they share the group).
@@ -74,69 +71,86 @@ def crossover(
     UnknownNameError, SpecError : an input or groups that cannot be meant. RunsError : as
         `bayeslaw.posterior.predict.predict`.
     """
-    law = fit.spec.law
-    if over not in law.inputs:
-        raise UnknownNameError("input", over, law.inputs)
-    if len(between) != 2 or label(between[0]) == label(between[1]):
-        raise SpecError(f"between is {between!r}, and it must be two groups.")
-    if kind not in ("mean", "latent"):
-        raise SpecError(f"kind is {kind!r}, and it must be 'mean' or 'latent'.")
-    by = by or _column_of(fit, between)
-    if by not in fit.runs.table:
-        raise SpecError(f"by is {by!r}, and the runs have no such column.")
-    within = law.inputs[over].within
-    if by == within:
-        raise SpecError(f"{over} is another input for each {by}: there is nothing to tie along.")
-    if over in all_covariates(fit.spec):
-        raise SpecError(
-            f"A parameter of this model moves with {over}: its ties along it are not offered."
-        )
-    if by in (at or {}) or over in (at or {}):
-        raise SpecError(f"at has {by if by in (at or {}) else over}, which is what is compared.")
-    seen = fit.runs.table[over]
-    if within and within in (at or {}):
-        seen = seen[fit.runs.table[within].map(label) == label((at or {})[within])]
-    low, high = bounds or (float(seen.min()) / BEYOND, float(seen.max()) * BEYOND)
-    if not all(isinstance(end, int | float) for end in (low, high)) or not 0 < low < high < np.inf:
-        raise SpecError(
-            f"bounds are {low} and {high}, and they must be positive, the lower one first."
-        )
-    table = places(fit, at, [{over: low, by: group} for group in between], kind)
-    if unseen := [
-        group for group in between if label(group) not in set(fit.runs.table[by].map(label))
-    ]:
-        raise SpecError(
-            f"between has {unseen[0]!r}, and no run has that {by}. The runs have:"
-            f" {', '.join(sorted(fit.runs.table[by].map(label).unique()))}."
-        )
+    by = _check(fit, over, between, at or {}, by, kind)
+    low, high = search_bounds(runs_selected(fit, over, at)[over], bounds)
+    table = points_at(fit, at, [{over: low, by: group} for group in between])
+    names = np.array([label(group) for group in between], dtype=object)
+    _require_seen(fit, by, between)
     pair = _Pair.of(fit, table, over, kind)
     x, crossings, at_ends = pair.ties(low, high)
     if not any(end.any() for end in at_ends):
         raise SpecError(
-            f"The model does not tell {label(between[0])} and {label(between[1])} apart here: give"
-            " the other columns of their groups in at, as the runs have them."
+            f"The model does not tell {names[0]} and {names[1]} apart here: give the other columns"
+            " of their groups in at, as the runs have them.",
+            key="at",
         )
-    names = np.array([label(group) for group in between], dtype=object)
-    below, above = (
-        names[((end < 0) != law.response.lower_is_better).astype(int)] for end in at_ends
-    )
-    none = np.isnan(x)
+    lower_is_better = fit.law.response.lower_is_better
+    below, above = (names[((end < 0) != lower_is_better).astype(int)] for end in at_ends)
     attrs: dict[str, Any] = {
         "over": over,
         "by": by,
         "lower_bound": low,
         "upper_bound": high,
         "kind": kind,
-        "p_crossover": float(1 - none.mean()),
+        **_probabilities(names, np.isnan(x), below),
     }
+    drawn = {"crossover": x, "crossings": crossings, "below": below, "above": above}
+    return fit.dataset(drawn, **attrs)
+
+
+def _probabilities(names: np.ndarray, none: np.ndarray, below: np.ndarray) -> dict[str, float]:
+    """How likely there is a tie, and who is better where: ``none`` are the draws without a tie."""
+    found = {"p_crossover": float(1 - none.mean())}
     for name in names:
-        attrs[f"p_{name}_throughout"] = float((none & (below == name)).mean())
-        attrs[f"p_{name}_below"] = (
-            float((below[~none] == name).mean()) if not none.all() else float("nan")
+        found[f"p_{name}_throughout"] = float((none & (below == name)).mean())
+        better_below = (below[~none] == name).mean() if not none.all() else np.nan
+        found[f"p_{name}_below"] = float(better_below)
+    return found
+
+
+def _check(
+    fit: Draws,
+    over: str,
+    between: Sequence[Any],
+    at: Mapping[str, Any],
+    by: str | None,
+    kind: Kind,
+) -> str:
+    """Raise what is wrong with a question of `crossover`; the column of ``between``."""
+    inputs = fit.law.inputs
+    if over not in inputs:
+        raise UnknownNameError("input", over, inputs, key="over")
+    if len(between) != 2 or label(between[0]) == label(between[1]):
+        raise SpecError(f"between is {between!r}, and it must be two groups.", key="between")
+    require_kind(kind, ("mean", "latent"))
+    by = by or _column_of(fit, between)
+    if by not in fit.runs.table:
+        raise SpecError(f"by is {by!r}, and the runs have no such column.", key="by")
+    if by == inputs[over].selector:
+        raise SpecError(
+            f"{over} is another input for each {by}: there is nothing to tie along.", key="by"
         )
-    return over_draws(
-        fit, {"crossover": x, "crossings": crossings, "below": below, "above": above}, **attrs
-    )
+    if over in fit.design.numeric_columns:
+        raise SpecError(
+            f"A parameter of this model moves with {over}: its ties along it are not offered.",
+            key="over",
+        )
+    if compared := [name for name in (by, over) if name in at]:
+        raise SpecError(
+            f"at has {compared[0]}, which is what is compared.", key=("at", compared[0])
+        )
+    return by
+
+
+def _require_seen(fit: Draws, by: str, between: Sequence[Any]) -> None:
+    """Raise unless the runs have both groups."""
+    known = set(fit.runs.table[by].map(label))
+    if unseen := [group for group in between if label(group) not in known]:
+        raise SpecError(
+            f"between has {unseen[0]!r}, and no run has that {by}. The runs have:"
+            f" {', '.join(sorted(known))}.",
+            key="between",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,24 +163,21 @@ class _Pair:
     inputs: tuple[dict[str, float], dict[str, float]]
 
     @classmethod
-    def of(cls, fit: Fit, table: pd.DataFrame, over: str, kind: Kind) -> _Pair:
-        posterior, law, n = (
-            Posterior.of(fit, table, kind).without(over),
-            fit.spec.law,
-            samples_of(fit),
-        )
+    def of(cls, fit: Draws, table: pd.DataFrame, over: str, kind: Kind) -> _Pair:
+        """The pair of the two rows of ``table``, without the deviations of single settings."""
+        parameters = Parameters.at(fit, table, kind).without_effects_of(over)
         drawn = {
-            name: np.broadcast_to(x, (n, 2)) for name, x in posterior.law_parameters(table).items()
+            name: np.broadcast_to(x, (fit.samples, 2))
+            for name, x in parameters.of_law(table).items()
         }
-        given = law.given(table)
-        first, second = (
-            (
-                {name: x[:, i] for name, x in drawn.items()},
-                {name: float(x[i]) for name, x in given.items()},
-            )
-            for i in (0, 1)
-        )
-        return cls(law, over, (first[0], second[0]), (first[1], second[1]))
+        given = fit.law.given(table)
+
+        def of_row(i: int) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+            inputs = {name: float(x[i]) for name, x in given.items()}
+            return {name: x[:, i] for name, x in drawn.items()}, inputs
+
+        (first, first_at), (second, second_at) = of_row(0), of_row(1)
+        return cls(fit.law, over, (first, second), (first_at, second_at))
 
     def difference(self, x: np.ndarray) -> np.ndarray:
         """The first's response less the second's: (sample, point) for (1, point), (sample,) for
@@ -203,48 +214,30 @@ class _Pair:
 
     def _closed_form(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The tie by the law's closed form, and the draws for which it holds; None where the law
-        has none.
-        """
-        first, second = self.params
-        argument = next(
-            (a for a in self.law.arguments if self.law.columns.get(a, a) == self.over), self.over
-        )
-        others = {
-            a: self.inputs[0][self.law.columns.get(a, a)]
-            for a in self.law.arguments
-            if a != argument
-        }
-        same_inputs = all(
-            self.inputs[0][name] == self.inputs[1][name]
-            for name in self.inputs[0]
-            if name != self.over
-        )
+        has none."""
+        law, (first, second), (here, there) = self.law, self.params, self.inputs
+        columns = {argument: law.columns.get(argument, argument) for argument in law.arguments}
+        over = next((a for a, column in columns.items() if column == self.over), self.over)
+        if "E" not in first or any(here[x] != there[x] for x in here if x != self.over):
+            return None
+        others = {a: here[column] for a, column in columns.items() if a != over}
         with np.errstate(all="ignore"):  # equal exponents tie nowhere
-            exact = (
-                self.law.tie(over=argument, first=first, second=second, **others)
-                if same_inputs
-                else None
-            )
-        if exact is None or "E" not in first:
+            exact = law.tie(over=over, first=first, second=second, **others)
+        if exact is None:
             return None
         return np.asarray(exact), abs(first["E"] - second["E"]) <= SAME * first["E"]
 
 
-def _column_of(fit: Fit, between: Sequence[Any]) -> str:
+def _column_of(fit: Draws, between: Sequence[Any]) -> str:
     """The grouping column that has both groups."""
-    found = [
-        name
-        for name in fit.runs.groups
-        if {label(group) for group in between} <= set(fit.runs.table[name].map(label))
-    ]
-    if len(found) != 1:
-        known = "; ".join(
-            f"{name}: {', '.join(sorted(fit.runs.table[name].map(label).unique())[:6])}"
-            for name in fit.runs.groups
-        )
+    labels = {name: set(fit.runs.table[name].map(label)) for name in fit.runs.groups}
+    both = [name for name in labels if {label(group) for group in between} <= labels[name]]
+    if len(both) != 1:
+        which = "several columns have" if both else "no grouping column has"
+        known = "; ".join(f"{name}: {', '.join(sorted(labels[name])[:6])}" for name in labels)
         raise SpecError(
-            f"between is {tuple(between)!r}, and"
-            f" {'several columns have' if found else 'no grouping column has'} both; say which"
-            f" (by). The runs have {known or 'none'}."
+            f"between is {tuple(between)!r}, and {which} both; say which (by). The runs have"
+            f" {known or 'none'}.",
+            key="between",
         )
-    return found[0]
+    return both[0]

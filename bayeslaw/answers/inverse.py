@@ -4,31 +4,30 @@ target.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from bayeslaw.answers.bounds import runs_selected, search_bounds
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.posterior.parameters import Kind, Posterior, over_draws, samples_of
-from bayeslaw.posterior.predict import check_table, predict
-from bayeslaw.runs.table import label
-from bayeslaw.spec.spec import all_covariates, columns_of, group_columns
+from bayeslaw.posterior.draws import Draws, Kind, require_kind
+from bayeslaw.posterior.parameters import Parameters
+from bayeslaw.posterior.points import checked_points, open_columns
+from bayeslaw.posterior.predict import predict
+from bayeslaw.text import label
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayeslaw.fitting import Fit
-
 #: Values tried between the bounds, evenly in the logarithm; between two of them the response is as
 #: good as straight in it.
 TRIED = 1025
-#: How far beyond the runs is searched where no bounds are given: two decades.
-BEYOND = 100.0
 
 
 def solve_for(
-    fit: Fit,
+    fit: Draws,
     name: str,
     target: float,
     at: dict[str, Any] | None = None,
@@ -50,7 +49,7 @@ def solve_for(
         is a group never seen.
     of : a quantity of the law that must reach the target in the response's place: ``"score_peak"``,
         "which reward model is good enough at its best". None: the response at ``at``.
-    bounds : where to search, in the unit of ``name``. None: from `BEYOND` times below to `BEYOND`
+    bounds : where to search, in the unit of ``name``. None: from 100 times below to `BEYOND`
         times above the runs.
     kind : "mean" (the law's curve, for ``name`` without the deviation of any of its groups) or
         "latent" (with the deviation of a group never seen and the discrepancy), which needs a
@@ -70,58 +69,17 @@ def solve_for(
         bounds or a target that cannot be meant.
     RunsError : ``at`` lacks an input.
     """
-    spec, law = fit.spec, fit.spec.law
-    known = [*law.inputs, *all_covariates(spec)]
-    if name not in known:
-        raise UnknownNameError("input or covariate to solve for", name, known)
-    if of is not None and of not in law.quantities:
-        raise UnknownNameError("quantity", of, law.quantities)
-    if of is not None and name in law.inputs:
-        raise SpecError(f"{of} does not depend on {name}.")
-    if not np.isfinite(target):
-        raise SpecError(f"target is {target}, and it must be a number.")
-    if kind not in ("mean", "latent") or (of is not None and kind != "mean"):
-        raise SpecError(
-            f"kind is {kind!r}, and it must be"
-            f" 'mean'{' for a quantity' if of is not None else ' or ' + repr('latent')}."
-        )
-    if kind == "latent" and name in (*group_columns(spec), *(spec.curve_by or ())):
-        raise SpecError(
-            f"kind is 'latent', and each value of {name} makes a group or a curve of its own in"
-            " this model: use 'mean'."
-        )
-    own = fit.runs.table
-    if name in law.inputs and (within := law.inputs[name].within):
-        own = own[own[within].map(label) == label((at or {}).get(within))]
-        if not len(own):
-            raise SpecError(
-                f"{name} is another input for each {within}: say which in at, one of"
-                f" {', '.join(sorted(fit.runs.table[within].map(label).unique()))}."
-            )
-    seen = pd.to_numeric(own[name])
-    low, high = bounds or (float(seen.min()) / BEYOND, float(seen.max()) * BEYOND)
-    if not 0 < low < high < np.inf:
-        raise SpecError(
-            f"bounds are {low:g} and {high:g}, and they must be positive, the lower one first."
-        )
+    _check(fit, name, target, of, kind)
+    seen = pd.to_numeric(_runs_of(fit, name, at or {})[name])
+    low, high = search_bounds(seen, bounds)
     x = np.geomspace(low, high, TRIED)
-    # A quantity is of the curve, not of a point on it: any value of the inputs will do.
-    open_groups = dict.fromkeys(
-        c for c in columns_of(spec) if c not in (*all_covariates(spec), *law.choosers)
-    )
-    anywhere = {
-        **fit.runs.centre,
-        **{switch.column: switch.off for switch in law.switches.values()},
-    }
-    fixed = {**open_groups, **({} if of is None else anywhere), **(at or {})}
-    table = check_table(
-        fit, pd.DataFrame({key: [value] * TRIED for key, value in fixed.items()} | {name: x}), kind
-    )
-    values = (
-        predict(fit, table, kind).values.reshape(-1, TRIED)
-        if kind == "latent"
-        else _on_the_trend(fit, table, name, of)
-    )
+    shared = {**dict.fromkeys(open_columns(fit.design)), **_anywhere(fit, of), **(at or {})}
+    tried = pd.DataFrame({key: [value] * TRIED for key, value in shared.items()} | {name: x})
+    table = checked_points(fit.design, fit.runs, tried)
+    if kind == "latent":
+        values = predict(fit, table, kind).values.reshape(-1, TRIED)
+    else:
+        values = _along_trend(fit, table, name, of)
     solution = _first_crossing(np.log(x), values, target)
     none = np.isnan(solution)
     attrs = {
@@ -132,20 +90,63 @@ def solve_for(
         "upper_bound": high,
         "kind": kind,
     }
-    return over_draws(fit, {name: solution}, **attrs)[name]
+    return fit.dataset({name: solution}, **attrs)[name]
 
 
-def _on_the_trend(fit: Fit, table: pd.DataFrame, name: str, of: str | None) -> np.ndarray:
+def _check(fit: Draws, name: str, target: float, of: str | None, kind: Kind) -> None:
+    """Raise what is wrong with a question of `solve_for`."""
+    law, design = fit.law, fit.design
+    known = [*law.inputs, *design.numeric_columns]
+    if name not in known:
+        raise UnknownNameError("input or covariate to solve for", name, known, key="name")
+    if of is not None and of not in law.quantities:
+        raise UnknownNameError("quantity", of, law.quantities, key="of")
+    if of is not None and name in law.inputs:
+        raise SpecError(f"{of} does not depend on {name}.", key="of")
+    if not np.isfinite(target):
+        raise SpecError(f"target is {target}, and it must be a number.", key="target")
+    if of is not None and kind != "mean":
+        raise SpecError(f"kind is {kind!r}, and it must be 'mean' for a quantity.", key="kind")
+    require_kind(kind, ("mean", "latent"))
+    if kind == "latent" and name in (*design.group_columns, *(fit.spec.curve_by or ())):
+        raise SpecError(
+            f"kind is 'latent', and each value of {name} makes a group or a curve of its own in"
+            " this model: use 'mean'.",
+            key="kind",
+        )
+
+
+def _runs_of(fit: Draws, name: str, at: Mapping[str, Any]) -> pd.DataFrame:
+    """The runs in which an input means what it means at ``at``."""
+    selector = fit.law.inputs[name].selector if name in fit.law.inputs else ""
+    known = fit.runs.table[selector].map(label) if selector else pd.Series(dtype=str)
+    if selector and label(at.get(selector)) not in set(known):
+        raise SpecError(
+            f"{name} is another input for each {selector}: say which in at, one of"
+            f" {', '.join(sorted(known.unique()))}.",
+            key=("at", selector),
+        )
+    return runs_selected(fit, name, at)
+
+
+def _anywhere(fit: Draws, of: str | None) -> dict[str, Any]:
+    """Inputs and switches at which a quantity may be asked for: it is of the curve, and not of a
+    point on it. None for the response itself, whose inputs must be given."""
+    if of is None:
+        return {}
+    switches = {switch.column: switch.off for switch in fit.law.switches.values()}
+    return {**fit.runs.centre, **switches}
+
+
+def _along_trend(fit: Draws, table: pd.DataFrame, name: str, of: str | None) -> np.ndarray:
     """The law's curve, or a quantity of it, (sample, row): a row whose value happens to be that of
-    a group seen does not deviate as that group does.
-    """
-    posterior, law = Posterior.of(fit, table, "mean").without(name), fit.spec.law
-    values = (
-        law.response.link.inverse(posterior.located(table))
-        if of is None
-        else law.value(of, **posterior.law_parameters(table))
-    )
-    return np.broadcast_to(values, (samples_of(fit), len(table)))
+    a group of the runs does not deviate as that group does."""
+    parameters = Parameters.at(fit, table, "mean").without_effects_of(name)
+    if of is None:
+        values = fit.law.response.link.inverse(parameters.mu_on_link(table))
+    else:
+        values = fit.law.value(of, **parameters.of_law(table))
+    return np.broadcast_to(values, (fit.samples, len(table)))
 
 
 def _first_crossing(log_x: np.ndarray, values: np.ndarray, target: float) -> np.ndarray:

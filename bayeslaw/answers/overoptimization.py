@@ -1,35 +1,37 @@
-"""Where the score of a law of over-optimisation peaks, in a table; and how far the proxy has run
-ahead of it.
-"""
+"""Over-optimisation: where the score peaks, how far the proxy has run ahead of it, and when to
+stop."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
-from bayeslaw.posterior.parameters import samples_of
-from bayeslaw.posterior.predict import Points, intervals_of, predict
+from bayeslaw.laws.base import Law
+from bayeslaw.posterior.bands import intervals_of
+from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.parameters import Parameters
+from bayeslaw.posterior.points import Points
+from bayeslaw.posterior.predict import predict
 from bayeslaw.posterior.quantities import group_table, quantity
-from bayeslaw.runs.table import label, numbers_where_they_are
-from bayeslaw.spec.spec import law_group_columns
+from bayeslaw.text import label, numeric_labels
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayeslaw.fitting import Fit
-
+#: KLs at which `stopping` compares the expected score.
+TRIED = 400
 #: A peak beyond this many times the largest KL of the group's runs is out of reach: nobody has seen
 #: a curve hold so far.
 REACH = 10.0
 
 
 def peaks(
-    fit: Fit,
+    fit: Draws,
     probs: Sequence[float] = defaults.PROBS,
     *,
     reach: float | None = None,
@@ -63,99 +65,91 @@ def peaks(
     SpecError : the law has no peak; a reach or a KL that is not positive; a method that it does not
         have.
     """
-    law = fit.spec.law
-    suffixes = [
-        name.removeprefix("kl_peak") for name in law.quantities if name.startswith("kl_peak")
-    ]
+    law = fit.law
+    _check(fit, reach, current_kl, method)
+    suffixes = _suffixes(law) if method is None else [f"_{method}"]
+    parts = [_table(fit, suffix, probs, reach, current_kl) for suffix in suffixes]
+    table = pd.concat(parts, ignore_index=True).assign(converged=fit.convergence.passed)
+    columns = list(fit.design.law_group_columns)
+    table = table.assign(**{name: numeric_labels(table[name]) for name in columns})
+    if not columns:
+        return table
+    first = ["method"] if "method" in table else []
+    return table.sort_values([*first, *columns], ignore_index=True)
+
+
+def _suffixes(law: Law) -> list[str]:
+    """What stands behind ``kl_peak`` in the names of the law's quantities: "" for a law of one
+    method, "_bon" and "_rl" for a law of both."""
+    return [x.removeprefix("kl_peak") for x in law.quantities if x.startswith("kl_peak")]
+
+
+def _check(fit: Draws, reach: float | None, current_kl: float | None, method: str | None) -> None:
+    """Raise what is wrong with a question of `peaks`."""
+    suffixes = _suffixes(fit.law)
     if not suffixes:
         raise SpecError(
-            f"{law.name} has no closed form of a peak without inputs. Laws that have:"
+            f"{fit.law.name} has no closed form of a peak without inputs. Laws that have:"
             " overoptimization_bon, overoptimization_rl and their kin."
         )
     if method is not None and f"_{method}" not in suffixes:
+        known = ", ".join(suffix.strip("_") for suffix in suffixes if suffix)
         raise SpecError(
-            f"method is {method!r}; {law.name} has"
-            f" {', '.join(s.strip('_') for s in suffixes if s) or 'one method'}."
+            f"method is {method!r}; {fit.law.name} has {known or 'one method'}.", key="method"
         )
     for name, value in (("reach", reach), ("current_kl", current_kl)):
         if value is not None and not (np.isfinite(value) and value > 0):
-            raise SpecError(f"{name} is {value}, and it must be a positive KL in nats.")
-    parts = [
-        _table(fit, suffix, probs, reach, current_kl)
-        for suffix in suffixes
-        if method is None or suffix == f"_{method}"
-    ]
-    found = pd.concat(parts, ignore_index=True).assign(converged=fit.convergence.passed)
-    columns = list(law_group_columns(fit.spec))
-    found = found.assign(**{name: numbers_where_they_are(found[name]) for name in columns})
-    return (
-        found.sort_values([*(["method"] if "method" in found else []), *columns], ignore_index=True)
-        if columns
-        else found
-    )
+            raise SpecError(f"{name} is {value}, and it must be a positive KL in nats.", key=name)
 
 
 def _table(
-    fit: Fit, suffix: str, probs: Sequence[float], reach: float | None, current_kl: float | None
+    fit: Draws, suffix: str, probs: Sequence[float], reach: float | None, current_kl: float | None
 ) -> pd.DataFrame:
-    found = group_table(fit)
-    if suffix:
-        found = found.assign(method=suffix.strip("_"))
-    runs = [
-        _runs_of(fit, row[[*law_group_columns(fit.spec), *(["method"] if suffix else [])]])
-        for _, row in found.iterrows()
-    ]
-    found = found.assign(runs=[len(own) for own in runs])
-    # Where a group has no runs of the method, others of the method say how far curves were seen.
-    seen = _runs_of(fit, pd.Series({"method": suffix.strip("_")} if suffix else {}, dtype=object))
-    limit = np.array(
-        [
-            reach
-            or REACH
-            * float(next(some for some in (own, seen, fit.runs.table) if len(some))["kl"].max())
-            for own in runs
-        ]
+    """The peaks of one method, a row a group."""
+    method = {"method": suffix.strip("_")} if suffix else {}
+    groups = group_table(fit).assign(**method)
+    columns = [*fit.design.law_group_columns, *method]
+    runs = [_runs_of(fit, row[columns].to_dict()) for _, row in groups.iterrows()]
+    limit = np.array([reach or REACH * _largest_kl(fit, own, method) for own in runs])
+    table = groups.assign(runs=[len(own) for own in runs])
+    for name in ("kl_peak", "d_peak", "score_peak", "n_peak"):
+        if f"{name}{suffix}" in fit.law.quantities:
+            table = table.assign(**intervals_of(name, _draws(fit, name + suffix), probs))
+    out_of_reach = _draws(fit, f"kl_peak{suffix}") > limit
+    table = table.assign(no_peak_below=limit, p_no_peak=out_of_reach.mean(axis=0))
+    if current_kl is None:
+        return table
+    gap = _draws(fit, f"kl_gap{suffix}", kl=current_kl)
+    lost = _draws(fit, f"overoptimization_loss{suffix}", kl=current_kl)
+    return table.assign(
+        current_kl=current_kl,
+        p_past_peak=(gap < 0).mean(axis=0),
+        **intervals_of("kl_gap", gap, probs),
+        overoptimization_loss=lost.mean(axis=0),
     )
-    names = [
-        name
-        for name in ("kl_peak", "d_peak", "score_peak", "n_peak")
-        if f"{name}{suffix}" in fit.spec.law.quantities
-    ]
-    drawn = {name: _draws(fit, name + suffix) for name in names}
-    for name, values in drawn.items():
-        found = found.assign(**intervals_of(name, values, probs))
-    found = found.assign(no_peak_below=limit, p_no_peak=(drawn["kl_peak"] > limit).mean(axis=0))
-    if current_kl is not None:
-        gap = _draws(fit, f"kl_gap{suffix}", kl=current_kl)
-        lost = _draws(fit, f"overoptimization_loss{suffix}", kl=current_kl)
-        found = found.assign(
-            current_kl=current_kl,
-            p_past_peak=(gap < 0).mean(axis=0),
-            **intervals_of("kl_gap", gap, probs),
-            overoptimization_loss=lost.mean(axis=0),
-        )
-    return found
 
 
-def _draws(fit: Fit, name: str, **at: float) -> np.ndarray:
-    """(sample, group)."""
-    return quantity(fit, name, **at).values.reshape(samples_of(fit), -1)
+def _largest_kl(fit: Draws, own: pd.DataFrame, method: Mapping[str, str]) -> float:
+    """How far the curve of a group was seen: where it has no runs of the method, those of the
+    method say, and where there are none, all runs."""
+    some = next(x for x in (own, _runs_of(fit, method), fit.runs.table) if len(x))
+    return float(some["kl"].max())
 
 
-def _runs_of(fit: Fit, group: pd.Series) -> pd.DataFrame:
+def _runs_of(fit: Draws, group: Mapping[str, Any]) -> pd.DataFrame:
     """The runs of a group, by the labels of its columns."""
-    table = fit.runs.table
-    return table[
-        np.logical_and.reduce(
-            [
-                np.full(len(table), True),
-                *(table[str(name)].map(label) == label(value) for name, value in group.items()),
-            ]
-        )
-    ]
+    table, kept = fit.runs.table, np.full(len(fit.runs), True)
+    for name, value in group.items():
+        kept &= (table[name].map(label) == label(value)).to_numpy()
+    return table[kept]
 
 
-def proxy_gold_gap(gold: Fit, proxy: Fit, points: Points) -> xr.DataArray:
+def _draws(fit: Draws, name: str, **at: float) -> np.ndarray:
+    """(sample, group)."""
+    return quantity(fit, name, **at).values.reshape(fit.samples, -1)
+
+
+def proxy_gold_gap(gold: Draws, proxy: Draws, points: Points) -> xr.DataArray:
     """Proxy less gold score at points, over the draws, (chain, draw, point): how far the proxy has
     run ahead.
 
@@ -186,3 +180,55 @@ def proxy_gold_gap(gold: Fit, proxy: Fit, points: Points) -> xr.DataArray:
         )
     gap = theirs.copy(data=theirs.values - ours.values).rename("proxy_gold_gap")
     return gap.assign_attrs(converged=int(ours.attrs["converged"] and theirs.attrs["converged"]))
+
+
+def stopping(
+    fit: Draws,
+    current_kl: float,
+    *,
+    probs: Sequence[float] = defaults.PROBS,
+    reach: float | None = None,
+    method: str | None = None,
+) -> pd.DataFrame:
+    """Whether the peak is behind, what going on is worth, and where to stop: a row a group.
+
+    Parameters
+    ----------
+    fit, probs, reach, method : as in `bayeslaw.peaks`. Nothing beyond the reach is advised.
+    current_kl : where the run stands, nats.
+
+    Returns
+    -------
+    DataFrame: what `bayeslaw.peaks` gives with ``current_kl``, and ``stop_at_kl``, the KL from here
+    on with the highest expected score; ``expected_gain``, by how much that exceeds the expected
+    score here; and ``advice``: "stop" where the peak is passed with a probability of at least
+    `defaults.STOP_ABOVE`, "go on" where it is at most `defaults.GO_ON_BELOW`, else "evaluate": the
+    runs do not say. "not converged" where the chains disagree.
+
+    Raises
+    ------
+    As `bayeslaw.peaks`.
+    """
+    table = peaks(fit, probs, reach=reach, current_kl=current_kl, method=method)
+    best = [_best_kl(fit, row, current_kl) for _, row in table.iterrows()]
+    past = table["p_past_peak"]
+    passed = [past >= defaults.STOP_ABOVE, past <= defaults.GO_ON_BELOW]
+    advice = np.select(passed, ["stop", "go on"], "evaluate")
+    return table.assign(
+        stop_at_kl=[kl for kl, _ in best],
+        expected_gain=[gain for _, gain in best],
+        advice=advice if fit.convergence.passed else "not converged",
+    )
+
+
+def _best_kl(fit: Draws, group: pd.Series, current_kl: float) -> tuple[float, float]:
+    """The KL from here on with the highest expected score, and by how much it exceeds the one
+    here."""
+    farthest = max(float(group["no_peak_below"]), current_kl * 1.0001)
+    kl = np.geomspace(current_kl, farthest, TRIED)
+    columns = {name: [group.get(name)] * TRIED for name in fit.design.columns}
+    points = pd.DataFrame(columns | {"kl": kl})
+    mu = Parameters.at(fit, points, "mean").mu_on_link(points)
+    expected = fit.law.response.link.inverse(mu).mean(axis=0)
+    best = int(expected.argmax())
+    return float(kl[best]), float(expected[best] - expected[0])

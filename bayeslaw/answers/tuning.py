@@ -14,20 +14,21 @@ import pandas as pd
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.laws.tuning import OPTIMA, TUNED, TunedLaw
-from bayeslaw.posterior.parameters import Posterior, over_draws, samples_of
-from bayeslaw.posterior.predict import Points, grid, levels, places, quantiles_of
+from bayeslaw.posterior.bands import quantile_columns, summaries_of
+from bayeslaw.posterior.parameters import Parameters
+from bayeslaw.posterior.points import Points, grid, points_at
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayeslaw.fitting import Fit
+    from bayeslaw.posterior.draws import Draws
 
 #: Choices looked at along each axis where none are given, over the central 98 % of the optimum's
 #: draws.
 TRIED = 41
 
 
-def optimum(fit: Fit, at: Mapping[str, Any]) -> xr.Dataset:
+def optimum(fit: Draws, at: Mapping[str, Any]) -> xr.Dataset:
     """The best learning rate and batch size at a scale, and the loss there, over the draws.
 
     Parameters
@@ -50,14 +51,14 @@ def optimum(fit: Fit, at: Mapping[str, Any]) -> xr.Dataset:
     law, params, scale = _at(fit, at)
     names = dict(zip(OPTIMA, (*TUNED, "loss"), strict=True))
     drawn = {
-        names[key]: np.broadcast_to(law.value(key, **scale, **params), samples_of(fit))
+        names[key]: np.broadcast_to(law.value(key, **scale, **params), fit.samples)
         for key in OPTIMA
     }
-    return over_draws(fit, drawn, **scale)
+    return fit.dataset(drawn, **scale)
 
 
 def hyperparameters(
-    fit: Fit,
+    fit: Draws,
     at: Mapping[str, Any],
     choices: Points | None = None,
     *,
@@ -112,8 +113,8 @@ def hyperparameters(
     loss = law.expected(**scale, **chosen, **deep)
     bands: dict[str, np.ndarray] = {}
     for name, drawn, middle in (("loss", loss, "median"), ("excess", excess, "mean")):
-        of = quantiles_of(drawn, probs)
-        bands |= {name: of[middle]} | {f"{end}_{name}": of[end] for end in levels(probs)}
+        of = summaries_of(drawn, probs)
+        bands |= {name: of[middle]} | {f"{end}_{name}": of[end] for end in quantile_columns(probs)}
     found = table.assign(
         **bands, p_near_optimal=(excess <= within).mean(axis=0), converged=fit.convergence.passed
     )
@@ -122,7 +123,7 @@ def hyperparameters(
 
 
 def _at(
-    fit: Fit, at: Mapping[str, Any]
+    fit: Draws, at: Mapping[str, Any]
 ) -> tuple[TunedLaw, dict[str, np.ndarray], dict[str, float]]:
     """The law, its parameters (sample,) at a scale, and the scale by the formula's argument names."""
     law = fit.spec.law
@@ -136,10 +137,9 @@ def _at(
             f"at has {', '.join(taken)}, which is what is looked for; give choices instead."
         )
     anywhere = {name: fit.runs.centre[name] for name in TUNED}
-    table = places(fit, at, [anywhere], "latent")
+    table = points_at(fit, at, [anywhere])
     params = {
-        name: x[:, 0]
-        for name, x in Posterior.of(fit, table, "latent").law_parameters(table).items()
+        name: x[:, 0] for name, x in Parameters.at(fit, table, "latent").of_law(table).items()
     }
     return (
         law,

@@ -11,12 +11,12 @@ from bayeslaw.checks.influence import check_influence
 from bayeslaw.checks.prior_predictive import check_prior_predictive
 from bayeslaw.checks.residuals import check_residuals
 from bayeslaw.checks.sensitivity import check_sensitivity
-from bayeslaw.fitting import Fit
+from bayeslaw.posterior.draws import Draws
 
 __all__ = ["CheckResult", "check"]
 
 
-def check(fit: Fit) -> list[CheckResult]:
+def check(fit: Draws) -> list[CheckResult]:
     """Every check of a fit, the failed ones first.
 
     Whether the chains agree; whether the runs narrow each parameter; whether the prior puts the

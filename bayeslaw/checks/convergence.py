@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bayeslaw.checks.base import CheckResult
 from bayeslaw.defaults import DIVERGENCES_MAX, ESS_MIN, RHAT_MAX
-from bayeslaw.fitting import Fit
+from bayeslaw.posterior.draws import Draws
 
 MORE = (
     "Sample longer (tune, draws), or simplify the effects: fewer groups differing in fewer"
@@ -14,7 +14,7 @@ MORE = (
 )
 
 
-def check_convergence(fit: Fit) -> list[CheckResult]:
+def check_convergence(fit: Draws) -> list[CheckResult]:
     """R-hat, bulk and tail effective sample size, divergences, each against its threshold in
     `bayeslaw.defaults`.
     """

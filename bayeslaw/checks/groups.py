@@ -11,10 +11,9 @@ import pandas as pd
 
 from bayeslaw.checks.base import CheckResult, draws_for
 from bayeslaw.defaults import GROUPS_ALPHA
-from bayeslaw.fitting import Fit
-from bayeslaw.posterior.parameters import samples_of, thinned
+from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.replicates import residuals
-from bayeslaw.runs.table import label
+from bayeslaw.text import label
 
 #: Groups of a column beyond which only the largest are looked at: more have few runs each, and
 #: thresholds that no number of replicates reaches.
@@ -26,7 +25,7 @@ RUNS, BEYOND = 2, 5
 DRAWS = 2000
 
 
-def check_groups(fit: Fit) -> list[CheckResult]:
+def check_groups(fit: Draws) -> list[CheckResult]:
     r"""Posterior predictive checks of each group's residuals, for each grouping column: their mean,
     and their root mean square.
 
@@ -103,11 +102,11 @@ def _members(column: pd.Series) -> dict[str, np.ndarray]:
     return {str(name): rows[name] for name in largest}
 
 
-def _probabilities(fit: Fit, groups: list[np.ndarray], replicates: int) -> np.ndarray:
+def _probabilities(fit: Draws, groups: list[np.ndarray], replicates: int) -> np.ndarray:
     """Two-sided posterior predictive p of both quantities, (quantity, group), from at least so many
     replicates.
     """
-    some = thinned(fit, draws_for(len(fit.runs), DRAWS))
+    some = fit.thinned(draws_for(len(fit.runs), DRAWS))
     above, below, drawn = np.zeros((2, len(groups))), np.zeros((2, len(groups))), 0
     while drawn < replicates:
         observed, replicated = residuals(
@@ -120,5 +119,5 @@ def _probabilities(fit: Fit, groups: list[np.ndarray], replicates: int) -> np.nd
             )
             above[:, g] += (made >= seen).sum(axis=1)
             below[:, g] += (made <= seen).sum(axis=1)
-        drawn += samples_of(some)
+        drawn += some.samples
     return np.minimum(1.0, 2 * np.minimum(above, below) / drawn)

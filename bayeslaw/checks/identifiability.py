@@ -6,18 +6,18 @@ from __future__ import annotations
 
 from bayeslaw.checks.base import CheckResult
 from bayeslaw.defaults import PRIOR_SHARE_MAX
-from bayeslaw.fitting import Fit
+from bayeslaw.posterior.draws import Draws
 from bayeslaw.spec.identifiability import prior_on_link
 from bayeslaw.spec.spec import population_name
 
 
-def check_identifiability(fit: Fit) -> list[CheckResult]:
+def check_identifiability(fit: Draws) -> list[CheckResult]:
     """Per parameter of the law, posterior over prior standard deviation on the unconstrained scale.
     Pinned ones are left out.
     """
     results = []
-    posterior = fit.idata["posterior"].to_dataset()
-    for name, param in fit.spec.law.params.items():
+    posterior = fit.posterior
+    for name, param in fit.law.params.items():
         variable = population_name(name, param)
         if variable not in fit.spec.priors:
             continue

@@ -8,16 +8,15 @@ import numpy as np
 
 from bayeslaw.checks.base import CheckResult, draws_for
 from bayeslaw.defaults import KHAT_MAX, MOVED_MAX, SMOOTHED_FROM
-from bayeslaw.fitting import Fit
+from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.likelihood import log_likelihood
-from bayeslaw.posterior.parameters import samples_of, thinned
 from bayeslaw.spec.spec import population_name
 
 #: Draws that are used, at most.
 DRAWS = 1000
 
 
-def check_influence(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
+def check_influence(fit: Draws, draws: int = DRAWS) -> list[CheckResult]:
     r"""How far leaving out one run would move the parameters of the law, and whether the draws can
     tell.
 
@@ -36,8 +35,8 @@ def check_influence(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
     """
     from arviz_stats.base import array_stats
 
-    some = thinned(fit, draws_for(len(fit.runs), draws))
-    if samples_of(some) < SMOOTHED_FROM:
+    some = fit.thinned(draws_for(len(fit.runs), draws))
+    if some.samples < SMOOTHED_FROM:
         return []  # too few draws for weights, and for convergence
     _, each = log_likelihood(some)
     log_weights, khat = (np.asarray(x) for x in array_stats.psislw(each, axis=0))
@@ -45,7 +44,7 @@ def check_influence(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
     weights /= weights.sum(axis=1, keepdims=True)
     moved: dict[str, np.ndarray] = {}
     posterior = some.idata["posterior"].to_dataset()
-    for name, param in fit.spec.law.params.items():
+    for name, param in fit.law.params.items():
         variable = population_name(name, param)
         eta = param.link.forward(posterior[variable].values).reshape(weights.shape[1], -1)
         eta = eta[:, np.ptp(eta, axis=0) > 0]  # pinned ones do not move

@@ -7,18 +7,17 @@ from __future__ import annotations
 import numpy as np
 
 from bayeslaw.checks.base import CheckResult, draws_for
-from bayeslaw.curves.paths import expected
 from bayeslaw.defaults import PRIOR_OUTSIDE_MAX
-from bayeslaw.fitting import Fit
-from bayeslaw.posterior.parameters import Posterior, with_draws
+from bayeslaw.posterior.discrepancy import mu_of_runs
+from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.replicates import replicated
-from bayeslaw.spec.formula import Formula
 
 #: Draws of the prior, and the band's probability: of 1,000 draws five lie beyond it on each side.
 DRAWS, BAND = 1000, 0.99
 
 
-def check_prior_predictive(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
+def check_prior_predictive(fit: Draws, draws: int = DRAWS) -> list[CheckResult]:
     """Share of the runs outside the central 99 % band of what the prior predicts for them, and how
     much of it is beyond belief.
 
@@ -31,12 +30,12 @@ def check_prior_predictive(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
     ----------
     Gabry, Simpson, Vehtari, Betancourt, Gelman 2019, JRSS A 182(2), section 3, arXiv 1709.01449.
     """
-    table, response = fit.runs.table, fit.spec.law.response
+    table, response = fit.runs.table, fit.law.response
     believed = from_prior(fit, draws_for(len(fit.runs), draws))
-    posterior = Posterior.of(believed, table, "latent")
+    posterior = Parameters.at(believed, table, "latent")
     # a prior's tails may leave the range of numbers: such a draw lies beyond any band
     with np.errstate(all="ignore"):
-        drawn = expected(posterior, table, fit.random_seed) + replicated(
+        drawn = mu_of_runs(posterior, table, fit.random_seed) + replicated(
             posterior, table, np.random.default_rng([fit.random_seed, 2])
         )
         predicted = np.where(np.isnan(drawn), np.inf, drawn)
@@ -81,29 +80,25 @@ def check_prior_predictive(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
     ]
 
 
-def from_prior(fit: Fit, draws: int = DRAWS) -> Fit:
+def from_prior(fit: Draws, draws: int = DRAWS) -> Draws:
     """The fit with draws of its model's prior in place of the posterior's, from the fit's seed.
     Group deviations that were taken as known stay so.
     """
     from bayeslaw.model.build import build
     from bayeslaw.model.sampling import draw_prior
 
-    posterior = fit.idata["posterior"].to_dataset()
+    posterior = fit.posterior
     terms = [
         f"{name}_{term}"
-        for name, text in fit.spec.effects.items()
-        for term in Formula.parse(text).groups
+        for name, predictor in fit.design.predictors.items()
+        for term in predictor.formula.groups
     ]
-    known = {
-        name: posterior[name].isel(chain=0, draw=0)
-        for name in terms
-        if not np.ptp(posterior[name].values, axis=(0, 1)).any()
-    }
-    fixed = {
-        name: dict(zip(map(str, x[x.dims[0]].values), map(float, x.values), strict=True))
-        for name, x in known.items()
-    }
-    model = build(fit.spec, fit.runs, fixed=fixed)
-    return with_draws(
-        fit, draw_prior(model, [str(name) for name in posterior], draws, fit.random_seed)
-    )
+    fixed = {}
+    for name in terms:
+        if not np.ptp(posterior[name].values, axis=(0, 1)).any():
+            known = posterior[name].isel(chain=0, draw=0)
+            groups = map(str, known[known.dims[0]].values)
+            fixed[name] = dict(zip(groups, map(float, known.values), strict=True))
+    model = build(fit.design, fit.runs, fixed=fixed)
+    names = [str(name) for name in posterior]
+    return fit.with_draws(draw_prior(model, names, draws, fit.random_seed))

@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.checks.base import CheckResult
-from bayeslaw.fitting import Fit
-from bayeslaw.posterior.parameters import thinned
+from bayeslaw.curves.state_space import sequence
+from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.replicates import residuals
-from bayeslaw.spec.discrepancy import sequence
-from bayeslaw.spec.spec import curve_labels, label_by
+from bayeslaw.spec.design import joined_labels
 
 #: Draws of the posterior that are used, and fewest points of a curve that have neighbours.
 DRAWS, POINTS = 400, 4
@@ -22,7 +21,7 @@ CURVES, BINS = 3, 12
 SMALLEST = 0.05
 
 
-def check_residuals(fit: Fit) -> list[CheckResult]:
+def check_residuals(fit: Draws) -> list[CheckResult]:
     r"""Posterior predictive checks of the residuals along curves: of each, and of what curves have
     in common.
 
@@ -44,15 +43,15 @@ def check_residuals(fit: Fit) -> list[CheckResult]:
     """
     spec, table = fit.spec, fit.runs.table
     if (
-        spec.departs.kind == "grid"
-        or spec.departs.has_shared
-        or (len(spec.law.inputs) > 1 and spec.departs.kind != "curve")
+        spec.discrepancy.kind == "grid"
+        or spec.discrepancy.has_shared
+        or (len(spec.law.inputs) > 1 and not spec.discrepancy.along_curves)
     ):
         return []
     labels = (
-        curve_labels(spec, table)
-        if spec.departs.kind == "curve"
-        else label_by(fit.runs.groups, table)
+        fit.design.curve_labels(table)
+        if spec.discrepancy.along_curves
+        else joined_labels(fit.runs.groups, table)
     )
     counts = pd.Series(labels).map(pd.Series(labels).value_counts()).to_numpy()
     kept = counts >= POINTS
@@ -62,7 +61,7 @@ def check_residuals(fit: Fit) -> list[CheckResult]:
     t = spec.axis.forward(table[spec.along].to_numpy(float))
     order, _, first = sequence(t, labels)
     observed, replicated = residuals(
-        thinned(fit, DRAWS), table, np.random.default_rng([fit.random_seed, 1])
+        fit.thinned(DRAWS), table, np.random.default_rng([fit.random_seed, 1])
     )
 
     def together(residual: np.ndarray) -> np.ndarray:
@@ -95,7 +94,7 @@ def check_residuals(fit: Fit) -> list[CheckResult]:
                 (
                     "The law's form bends otherwise, or runs share their errors: bands of"
                     " independent noise are too narrow. Set discrepancy to 'curve'."
-                    if spec.departs.kind != "curve"
+                    if not spec.discrepancy.along_curves
                     else (
                         "Runs stray otherwise than the discrepancy lets them: try other components"
                         " (own), or shared."

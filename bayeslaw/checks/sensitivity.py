@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from bayeslaw.checks.base import CheckResult, draws_for
 from bayeslaw.defaults import SENSITIVE_ABOVE, SMOOTHED_FROM
-from bayeslaw.fitting import Fit
+from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.likelihood import log_likelihood
-from bayeslaw.posterior.parameters import by_chain, samples_of, thinned
 from bayeslaw.posterior.power_scaling import log_prior
 
 #: Draws that are used: the distance of two distributions of 1,000 draws is known to a tenth of the
@@ -16,7 +15,7 @@ from bayeslaw.posterior.power_scaling import log_prior
 DRAWS = 1000
 
 
-def check_sensitivity(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
+def check_sensitivity(fit: Draws, draws: int = DRAWS) -> list[CheckResult]:
     """How far power scaling of all priors moves the posterior of each variable that has one, held
     against what scaling the likelihood does.
 
@@ -32,16 +31,16 @@ def check_sensitivity(fit: Fit, draws: int = DRAWS) -> list[CheckResult]:
     import xarray as xr
     from arviz_stats import psense
 
-    some = thinned(fit, draws_for(len(fit.runs), draws))
+    some = fit.thinned(draws_for(len(fit.runs), draws))
     posterior, priors = some.idata["posterior"].to_dataset(), log_prior(some)
-    if not priors.data_vars or samples_of(some) < SMOOTHED_FROM:
+    if not priors.data_vars or some.samples < SMOOTHED_FROM:
         return []
     together, _ = log_likelihood(some)
     scaled = xr.DataTree.from_dict(
         {
             "posterior": posterior[list(priors.data_vars)],
             "log_prior": priors,
-            "log_likelihood": xr.Dataset({"runs": (("chain", "draw"), by_chain(some, together))}),
+            "log_likelihood": xr.Dataset({"runs": (("chain", "draw"), some.by_chain(together))}),
         }
     )
     by_prior, by_runs = (

@@ -136,6 +136,6 @@ def spec(
         effects=pairs(effects, "--effect"),
         priors={name: prior(text) for name, text in pairs(priors, "--prior").items()},
         noise=noise,  # type: ignore[arg-type]
-        discrepancy=discrepancy,  # type: ignore[arg-type]
+        discrepancy=discrepancy,
         curve_by=tuple(curve_by) or None,
     )

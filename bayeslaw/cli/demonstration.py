@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 import bayeslaw as bl
-from bayeslaw.atomic import whole
+from bayeslaw.atomic import atomic_write
 from bayeslaw.cli.app import app
 from bayeslaw.cli.options import Quiet
 from bayeslaw.cli.studying import sayer, shows, tell, template_of
@@ -65,7 +65,7 @@ def demo(
         raise SpecError(
             f"{file} is there already, and is not a demo's. Name another folder: -o FOLDER."
         )
-    with whole(file) as part:
+    with atomic_write(file) as part:
         part.write_text(template_of(study).replace("seed = 1", f"seed = {seed}"), encoding="utf-8")
     if not quiet:
         out.print(f"[bold]Simulated[/bold] {QUESTIONS[study]}", highlight=False)

@@ -96,15 +96,15 @@ def check(
     data_size=tokens`
     """
     from bayeslaw.spec.identifiability import identifiability_warnings, sensitivity
-    from bayeslaw.spec.spec import resolve
+    from bayeslaw.spec.resolve import resolve
 
     table = arguments.runs(runs, law, column, group, where, melt, scale, allow_import)
     out.print(str(table), markup=False, highlight=False)
-    spec = resolve(bl.ModelSpec(table.law), table)
-    for name, formula in spec.effects.items():
+    design = resolve(bl.ModelSpec(table.law), table)
+    for name, formula in design.spec.effects.items():
         if name in table.law.params:
             out.print(f"  {name:<18} {formula}   (default effects)", markup=False, highlight=False)
-    for text in identifiability_warnings(spec, table, sensitivity(spec, table)):
+    for text in identifiability_warnings(design, table, sensitivity(design, table)):
         out.print(f"  warning: {text}", markup=False, highlight=False)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import bayeslaw as bl
-from bayeslaw.atomic import whole
+from bayeslaw.atomic import atomic_write
 from bayeslaw.cli.app import app
 from bayeslaw.cli.deciding import GATE
 from bayeslaw.cli.options import AllowImport, AsJson, Quiet
@@ -59,7 +59,7 @@ def init(
     parent_exists(output)
     if output.exists() and not force:
         raise SpecError(f"{output} is there already. Name another, or replace it with --force.")
-    with whole(output) as part:
+    with atomic_write(output) as part:
         part.write_text(template_of(journey), encoding="utf-8")
     out.print(f"Wrote {output}. Run it: bayeslaw run {output}", highlight=False)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 import bayeslaw as bl
-from bayeslaw.atomic import whole
+from bayeslaw.atomic import atomic_write
 from bayeslaw.errors import SpecError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def say_working(quiet: bool) -> None:
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table, whole or not at all."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         table.to_csv(part, index=False)
 
 
@@ -55,7 +55,7 @@ def save_figure(draw: Callable[[ModuleType], np.ndarray], path: Path) -> None:
 
     figure = draw(plots)[0].figure
     try:
-        with whole(path) as part:
+        with atomic_write(path) as part:
             figure.savefig(part, dpi=180)
     except ValueError as error:  # matplotlib names the endings that it can write
         raise SpecError(f"{path} cannot be drawn: {error}") from error

@@ -1,13 +1,22 @@
-"""A Kalman filter with its gradient, for the sampler, and draws of the path that it filters, for
-prediction.
+r"""A Kalman filter with its gradient, and draws of the path that it filters, compiled by Numba.
 
-The model is that of `bayeslaw.spec.discrepancy.state_space`, observed with independent noise:
+The model is that of `bayeslaw.curves.state_space`, observed with independent noise:
 
-.. math:: z_i = \\Phi_i z_{i-1} + u_i, \\; u_i \\sim N(0, Q_i), \\qquad r_i = h^\\top z_i + e_i, \\; e_i \\sim N(0, R_i)
+.. math::
+    z_i &= \Phi_i z_{i-1} + u_i, \quad u_i \sim N(0, Q_i) \tag{1} \\
+    r_i &= h^\top z_i + e_i, \quad e_i \sim N(0, R_i) \tag{2}
 
-Many curves are one sequence: at the first point of a curve Phi is zero. Time is linear in the
-points, where a covariance matrix would take their cube; and the value and its gradient come from
-one pass forth and one back.
+Prediction, innovation and update, with states m and their covariance P:
+
+.. math::
+    m_i^- &= \Phi_i m_{i-1}, \quad P_i^- = \Phi_i P_{i-1} \Phi_i^\top + Q_i \tag{3} \\
+    v_i &= r_i - h^\top m_i^-, \quad S_i = h^\top P_i^- h + R_i, \quad g_i = P_i^- h \tag{4} \\
+    m_i &= m_i^- + g_i v_i / S_i, \quad P_i = P_i^- - g_i g_i^\top / S_i \tag{5} \\
+    \log p(r) &= -\tfrac12 \sum_i \log(2 \pi S_i) + v_i^2 / S_i \tag{6}
+
+The gradient of (6) by r, R, Phi and Q is each line differentiated in turn, from the last to the
+first. Many curves are one sequence: at the first point of a curve Phi is zero. Time is linear in
+the points, where a covariance matrix would take their cube.
 
 References
 ----------
@@ -23,25 +32,20 @@ from typing import Any
 
 import numba
 import numpy as np
-import pytensor.tensor as pt
-from pytensor.gradient import DisconnectedType
-from pytensor.graph.basic import Apply
-from pytensor.graph.op import Op
-from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 
-#: All of fast mathematics but what supposes that nothing overflows.
+#: All of fast-math but what supposes that nothing overflows.
 FAST = frozenset(("contract", "reassoc", "arcp", "nsz"))
 
 
-@lru_cache
-def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """``likelihood`` and ``paths`` for a number of states, known to the compiler so that it unrolls
-    the small loops.
-    """
-    J = states
+def jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled by Numba when first called, and kept on disk."""
+    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=set(FAST))(function)
 
-    def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-        return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=set(FAST))(function)
+
+@lru_cache
+def forward_pass(states: int) -> Callable[..., Any]:
+    """The filter, equations 3 to 6, for a number of states."""
+    J = states  # known to the compiler, so that it unrolls the small loops
 
     @jit
     def forward(r, R, seen, Phi, Q, h):  # type: ignore[no-untyped-def]
@@ -55,6 +59,7 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
         PhiP = np.empty((J, J))
         logp = 0.0
         for i in range(n):
+            # Equation 3: the state and its covariance, predicted.
             for a in range(J):
                 total = 0.0
                 for b in range(J):
@@ -71,6 +76,7 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
                         total += PhiP[a, c] * Phi[i, b, c]
                     before[i, a, b] = total
                     before[i, b, a] = total
+            # Equation 4: the innovation and its variance.
             v, S = r[i], R[i]
             for a in range(J):
                 v -= h[a] * predicted[i, a]
@@ -80,6 +86,7 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
                 gain[i, a] = total
                 S += h[a] * total
             innovation[i], variance[i] = v, S
+            # Equations 5 and 6: the update, where something was seen.
             if seen[i] == 0.0:
                 for a in range(J):
                     filtered[i + 1, a] = predicted[i, a]
@@ -92,6 +99,15 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
                 for b in range(J):
                     spread[i + 1, a, b] = before[i, a, b] - gain[i, a] * gain[i, b] / S
         return logp, filtered, spread, predicted, before, gain, innovation, variance
+
+    return forward
+
+
+@lru_cache
+def log_likelihood(states: int) -> Callable[..., Any]:
+    """The log density of the residuals and its gradient, for a number of states."""
+    J = states  # known to the compiler, so that it unrolls the small loops
+    forward = forward_pass(states)
 
     @jit
     def likelihood(r, R, seen, Phi, Q, h):  # type: ignore[no-untyped-def]
@@ -110,6 +126,7 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
                     for b in range(J):
                         d_before[a, b] = d_P[a, b]
             else:
+                # Equations 6, 5 and 4 differentiated: by the innovation and its variance.
                 v, S = innovation[i], variance[i]
                 mg, gPg = 0.0, 0.0
                 for a in range(J):
@@ -128,6 +145,7 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
                     d_m[a] -= h[a] * d_v
                     for b in range(J):
                         d_before[a, b] = d_P[a, b] + 0.5 * (d_gain[a] * h[b] + h[a] * d_gain[b])
+            # Equation 3 differentiated: by Q, then by Phi, then by the state before.
             for a in range(J):
                 for b in range(J):
                     d_Q[i, a, b] = d_before[a, b]
@@ -154,6 +172,15 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
             for a in range(J):
                 d_m[a] = Pg[a]
         return logp, d_r, d_R, d_Phi, d_Q
+
+    return likelihood
+
+
+@lru_cache
+def path_sampler(states: int) -> Callable[..., Any]:
+    """Draws of the path given the residuals, for a number of states (section 4.9)."""
+    J = states  # known to the compiler, so that it unrolls the small loops
+    forward = forward_pass(states)
 
     @jit
     def paths(r, R, seen, Phi, Q, h, z, e, out):  # type: ignore[no-untyped-def]
@@ -213,51 +240,4 @@ def compiled(states: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
                         moved[a] += Phi[s, i, c, a] * d_m[c]
                 d_m[:] = moved
 
-    return likelihood, paths
-
-
-class Filtered(Op):
-    """The log density of residuals under the state space; further outputs are its gradient, which
-    the sampler needs anyway.
-
-    Inputs: r, R and seen (1 where r counts, else 0), (point,); Phi and Q, (point, state, state); h,
-    (state,).
-    """
-
-    __props__ = ("states",)
-
-    def __init__(self, states: int):
-        self.states = states
-
-    def make_node(self, *inputs: Any) -> Apply:
-        r, R, seen, Phi, Q, h = (pt.as_tensor(x) for x in inputs)
-        return Apply(
-            self, [r, R, seen, Phi, Q, h], [pt.dscalar(), r.type(), R.type(), Phi.type(), Q.type()]
-        )
-
-    def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
-        for storage, value in zip(output_storage, compiled(self.states)[0](*inputs), strict=True):
-            storage[0] = np.asarray(value)
-
-    def infer_shape(self, node: Apply, shapes: Any) -> list[Any]:
-        r, R, _, Phi, Q, _ = shapes
-        return [(), r, R, Phi, Q]
-
-    def pullback(self, inputs: Any, outputs: Any, cotangents: Any) -> list[Any]:
-        by_r, by_R, by_Phi, by_Q = (cotangents[0] * gradient for gradient in outputs[1:])
-        return [by_r, by_R, DisconnectedType()(), by_Phi, by_Q, DisconnectedType()()]
-
-    def connection_pattern(self, node: Apply) -> list[list[bool]]:
-        return [[True] * 5, [True] * 5, [False] * 5, [True] * 5, [True] * 5, [False] * 5]
-
-
-@register_funcify_default_op_cache_key(Filtered)
-def _(op: Filtered, **_: Any) -> tuple[Callable[..., Any], int]:
-    likelihood = compiled(op.states)[0]
-
-    @numba_njit
-    def run(r, R, seen, Phi, Q, h):  # type: ignore[no-untyped-def]
-        logp, d_r, d_R, d_Phi, d_Q = likelihood(r, R, seen, Phi, Q, h)
-        return np.asarray(logp), d_r, d_R, d_Phi, d_Q
-
-    return run, 1
+    return paths

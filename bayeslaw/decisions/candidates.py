@@ -36,14 +36,14 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.decisions.checkpoints import standard_normal
-from bayeslaw.decisions.go_no_go import require_target
+from bayeslaw.decisions.options import require_target
 from bayeslaw.decisions.utility import spread
 from bayeslaw.errors import SpecError
-from bayeslaw.posterior.parameters import samples_of
-from bayeslaw.posterior.predict import Points, grid, predict
+from bayeslaw.posterior.points import Points, grid
+from bayeslaw.posterior.predict import predict
 
 if TYPE_CHECKING:
-    from bayeslaw.fitting import Fit
+    from bayeslaw.posterior.draws import Draws
 
 #: Columns that `next_runs` adds to those of the candidates.
 ADDED = (
@@ -58,7 +58,7 @@ ADDED = (
 
 
 def next_runs(
-    fit: Fit,
+    fit: Draws,
     candidates: Points,
     options: Points,
     *,
@@ -126,13 +126,11 @@ def next_runs(
     )
     if len(spent) != len(wanted) or not np.isfinite(spent).all():
         raise SpecError(f"option_cost must be a number for each of the {len(wanted)} options.")
-    n, link = len(table), fit.spec.law.response.link
+    n, link = len(table), fit.law.response.link
     both = pd.concat([points, wanted], ignore_index=True)
     latent = np.asarray(
         link.forward(
-            predict(fit, both, "latent", random_seed=random_seed).values.reshape(
-                samples_of(fit), -1
-            )
+            predict(fit, both, "latent", random_seed=random_seed).values.reshape(fit.samples, -1)
         )
     )
     # a Student-t leaves the numbers now and then: a loss that rounds to 0 is infinitely far, and
@@ -140,15 +138,13 @@ def next_runs(
     with np.errstate(divide="ignore"):
         logged = np.asarray(
             link.forward(
-                predict(fit, both, "run", random_seed=random_seed).values.reshape(
-                    samples_of(fit), -1
-                )
+                predict(fit, both, "run", random_seed=random_seed).values.reshape(fit.samples, -1)
             )
         )
     noise = spread(logged - latent) ** 2
     noise, option_noise = noise[:n], noise[n:]
     mean, covariance = latent.mean(axis=0), np.cov(latent.T)
-    sign = -1.0 if fit.spec.law.response.lower_is_better else 1.0
+    sign = -1.0 if fit.law.response.lower_is_better else 1.0
     at_first = np.diag(covariance)[n:].copy()
     found = table.assign(
         cost=costs,

@@ -26,11 +26,12 @@ import pandas as pd
 
 from bayeslaw.decisions.utility import expected_regret, p_best, spread
 from bayeslaw.errors import SpecError
-from bayeslaw.posterior.predict import Points, grid, predict
-from bayeslaw.runs.scores import se_column
+from bayeslaw.posterior.points import Points, grid
+from bayeslaw.posterior.predict import predict
+from bayeslaw.runs.measurement import se_column
 
 if TYPE_CHECKING:
-    from bayeslaw.fitting import Fit
+    from bayeslaw.posterior.draws import Draws
 
 #: Lots into which a budget is cut; contenders at most, and the probability of being the best from
 #: which on a checkpoint is one.
@@ -44,7 +45,7 @@ WORTHLESS = 1e-6
 
 
 def best_checkpoint(
-    fit: Fit,
+    fit: Draws,
     checkpoints: Points,
     *,
     evaluations: int = 0,
@@ -79,9 +80,9 @@ def best_checkpoint(
         meant. As `bayeslaw.posterior.predict.predict`.
     """
     table = grid(checkpoints)
-    if fit.spec.law.response.lower_is_better:
+    if fit.law.response.lower_is_better:
         raise SpecError(
-            f"{fit.spec.law.name} is of a {fit.spec.law.response.name}, of which the lowest is"
+            f"{fit.law.name} is of a {fit.law.response.name}, of which the lowest is"
             " best: best_checkpoint is for scores and rates."
         )
     if len(table) < 2:
@@ -116,11 +117,13 @@ def best_checkpoint(
     return found.assign(converged=fit.convergence.passed)
 
 
-def _noise(fit: Fit, table: pd.DataFrame, score: np.ndarray, random_seed: int | None) -> np.ndarray:
+def _noise(
+    fit: Draws, table: pd.DataFrame, score: np.ndarray, random_seed: int | None
+) -> np.ndarray:
     """The error of one row at each checkpoint, in the response's unit: its noise, and the standard
     error that rows of the runs have.
     """
-    errors, response = se_column(fit.spec.law), fit.spec.law.response.name
+    errors, response = se_column(fit.spec.law), fit.law.response.name
     if errors in fit.runs.table and errors not in table:
         table = table.assign(
             **{response: np.median(score, axis=0), errors: float(fit.runs.table[errors].median())}

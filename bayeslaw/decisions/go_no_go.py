@@ -15,28 +15,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from bayeslaw import defaults
 from bayeslaw.checks import CheckResult
-from bayeslaw.checks.convergence import check_convergence
-from bayeslaw.decisions import utility as values
+from bayeslaw.decisions import doubts as why_not
+from bayeslaw.decisions.options import checked_options
+from bayeslaw.decisions.utility import (
+    break_even_targets,
+    evpi,
+    expected_regret,
+    expected_shortfall,
+    met,
+    p_best,
+)
 from bayeslaw.errors import SpecError, suggest
-from bayeslaw.laws.base import Law
-from bayeslaw.posterior.parameters import samples_of
-from bayeslaw.posterior.power_scaling import power_weights, total_log_prior
-from bayeslaw.posterior.predict import Points, grid, predict, quantiles_of
+from bayeslaw.posterior.bands import summaries_of
+from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.points import Points
+from bayeslaw.posterior.predict import predict
 from bayeslaw.runs.files import plain_rows
-from bayeslaw.runs.table import label
-from bayeslaw.spec.spec import columns_of
-from bayeslaw.text import named_rows
+from bayeslaw.text import label, named_rows
 from bayeslaw.validation.backtesting import Backtest
-
-if TYPE_CHECKING:
-    from bayeslaw.fitting import Fit
 
 #: Columns that `decide` adds to those of the options, beside bands.
 ADDED = (
@@ -121,7 +124,7 @@ class Decision:
 
 
 def decide(
-    fit: Fit,
+    fit: Draws,
     options: Points,
     target: float,
     *,
@@ -169,292 +172,190 @@ def decide(
     SpecError : a target, costs, a value or thresholds that cannot be meant. As
         `bayeslaw.posterior.predict.predict`.
     """
-    points, costs = asked(
-        fit.spec.law, options, target, at=at, cost=cost, go_at=go_at, no_go_at=no_go_at
+    points, costs = checked_options(
+        fit.law, options, target, at=at, cost=cost, go_at=go_at, no_go_at=no_go_at
     )
     predicted = predict(fit, points, "run", random_seed=random_seed)
-    response = predicted.values.reshape(samples_of(fit), len(points))
-    lower_is_better = fit.spec.law.response.lower_is_better
-    met = values.met(response, target, lower_is_better)
-    worth = (
-        None
-        if value is None
-        else np.asarray(value(response) if callable(value) else value * met, dtype=float)
-    )
-    if worth is not None and (worth.shape != response.shape or not np.isfinite(worth).all()):
-        raise SpecError(
-            "value must give a finite number for each draw and option, of the shape"
-            f" {response.shape}; it gave {worth.shape}."
-        )
-    p_target = met.mean(axis=0)
-    found = points.assign(
-        cost=costs,
-        p_target=p_target,
-        **{k: v for k, v in quantiles_of(response, defaults.PROBS).items() if k != "mean"},
-    )
-    evpi = float("nan")
-    if worth is None:
-        utility = -response if lower_is_better else response
-        enough = np.flatnonzero(p_target >= go_at)
-        chosen = (
-            int(enough[np.lexsort((-p_target[enough], costs[enough]))[0]])
-            if len(enough)
-            else int(p_target.argmax())
-        )
-    else:
-        utility = worth - costs
-        expected = utility.mean(axis=0)
-        tail = np.sort(utility, axis=0)[: max(1, len(utility) // 20)].mean(axis=0)
-        found = found.assign(
-            expected_value=expected, value_tail=tail, highest_cost=worth.mean(axis=0)
-        )
-        evpi = values.evpi(utility)
-        chosen = int(expected.argmax())
-    found = found.assign(
-        p_best=values.p_best(utility), expected_regret=values.expected_regret(utility)
-    )
-    out_of_reach = [
-        {name: float(predicted[f"distance_{name}"][i]) for name in fit.spec.law.inputs}
+    response = predicted.values.reshape(fit.samples, len(points))
+    lower_is_better = fit.law.response.lower_is_better
+    is_met = met(response, target, lower_is_better)
+    worth = _worth(value, response, is_met)
+    table = _table(points, costs, response, is_met, worth, lower_is_better)
+    chosen = choose(table, go_at)
+    p_target = float(table["p_target"].iloc[chosen])
+
+    distances = [
+        {name: float(predicted[f"distance_{name}"][i]) for name in fit.law.inputs}
         for i in range(len(points))
     ]
-    general, own = (
-        _doubts(fit, checks, backtest),
-        [_far(distance, far) for distance in out_of_reach],
-    )
-    weights, khat = _other_priors(fit)
-    by_prior, from_prior = _under_other_priors(weights, met[:, chosen])
-    doubts = [*general, *own[chosen], *from_prior]
-    verdict: Verdict = "inconclusive"
-    labels = tuple(named_rows(points))
-    says = (
-        f"{labels[chosen]} {'meets' if p_target[chosen] >= 0.5 else 'may meet'} the target of"
-        f" {target:g} with probability {p_target[chosen]:.2f}"
-    )
-    if not doubts:
-        paid = worth is None or found["expected_value"].iloc[chosen] > 0
-        verdict = (
-            "go"
-            if p_target[chosen] >= go_at and paid
-            else "no-go"
-            if p_target.max() <= no_go_at or not paid
-            else "inconclusive"
-        )
-        bound = {
-            "go": f"at least {go_at:g}",
-            "no-go": f"no option has more than {no_go_at:g}",
-            "inconclusive": (
-                f"less than {go_at:g}, and not every option has at most {no_go_at:g}: the runs do"
-                " not say"
-            ),
-        }[verdict]
-        reasons = [
-            (
-                f"{says} ({bound})."
-                if paid
-                else (
-                    f"{says}, and is worth {found['expected_value'].iloc[chosen]:.3g} on average:"
-                    " less than nothing."
-                )
-            )
-        ]
-    else:
-        reasons = [*doubts, f"{says}, if it is to be believed."]
-    flips = {
-        name: float(at)
-        for name, at in values.flips(response[:, chosen], go_at, no_go_at, lower_is_better).items()
+    general = why_not.general_doubts(fit, checks, backtest)
+    of_options = [tuple(why_not.distance_doubts(distance, far)) for distance in distances]
+    weights, khat = why_not.weights_under_other_priors(fit)
+    other_priors = [float(p) for p in weights @ is_met[:, chosen]]
+    of_prior = why_not.prior_doubts(other_priors, p_target)
+    doubts = [*general, *of_options[chosen], *of_prior]
+
+    verdict = verdict_of(table, chosen, go_at, no_go_at) if not doubts else "inconclusive"
+    targets = {
+        name: float(x)
+        for name, x in break_even_targets(
+            response[:, chosen], go_at, no_go_at, lower_is_better
+        ).items()
     }
-    reasons.append(
-        f"That option meets a target of {flips['go']:.4g} with probability {go_at:g}, and one of"
-        f" {flips['no-go']:.4g} with probability {no_go_at:g}."
+    labels = tuple(named_rows(points))
+    reasons = [
+        *_verdict_in_words(verdict, table, chosen, labels, target, go_at, no_go_at, doubts),
+        f"That option meets a target of {targets['go']:.4g} with probability {go_at:g}, and one of"
+        f" {targets['no-go']:.4g} with probability {no_go_at:g}.",
+        *_prior_in_words(other_priors, khat, decides=bool(of_prior)),
+        *_unseen_levels_in_words(fit, points.iloc[chosen]),
+    ]
+    return Decision(
+        verdict=verdict,
+        reasons=tuple(reasons),
+        table=table.assign(converged=fit.convergence.passed),
+        labels=labels,
+        chosen=chosen,
+        distance=distances[chosen],
+        doubts=tuple(doubts),
+        general_doubts=tuple(general),
+        option_doubts=tuple(of_options),
+        prior_weights=weights,
+        target=float(target),
+        go_at=go_at,
+        no_go_at=no_go_at,
+        flips=targets,
+        evpi=float("nan") if worth is None else evpi(worth - costs),
+        draws=response,
     )
-    if not len(weights):
-        reasons.append(
+
+
+def _worth(
+    value: float | Callable[[np.ndarray], np.ndarray] | None,
+    response: np.ndarray,
+    is_met: np.ndarray,
+) -> np.ndarray | None:
+    """What the response of each option is worth, (sample, option); None without a value."""
+    if value is None:
+        return None
+    worth = np.asarray(value(response) if callable(value) else value * is_met, dtype=float)
+    if worth.shape != response.shape or not np.isfinite(worth).all():
+        raise SpecError(
+            "value must give a finite number for each draw and option, of the shape"
+            f" {response.shape}; it gave {worth.shape}.",
+            key="value",
+        )
+    return worth
+
+
+def _table(
+    points: pd.DataFrame,
+    costs: np.ndarray,
+    response: np.ndarray,
+    is_met: np.ndarray,
+    worth: np.ndarray | None,
+    lower_is_better: bool,
+) -> pd.DataFrame:
+    """The table of `Decision`: a row an option. Its utility is what it is worth less its cost;
+    without a value, the response itself, the better the higher."""
+    summaries = summaries_of(response, defaults.PROBS)
+    del summaries["mean"]
+    table = points.assign(cost=costs, p_target=is_met.mean(axis=0), **summaries)
+    if worth is None:
+        utility = -response if lower_is_better else response
+    else:
+        utility = worth - costs
+        table = table.assign(
+            expected_value=utility.mean(axis=0),
+            value_tail=expected_shortfall(utility),
+            highest_cost=worth.mean(axis=0),
+        )
+    return table.assign(p_best=p_best(utility), expected_regret=expected_regret(utility))
+
+
+def choose(table: pd.DataFrame, go_at: float) -> int:
+    """The row of the option to take: that of the highest expected value. Without a value, the
+    cheapest that meets the target with probability ``go_at``, or else the likeliest to."""
+    if "expected_value" in table:
+        return int(table["expected_value"].to_numpy().argmax())
+    p_target, cost = table["p_target"].to_numpy(), table["cost"].to_numpy()
+    enough = np.flatnonzero(p_target >= go_at)
+    if not len(enough):
+        return int(p_target.argmax())
+    return int(enough[np.lexsort((-p_target[enough], cost[enough]))[0]])
+
+
+def verdict_of(table: pd.DataFrame, chosen: int, go_at: float, no_go_at: float) -> Verdict:
+    """The verdict on the chosen option, where there is no doubt: "go" where it meets the target
+    with probability ``go_at`` and is worth more than it costs; "no-go" where no option has more
+    than ``no_go_at``, or the chosen one is worth less than nothing."""
+    if not _pays(table, chosen):
+        return "no-go"
+    if table["p_target"].iloc[chosen] >= go_at:
+        return "go"
+    return "no-go" if table["p_target"].max() <= no_go_at else "inconclusive"
+
+
+def _pays(table: pd.DataFrame, chosen: int) -> bool:
+    """Whether an option is worth more than it costs, on average; so without a value."""
+    return "expected_value" not in table or bool(table["expected_value"].iloc[chosen] > 0)
+
+
+def _verdict_in_words(
+    verdict: Verdict,
+    table: pd.DataFrame,
+    chosen: int,
+    labels: Sequence[str],
+    target: float,
+    go_at: float,
+    no_go_at: float,
+    doubts: Sequence[str],
+) -> list[str]:
+    """The doubts, if any, and how likely the chosen option meets the target."""
+    p_target = table["p_target"].iloc[chosen]
+    meets = "meets" if p_target >= 0.5 else "may meet"
+    statement = f"{labels[chosen]} {meets} the target of {target:g} with probability {p_target:.2f}"
+    if doubts:
+        return [*doubts, f"{statement}, if it is to be believed."]
+    if not _pays(table, chosen):
+        value = table["expected_value"].iloc[chosen]
+        return [f"{statement}, and is worth {value:.3g} on average: less than nothing."]
+    bound = {
+        "go": f"at least {go_at:g}",
+        "no-go": f"no option has more than {no_go_at:g}",
+        "inconclusive": (
+            f"less than {go_at:g}, and not every option has at most {no_go_at:g}: the runs do not"
+            " say"
+        ),
+    }[verdict]
+    return [f"{statement} ({bound})."]
+
+
+def _prior_in_words(other_priors: Sequence[float], khat: float, *, decides: bool) -> list[str]:
+    """What the probability would be under other priors; nothing where it is among the doubts."""
+    if not other_priors:
+        return [
             "How much of it is the prior's answer cannot be told from these draws (k-hat"
             f" {khat:.2g}, at most {defaults.KHAT_MAX:g})."
-        )
-    if by_prior and not from_prior:
-        reasons.append(
-            f"Were every prior weaker or stronger ({_powers()}), that probability would be"
-            f" {' or '.join(f'{p:.2f}' for p in by_prior)}."
-        )
-    reasons += _strangers(fit, points.iloc[chosen])
-    return Decision(
-        verdict,
-        tuple(reasons),
-        found.assign(converged=fit.convergence.passed),
-        labels,
-        chosen,
-        out_of_reach[chosen],
-        tuple(doubts),
-        tuple(general),
-        tuple(map(tuple, own)),
-        weights,
-        float(target),
-        go_at,
-        no_go_at,
-        flips,
-        evpi,
-        response,
-    )
-
-
-def require_target(target: float, law: Law) -> None:
-    """Raise SpecError unless the law's response can have this value."""
-    low, high = {"log": (0.0, np.inf), "logit": (0.0, 1.0), "linear": (-np.inf, np.inf)}[
-        law.response.scale
-    ]
-    if not (np.isfinite(target) and low < target < high):
-        meant = {
-            "log": "a positive number",
-            "logit": "a rate between 0 and 1, such as 0.85",
-            "linear": "a number",
-        }[law.response.scale]
-        raise SpecError(f"target is {target}, and it must be {meant}.")
-
-
-def asked(
-    law: Law,
-    options: Points,
-    target: float,
-    *,
-    at: Mapping[str, Any] | None = None,
-    cost: Mapping[str, float] | Sequence[float] | None = None,
-    go_at: float = defaults.GO_AT,
-    no_go_at: float = defaults.NO_GO_AT,
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """The points of the options, and the cost of each, (option,): what is asked of `decide`,
-    checked.
-
-    Raises
-    ------
-    SpecError : a target, costs or thresholds that cannot be meant, or no options.
-    """
-    table = grid(options).assign(**dict(at or {}))
-    require_target(target, law)
-    if not 0 < no_go_at < go_at < 1:
-        raise SpecError(
-            f"no_go_at is {no_go_at} and go_at is {go_at}: they must lie between 0 and 1, no_go_at"
-            " below go_at."
-        )
-    if not len(table):
-        raise SpecError("There are no options to decide between.")
-    return table.drop(columns="cost", errors="ignore"), _costs(table, cost, at)
-
-
-def _costs(
-    table: pd.DataFrame,
-    cost: Mapping[str, float] | Sequence[float] | None,
-    at: Mapping[str, Any] | None,
-) -> np.ndarray:
-    """The cost of each option, (option,)."""
-    if cost is None:
-        numbers = (
-            pd.to_numeric(table["cost"], errors="coerce").to_numpy(float)
-            if "cost" in table
-            else np.zeros(len(table))
-        )
-    elif isinstance(cost, Mapping):
-        differing = [
-            name
-            for name in table
-            if name not in (at or {})
-            and name != "cost"
-            and {called(x) for x in table[name]} <= {called(x) for x in cost}
         ]
-        if len(differing) != 1:
-            raise SpecError(
-                f"cost has {', '.join(map(str, cost))}:"
-                f" {'several columns have' if differing else 'no column of the options has'} all of"
-                " its values among these. Give a list of costs."
-            )
-        known = {called(name): float(x) for name, x in cost.items()}
-        numbers = table[differing[0]].map(called).map(known).to_numpy(float)
-    else:
-        numbers = pd.to_numeric(pd.Series(list(cost)), errors="coerce").to_numpy(float)
-        if len(numbers) != len(table):
-            raise SpecError(f"cost has {len(numbers)} values for {len(table)} options.")
-    if not (np.isfinite(numbers) & (numbers >= 0)).all():
-        raise SpecError("A cost must be a number of at least 0 for every option.")
-    return numbers
-
-
-def called(value: Any) -> str:
-    """A value by its name: 7e9, "7e9" and 7000000000 are one."""
-    try:
-        return label(float(value))
-    except (TypeError, ValueError):
-        return label(value)
-
-
-def _doubts(fit: Fit, checks: Sequence[CheckResult] | None, backtest: Backtest | None) -> list[str]:
-    """Why nothing can be decided from this fit, the reasons in words; none where it can."""
-    found = [
-        f"A check failed: {result.name}, {result.message}"
-        for result in (checks if checks is not None else check_convergence(fit))
-        if result.passed is False
-    ]
-    if backtest is not None:
-        if not backtest.converged:
-            found.append("The chains of the backtest did not converge.")
-        covered = float(backtest.scores().loc["bayeslaw", "coverage_90"])
-        if covered < defaults.COVERAGE_MIN:
-            found.append(
-                f"Had this been used before: 90 % bands held {covered:.0%} of the hidden runs, less"
-                f" than {defaults.COVERAGE_MIN:.0%}."
-            )
-    return found
-
-
-def _far(distance: Mapping[str, float], far: float) -> list[str]:
-    """Why nothing can be decided of an option that lies so far beyond the runs."""
+    if decides:
+        return []
     return [
-        f"The option lies {abs(x):.1f} decades beyond the runs in {name}, more than {far:g}: the"
-        " law is not known to hold so far out."
-        for name, x in distance.items()
-        if abs(x) > far
+        f"Were every prior weaker or stronger ({why_not.powers_in_words()}), that probability would"
+        f" be {why_not.in_words(other_priors)}."
     ]
 
 
-def _other_priors(fit: Fit) -> tuple[np.ndarray, float]:
-    """Weights of the draws under weaker and stronger priors, (prior, sample), and the worse k-hat;
-    of no prior where that is above its threshold.
-    """
-    total = total_log_prior(fit)
-    weighed = [power_weights(total, power) for power in defaults.PRIOR_POWERS]
-    khat = max(khat for _, khat in weighed)
-    found = np.array([weights for weights, _ in weighed])
-    return (found if khat <= defaults.KHAT_MAX else found[:0]), khat
-
-
-def _under_other_priors(weights: np.ndarray, met: np.ndarray) -> tuple[list[float], list[str]]:
-    """The probability of ``met``, (sample,), under other priors; and whether it is the prior's, as
-    a doubt.
-    """
-    found = [float(p) for p in weights @ met]
-    if max((abs(p - met.mean()) for p in found), default=0.0) <= defaults.PRIOR_MOVES_MAX:
-        return found, []
-    return found, [
-        f"The prior decides: were every prior weaker or stronger ({_powers()}), the probability"
-        f" would be {' or '.join(f'{p:.2f}' for p in found)}, not {met.mean():.2f}."
-    ]
-
-
-def _powers() -> str:
-    return f"raised to the power {' or '.join(f'{x:g}' for x in defaults.PRIOR_POWERS)}"
-
-
-def _strangers(fit: Fit, option: pd.Series) -> list[str]:
-    """What of an option was in no run, in words: it may be meant, and it may be a slip of the pen."""
-    found = []
-    for name in (
-        c
-        for c in columns_of(fit.spec)
-        if c in option and c in fit.runs.table and not pd.isna(option[c])
-    ):
-        known = set(fit.runs.table[name].map(label))
-        if (value := label(option[name])) not in known:
-            found.append(
+def _unseen_levels_in_words(fit: Draws, option: pd.Series) -> list[str]:
+    """Levels of an option in no run: intended, or a typo."""
+    runs, words = fit.runs.table, []
+    for name in fit.design.columns:
+        if name not in option or name not in runs or pd.isna(option[name]):
+            continue
+        known, value = set(runs[name].map(label)), label(option[name])
+        if value not in known:
+            words.append(
                 f"No run has {name} {value}: what it deviates by is drawn from the population of"
                 f" those that were run.{suggest(value, known)}"
             )
-    return found
+    return words

@@ -12,16 +12,18 @@ from bayeslaw import defaults
 from bayeslaw.decisions.utility import p_best
 from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.laws.tuning import TUNED
-from bayeslaw.posterior.parameters import Kind, Posterior, samples_of
-from bayeslaw.posterior.predict import places, quantiles_of
-from bayeslaw.runs.table import label
+from bayeslaw.posterior.bands import summaries_of
+from bayeslaw.posterior.draws import Kind
+from bayeslaw.posterior.parameters import Parameters
+from bayeslaw.posterior.points import points_at
+from bayeslaw.text import label
 
 if TYPE_CHECKING:
-    from bayeslaw.fitting import Fit
+    from bayeslaw.posterior.draws import Draws
 
 
 def which_pays(
-    fit: Fit,
+    fit: Draws,
     at: Mapping[str, Any],
     times: float | Mapping[str, float] = 2.0,
     *,
@@ -58,8 +60,8 @@ def which_pays(
     law = fit.spec.law
     if kind not in ("mean", "latent"):
         raise SpecError(f"kind is {kind!r}, and it must be 'mean' or 'latent'.")
-    within = next((name for name, spec in law.inputs.items() if spec.within), None)
-    chooser = law.inputs[within].within if within else ""
+    within = next((name for name, spec in law.inputs.items() if spec.selector), None)
+    chooser = law.inputs[within].selector if within else ""
     factors = sorted(fit.runs.table[chooser].map(label).unique()) if within else []
     levels = [name for name in factors if name in at]
     if within and not levels:
@@ -97,7 +99,7 @@ def which_pays(
             [_gain(fit, shared, sweep, moved, factor, kind) for sweep in sweeps], axis=0
         )
     drawn = np.column_stack(list(gains.values()))
-    bands = quantiles_of(drawn, probs)
+    bands = summaries_of(drawn, probs)
     found = pd.DataFrame(
         {
             "input": list(gains),
@@ -111,7 +113,7 @@ def which_pays(
 
 
 def _gain(
-    fit: Fit,
+    fit: Draws,
     shared: Mapping[str, Any],
     sweep: Mapping[str, Any],
     moved: str,
@@ -121,11 +123,11 @@ def _gain(
     """How much better the response is where one input is multiplied, (sample,): by the law, without
     what single settings of it deviate by.
     """
-    here = places(fit, shared, [sweep], kind)
+    here = points_at(fit, shared, [sweep])
     there = here.assign(**{moved: here[moved] * factor})
-    table = places(fit, None, [*here.to_dict("records"), *there.to_dict("records")], kind)
-    values = fit.spec.law.response.link.inverse(
-        Posterior.of(fit, table, kind).without(moved).located(table)
+    table = points_at(fit, None, [*here.to_dict("records"), *there.to_dict("records")])
+    values = fit.law.response.link.inverse(
+        Parameters.at(fit, table, kind).without_effects_of(moved).mu_on_link(table)
     )
-    better = np.broadcast_to(values, (samples_of(fit), 2))[:, 0] - values[:, 1]
-    return better if fit.spec.law.response.lower_is_better else -better
+    better = np.broadcast_to(values, (fit.samples, 2))[:, 0] - values[:, 1]
+    return better if fit.law.response.lower_is_better else -better

@@ -27,7 +27,7 @@ def met(response: np.ndarray, target: float | np.ndarray, lower_is_better: bool)
     return response <= target if lower_is_better else response >= target
 
 
-def flips(
+def break_even_targets(
     response: np.ndarray, go_at: float, no_go_at: float, lower_is_better: bool
 ) -> dict[str, np.ndarray]:
     """The targets that are met with probability ``go_at`` and ``no_go_at``, keys "go" and "no-go",
@@ -35,6 +35,11 @@ def flips(
     """
     probs = (go_at, no_go_at) if lower_is_better else (1 - go_at, 1 - no_go_at)
     return dict(zip(("go", "no-go"), np.quantile(response, probs, axis=0), strict=True))
+
+
+def expected_shortfall(values: np.ndarray) -> np.ndarray:
+    """The mean of the worst 5 % of the draws of each, (value,), from draws (sample, value)."""
+    return np.sort(values, axis=0)[: max(1, len(values) // 20)].mean(axis=0)
 
 
 def evpi(values: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bayeslaw.fitting import Fit
+from bayeslaw.fitted import Fit
 from bayeslaw.runs.datasets import dataset
 
 VARIANTS = {

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.answers.overoptimization import peaks
-from bayeslaw.answers.stopping import stopping
-from bayeslaw.fitting import Fit, fit
+from bayeslaw.answers.overoptimization import peaks, stopping
+from bayeslaw.fitted import Fit
+from bayeslaw.fitting import fit
 from bayeslaw.laws.kl import kl_of_n
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.runs.datasets import dataset

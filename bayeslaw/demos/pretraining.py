@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bayeslaw.fitting import Fit
+from bayeslaw.fitted import Fit
 from bayeslaw.runs.datasets import dataset
 
 SET = "pretraining_simulated"

@@ -38,9 +38,8 @@ class Input:
     #: The value that stands for none of it, where a table has rows with none: it has no part in the
     #: table's centre.
     none: float | None = None
-    #: The column whose value says what this input is, and in which unit: each has a centre of its
-    #: own.
-    within: str = ""
+    #: The column that selects what this input is, and its unit: each has a centre of its own.
+    selector: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,14 +245,12 @@ class Law(ABC):
         return {self.columns.get(name, name): spec for name, spec in self.arguments.items()}
 
     @property
-    def choosers(self) -> tuple[str, ...]:
+    def selector_columns(self) -> tuple[str, ...]:
         """Columns beside inputs and response that a table must have: those that switch the form,
-        and those that say what an input is.
-        """
-        within = (spec.within for spec in self.inputs.values() if spec.within)
-        return tuple(
-            dict.fromkeys([*(switch.column for switch in self.switches.values()), *within])
-        )
+        and those that select what an input is."""
+        switches = [switch.column for switch in self.switches.values()]
+        selectors = [spec.selector for spec in self.inputs.values() if spec.selector]
+        return tuple(dict.fromkeys([*switches, *selectors]))
 
     def given(self, table: Any) -> dict[str, Any]:
         """What `evaluate` takes as inputs, from a table: the inputs by column name, the switches by
@@ -334,7 +331,7 @@ class Law(ABC):
             params,
         )
 
-    def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def discrepancy_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """What a discrepancy over a grid runs along: each input, unless the law is known to fail
         along something else.
         """
@@ -365,7 +362,7 @@ INPUTS: Mapping[str, Input] = {
         "the factor's unit",
         "size of what the column factor names, such as model_size in parameters",
         (1.0, 1e15),
-        within="factor",
+        selector="factor",
     ),
     "pet_size": Input(
         "prompt tokens or rank",

@@ -421,7 +421,7 @@ class DataConstrained(Law):
         # Unique data are compared with data: both in units of the same centre.
         return super().at_centred(inputs, params, {**centre, "unique_data": centre["data_size"]})
 
-    def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def discrepancy_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Epochs: what repeating does is where the form is a guess."""
         return {
             "epochs": inputs["data_size"] / ops.minimum(inputs["unique_data"], inputs["data_size"])

@@ -170,7 +170,7 @@ class TunedLaw(Law):
             u, ops.log(batch_size / cls.batch_size_opt(**scale)), kappa_lr, kappa_bs, tilt, skew
         )
 
-    def strays_along(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def discrepancy_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Scale: the bowl's form is checked by the runs around every optimum, the least loss beyond
         the runs by nothing.
         """

@@ -1,90 +1,22 @@
-"""Compile a model once, sample it, sample it again on other data; say whether the chains converged."""
+"""Compile a model once, sample it, sample it again on other data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
-import arviz_stats
 import numpy as np
 import pymc as pm
 import pytensor
 import xarray as xr
 from pymc.model.transform.optimization import freeze_dims_and_data
 
-from bayeslaw.defaults import (
-    DIVERGENCES_MAX,
-    ESS_MIN,
-    LOW_RANK_DIMENSIONS,
-    PILOT_CHAINS,
-    PILOT_DRAWS,
-    PILOT_TUNE,
-    RHAT_MAX,
-    TARGET_ACCEPT_CAREFUL,
-)
+from bayeslaw.defaults import LOW_RANK_DIMENSIONS
 from bayeslaw.errors import SamplingError
-from bayeslaw.model.build import CENTRING, DEVIATION, RAW
-
-Sampler = Literal["nutpie", "pymc", "numpyro"]
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How much to sample, and how carefully."""
-
-    draws: int
-    tune: int
-    chains: int
-    target_accept: float
-    random_seed: int
-    cores: int | None = None
-    progressbar: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Convergence:
-    """Whether the chains agree: the worst of each diagnostic, and the variable that has it.
-
-    ``attempts`` tells what was tried, in order, and what each gave.
-    """
-
-    rhat: float
-    rhat_variable: str
-    ess_bulk: float
-    ess_bulk_variable: str
-    ess_tail: float
-    ess_tail_variable: str
-    divergences: int
-    attempts: tuple[str, ...] = field(default=())
-
-    @property
-    def passed(self) -> bool:
-        return self.mixed and self.divergences <= DIVERGENCES_MAX
-
-    @property
-    def mixed(self) -> bool:
-        """Whether the chains agree, and move enough."""
-        return self.rhat <= RHAT_MAX and min(self.ess_bulk, self.ess_tail) >= ESS_MIN
-
-    @property
-    def badness(self) -> tuple[int, float]:
-        """For choosing the least bad of several attempts: how many criteria fail, then the R-hat."""
-        failed = (
-            (self.rhat > RHAT_MAX)
-            + (min(self.ess_bulk, self.ess_tail) < ESS_MIN)
-            + (self.divergences > DIVERGENCES_MAX)
-        )
-        return int(failed), self.rhat
-
-    def __str__(self) -> str:
-        return (
-            f"R-hat {self.rhat:.4f} ({self.rhat_variable}), bulk ESS {self.ess_bulk:.0f}"
-            f" ({self.ess_bulk_variable}), tail ESS {self.ess_tail:.0f} ({self.ess_tail_variable}),"
-            f" {self.divergences} divergences"
-        )
-
+from bayeslaw.model.build import CENTRING, DEVIATION
+from bayeslaw.model.effects import RAW, Centring
+from bayeslaw.spec.settings import Sampler, SamplerSettings
 
 Data = Mapping[str, Any]
 
@@ -107,7 +39,7 @@ class Compiled:
         self.refit = refit
         self._nutpie: Any = None
 
-    def pilot(self, effort: Effort, data: Data | None = None) -> dict[str, np.ndarray]:
+    def pilot(self, settings: SamplerSettings, data: Data | None = None) -> dict[str, np.ndarray]:
         """A short run, to centre each group's deviation by how much its runs say: ``data`` for
         `sample`.
 
@@ -116,35 +48,29 @@ class Compiled:
         Statistical Science 22(1), section 4). Given the others, because what all groups have in
         common, such as the intercept, is not for the centring to settle.
         """
-        drawn = self.draw(effort, data)["posterior"].to_dataset()
-        used, of = self.model[CENTRING].get_value(), np.asarray(self.model.coords[DEVIATION])
+        drawn = self.draw(settings, data)["posterior"].to_dataset()
+        used = self.model[CENTRING].get_value()
+        variable_of = np.asarray(self.model.coords[DEVIATION])
         best = np.empty(len(used))
-        for variable in dict.fromkeys(of):
-            if f"{variable}{RAW}" not in drawn:  # it is known (`bayeslaw.model.build.build`, fixed)
-                best[of == variable] = used[of == variable]
+        for variable in dict.fromkeys(variable_of):
+            entries = variable_of == variable
+            if f"{variable}{RAW}" not in drawn:  # it is fixed, and not sampled
+                best[entries] = used[entries]
                 continue
             scale, deviation, raw = (
                 drawn[name].values for name in (f"{variable}_sigma", variable, f"{variable}{RAW}")
             )
-            # Solve the definition of raw (bayeslaw.model.build) for what the group inherits, and add what
-            # it deviates.
-            c = used[of == variable]
-            value = (raw - deviation / scale[..., None] ** (1 - c)) / c + deviation
-            covariance = np.atleast_2d(np.cov(value.reshape(-1, len(c)).T))
-            left = (
-                1 / np.diag(np.linalg.pinv(covariance, hermitian=True))
-                if len(c) < effort.draws / 4
-                else np.diag(covariance)
-            )
-            best[of == variable] = 1 - left / (scale**2).mean()
+            value = Centring(scale[..., None], used[entries]).value(raw, deviation)
+            left = _variance_given_others(value.reshape(-1, entries.sum()), settings.draws / 4)
+            best[entries] = 1 - left / (scale**2).mean()
         return {CENTRING: np.clip(best, 0.0, 1.0)}
 
-    def sample(self, effort: Effort, data: Data | None = None) -> xr.DataTree:
+    def sample(self, settings: SamplerSettings, data: Data | None = None) -> xr.DataTree:
         """Draw from the posterior.
 
         Parameters
         ----------
-        effort : chains, draws, seed.
+        settings : chains, draws, seed.
         data : names of ``pm.Data`` of the model -> other values of the same shape; needs
             ``refit=True``.
 
@@ -158,7 +84,7 @@ class Compiled:
         SamplingError : no chain could start. KeyboardInterrupt stops all chains and nothing is
             returned.
         """
-        tree = self.draw(effort, data)
+        tree = self.draw(settings, data)
         posterior = tree["posterior"].to_dataset()
         posterior = posterior.drop_vars(
             [str(name) for name in posterior if str(name).endswith(RAW)]
@@ -174,7 +100,7 @@ class Compiled:
             {name: dataset.drop_attrs() for name, dataset in groups.items()}
         )
 
-    def draw(self, effort: Effort, data: Data | None = None) -> xr.DataTree:
+    def draw(self, settings: SamplerSettings, data: Data | None = None) -> xr.DataTree:
         """What the sampler returns, raw variables and all."""
         if set(data or {}) - {CENTRING} and not self.refit:
             raise SamplingError(
@@ -182,12 +108,12 @@ class Compiled:
                 " it on other data."
             )
         return (
-            self._sample_nutpie(effort, data)
+            self._sample_nutpie(settings, data)
             if self.sampler == "nutpie"
-            else self._sample_pymc(effort, data)
+            else self._sample_pymc(settings, data)
         )
 
-    def _sample_nutpie(self, effort: Effort, data: Data | None) -> xr.DataTree:
+    def _sample_nutpie(self, settings: SamplerSettings, data: Data | None) -> xr.DataTree:
         import nutpie
 
         if self._nutpie is None:
@@ -200,7 +126,7 @@ class Compiled:
                 for x in frozen.free_RVs
                 if not getattr(self.model[x.name].tag, "starts_at_prior", False)
             }
-            with rounding_alike():
+            with without_fastmath():
                 self._nutpie = nutpie.compile_pymc_model(
                     frozen, freeze_model=False, jitter_rvs=spread
                 )
@@ -216,14 +142,14 @@ class Compiled:
         adaptation = "low_rank" if compiled.n_dim <= LOW_RANK_DIMENSIONS else "diag"
         running = nutpie.sample(
             compiled,
-            draws=effort.draws,
-            tune=effort.tune,
-            chains=effort.chains,
-            cores=effort.cores,
-            seed=effort.random_seed,
-            target_accept=effort.target_accept,
+            draws=settings.draws,
+            tune=settings.tune,
+            chains=settings.chains,
+            cores=settings.cores,
+            seed=settings.random_seed,
+            target_accept=settings.target_accept,
             adaptation=adaptation,
-            progress_bar=effort.progressbar,
+            progress_bar=settings.progressbar,
             save_warmup=False,
             blocking=False,
         )
@@ -235,34 +161,33 @@ class Compiled:
         except RuntimeError as error:
             raise SamplingError(_no_start(error)) from error
 
-    def _sample_pymc(self, effort: Effort, data: Data | None) -> xr.DataTree:
-        with self.model, rounding_alike():
+    def _sample_pymc(self, settings: SamplerSettings, data: Data | None) -> xr.DataTree:
+        with self.model, without_fastmath():
             if data:
                 pm.set_data(dict(data))
             try:
                 return pm.sample(
-                    draws=effort.draws,
-                    tune=effort.tune,
-                    chains=effort.chains,
-                    cores=effort.cores,
-                    random_seed=effort.random_seed,
+                    draws=settings.draws,
+                    tune=settings.tune,
+                    chains=settings.chains,
+                    cores=settings.cores,
+                    random_seed=settings.random_seed,
                     nuts_sampler=self.sampler,
-                    nuts={"target_accept": effort.target_accept},
-                    progressbar=effort.progressbar,
-                    quiet=not effort.progressbar,
+                    nuts={"target_accept": settings.target_accept},
+                    progressbar=settings.progressbar,
+                    quiet=not settings.progressbar,
                     compute_convergence_checks=False,
                 )
             except (RuntimeError, pm.exceptions.SamplingError) as error:
                 raise SamplingError(_no_start(error)) from error
 
 
-def rounding_alike() -> AbstractContextManager[Any]:
-    """While it lasts, what PyTensor compiles rounds as it is written.
+def without_fastmath() -> AbstractContextManager[Any]:
+    """Compile without fast-math, so that a seed gives the same draws with a cold or a warm cache.
 
-    Fast mathematics lets the compiler reorder sums, which it does by what it inlines: otherwise in
-    the process that fills the compiler's cache than in those that read it. The last bit of a log
-    density is enough for chains to part, and the same seed gave other draws. Measured on
-    Chinchilla's 240 runs and on simulated curves: no slower.
+    Fast-math lets the compiler reorder sums by what it inlines, which differs between the process
+    that fills its cache and those that read it. The last bit of a log density is enough for chains
+    to part. Measured on Chinchilla's 240 runs and on simulated curves: no slower.
     """
     return pytensor.config.change_flags(numba__fastmath=False)
 
@@ -286,85 +211,13 @@ def draw_prior(model: pm.Model, names: Sequence[str], draws: int, random_seed: i
     )
 
 
-def converge(
-    compiled: Compiled, effort: Effort, attempts: int, data: Data | None = None
-) -> tuple[Convergence, xr.DataTree]:
-    """Sample until the chains converge, or ``attempts`` are used up; the best attempt and its
-    draws. ``data`` as for `Compiled.sample`.
-
-    After the first attempt the remedies are a smaller step against divergences, and more tuning and
-    draws, with group effects centred anew by a longer pilot, against chains that disagree: both,
-    where both are the case. ``attempts`` of the result tells what was tried.
-    """
-    grouped = CENTRING in compiled.model
-    given = dict(data or {})
-    short = replace(
-        effort,
-        tune=min(PILOT_TUNE, max(200, effort.tune // 2)),
-        draws=min(PILOT_DRAWS, max(100, effort.draws // 2)),
-        chains=PILOT_CHAINS,
-    )
-    centring = compiled.pilot(short, given) if grouped else {}
-    tried: list[tuple[Convergence, xr.DataTree]] = []
-    history: list[str] = []
-    action = "as asked"
-    while True:
-        tree = compiled.sample(effort, given | centring)
-        verdict = convergence(tree)
-        tried.append((verdict, tree))
-        history.append(f"{action}: {verdict}")
-        if verdict.passed or len(tried) == attempts:
-            best, tree = min(tried, key=lambda attempt: attempt[0].badness)
-            return replace(best, attempts=tuple(history)), tree
-        remedies = []
-        if verdict.divergences and effort.target_accept < TARGET_ACCEPT_CAREFUL:
-            effort = replace(effort, target_accept=TARGET_ACCEPT_CAREFUL)
-            remedies.append(f"target_accept {TARGET_ACCEPT_CAREFUL}")
-        if not verdict.mixed or not remedies:
-            effort = replace(effort, tune=2 * effort.tune, draws=2 * effort.draws)
-            centring = (
-                compiled.pilot(replace(effort, chains=PILOT_CHAINS), given) if grouped else {}
-            )
-            remedies.append(
-                "twice the tuning and draws"
-                + ", group effects centred anew by a longer pilot" * grouped
-            )
-        action = ", ".join(remedies)
-
-
-def convergence(tree: xr.DataTree) -> Convergence:
-    """The worst R-hat, bulk and tail effective sample size over all variables, and the divergences.
-
-    Vehtari et al. 2021, arXiv 1903.08008. Variables that do not vary, such as pinned ones, are left
-    out.
-    """
-    posterior = tree["posterior"].to_dataset()
-    posterior = posterior[
-        [
-            name
-            for name, x in posterior.items()
-            if (np.ptp(x.values.reshape(-1, *x.shape[2:]), axis=0) > 0).any()
-        ]
-    ]
-    rhat, rhat_variable = _worst(arviz_stats.rhat(posterior), largest=True)
-    bulk, bulk_variable = _worst(arviz_stats.ess(posterior, method="bulk"), largest=False)
-    tail, tail_variable = _worst(arviz_stats.ess(posterior, method="tail"), largest=False)
-    divergences = int(tree["sample_stats"]["diverging"].sum())
-    return Convergence(rhat, rhat_variable, bulk, bulk_variable, tail, tail_variable, divergences)
-
-
-def _worst(diagnostic: xr.Dataset, *, largest: bool) -> tuple[float, str]:
-    worst, where = (-np.inf if largest else np.inf), ""
-    for name, values in diagnostic.data_vars.items():
-        finite = values.values[np.isfinite(values.values)]
-        extreme = (
-            (finite.max(initial=-np.inf) if largest else finite.min(initial=np.inf))
-            if finite.size
-            else None
-        )
-        if extreme is not None and (extreme > worst if largest else extreme < worst):
-            worst, where = float(extreme), str(name)
-    return worst, where
+def _variance_given_others(values: np.ndarray, most: float) -> np.ndarray:
+    """The variance of each of several groups' values, (sample, group), given the others; of more
+    than ``most`` groups, whose covariance the sample does not determine, the variance itself."""
+    covariance = np.atleast_2d(np.cov(values.T))
+    if values.shape[1] < most:
+        return 1 / np.diag(np.linalg.pinv(covariance, hermitian=True))
+    return np.diag(covariance)
 
 
 def _no_start(error: Exception) -> str:

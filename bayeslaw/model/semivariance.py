@@ -13,7 +13,6 @@ the ratio and narrow in gamma, whatever tau_o is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,9 @@ import pymc as pm
 import pytensor.tensor as pt
 from pymc.logprob.transforms import Transform
 
+from bayeslaw.curves.state_space import sequence
 from bayeslaw.runs.table import Runs
-from bayeslaw.spec.discrepancy import sequence
-from bayeslaw.spec.formula import Design
-from bayeslaw.spec.spec import ModelSpec, curve_labels
+from bayeslaw.spec.design import Design
 
 #: sigma, sigma_o and tau_o.
 TOGETHER = ("sigma", "local_sigma", "local_length")
@@ -72,9 +70,7 @@ class Semivariance(Transform):
         return pt.softplus(2 * ratio + pt.log(-pt.expm1(-self.step * pt.exp(-length)))) / 2
 
 
-def sampled_together(
-    name: str, spec: ModelSpec, runs: Runs, designs: Mapping[str, Design], unit: Any
-) -> dict[str, Any]:
+def reparametrised(name: str, design: Design, runs: Runs, unit: Any) -> dict[str, Any]:
     """The population values of `TOGETHER`, as Deterministics of the model in context, from one
     random variable that is called ``name``.
 
@@ -82,18 +78,16 @@ def sampled_together(
     has neighbours, where one of them is pinned or has a prior with an upper end, or is another in
     each group.
     """
-    if spec.departs.kind != "curve" or not set(TOGETHER) <= set(spec.params):
+    spec = design.spec
+    if not spec.discrepancy.along_curves or not set(TOGETHER) <= set(design.params):
         return {}
-    priors = [spec.priors[parameter] for parameter in TOGETHER]
-    _, step, first = sequence(
-        spec.axis.forward(runs.inputs[spec.along]), curve_labels(spec, runs.table)
-    )
+    priors = [design.priors[parameter] for parameter in TOGETHER]
+    t = spec.axis.forward(runs.inputs[spec.along])
+    _, step, first = sequence(t, design.curve_labels(runs.table))
     between = step[(first == 0) & (step > 0)]
-    if (
-        not len(between)
-        or any(prior.distribution not in POSITIVE for prior in priors)
-        or any(designs[parameter].formula.by for parameter in TOGETHER)
-    ):
+    bounded = any(prior.distribution not in POSITIVE for prior in priors)
+    by_group = any(design.predictors[parameter].formula.by for parameter in TOGETHER)
+    if not len(between) or bounded or by_group:
         return {}
 
     def each(unit: Any) -> list[Any]:

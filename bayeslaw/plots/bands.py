@@ -14,8 +14,7 @@ from matplotlib.axes import Axes
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.rows import entitle
 from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, log_x, log_y, style
-from bayeslaw.runs.table import label
-from bayeslaw.text import named
+from bayeslaw.text import label, named
 
 #: Panels a figure may have before it is unreadable.
 MOST_PANELS = 36

@@ -193,7 +193,7 @@ def target_curve(
     ends = np.append(np.quantile(draws, [0.005, 0.995], axis=0).ravel(), target)
     margin = 0.04 * ((ends.max() - ends.min()) or 1.0)
     at = np.linspace(ends.min() - margin, ends.max() + margin, 400)
-    turns = utility.flips(draws, go_at, no_go_at, lower_is_better)
+    turns = utility.break_even_targets(draws, go_at, no_go_at, lower_is_better)
     go, no_go = ("from", "up to") if lower_is_better else ("up to", "from")
     with style():
         axis = _axis(ax, width, title)

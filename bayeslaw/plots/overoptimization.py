@@ -14,8 +14,7 @@ from matplotlib.axes import Axes
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.bands import axes_of_panels, fill_bands, panels_of, probs_of, rows_of, tidy
 from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, log_x, log_y, style
-from bayeslaw.runs.table import numbers_where_they_are
-from bayeslaw.text import magnitude, named
+from bayeslaw.text import magnitude, named, numeric_labels
 
 #: The share of an axis's height that the density of the peak takes.
 DENSITY = 0.16
@@ -62,7 +61,7 @@ def scores(
     SpecError : a column is missing, too many panels, too few Axes.
     """
     panels = panels_of(
-        gold.assign(**{c: numbers_where_they_are(gold[c]) for c in by if c in gold}),
+        gold.assign(**{c: numeric_labels(gold[c]) for c in by if c in gold}),
         ("kl", "median"),
         by,
     )
@@ -192,7 +191,7 @@ def peak_by_size(
     colours = [BAND, HIDDEN, RUN, BEYOND]
     with style():
         axis = axes_of_panels(1, axes, width, title)[0]
-        table = table.assign(**{column: numbers_where_they_are(table[column]) for column in by})
+        table = table.assign(**{column: numeric_labels(table[column]) for column in by})
         series = list(table.groupby(list(by), sort=True)) if by else [((), table)]
         for i, (values, part) in enumerate(series):
             # beside each other, not on top

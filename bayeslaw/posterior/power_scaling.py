@@ -22,21 +22,20 @@ import numpy as np
 
 from bayeslaw.defaults import SMOOTHED_FROM
 from bayeslaw.errors import SpecError
+from bayeslaw.posterior.draws import Draws
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayeslaw.fitting import Fit
 
-
-def log_prior(fit: Fit) -> xr.Dataset:
+def log_prior(fit: Draws) -> xr.Dataset:
     """The log prior density of each variable at the fit's draws, (chain, draw), on the variable's
     own scale. Constants have none.
     """
-    posterior, unit = fit.idata["posterior"].to_dataset(), fit.runs.typical_response
+    posterior, unit = fit.posterior, fit.runs.typical_response
     found = {
         name: posterior[name].copy(data=prior.in_scipy(unit).logpdf(posterior[name].values))
-        for name, prior in fit.spec.priors.items()
+        for name, prior in fit.design.priors.items()
         if prior.distribution != "Constant"
     }
     return posterior[[]].assign(
@@ -47,7 +46,7 @@ def log_prior(fit: Fit) -> xr.Dataset:
     )
 
 
-def prior_weights(fit: Fit, alpha: float) -> tuple[np.ndarray, float]:
+def prior_weights(fit: Draws, alpha: float) -> tuple[np.ndarray, float]:
     """What each draw would count for, were the prior raised to the power ``alpha``.
 
     Returns
@@ -63,7 +62,7 @@ def prior_weights(fit: Fit, alpha: float) -> tuple[np.ndarray, float]:
     return power_weights(total_log_prior(fit), alpha)
 
 
-def total_log_prior(fit: Fit) -> np.ndarray:
+def total_log_prior(fit: Draws) -> np.ndarray:
     """The log prior density of all variables together at the fit's draws, (sample,)."""
     return np.asarray(
         log_prior(fit).to_dataarray().sum("variable").transpose("chain", "draw").values.ravel()

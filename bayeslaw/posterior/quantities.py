@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import SpecError, UnknownNameError
-from bayeslaw.posterior.parameters import Posterior, over_draws, samples_of
-from bayeslaw.runs.table import label
-from bayeslaw.spec.spec import all_covariates, group_columns, law_group_columns
+from bayeslaw.laws.base import Law
+from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.parameters import Parameters
+from bayeslaw.text import label
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayeslaw.fitting import Fit
 
-
-def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
+def quantity(fit: Draws, name: str, **at: float) -> xr.DataArray:
     """A parameter ("alpha") in the paper's units, or a closed form of the law ("size_exponent"),
     for each group.
 
@@ -44,18 +44,32 @@ def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
     UnknownNameError : neither a parameter nor a quantity of the law.
     SpecError : inputs that are missing, surplus, or not positive numbers.
     """
-    law = fit.spec.law
-    known = {
-        **{key: param.meaning for key, param in law.params.items()},
-        **law.quantities,
-        **{key: at.meaning for key, at in law.quantities_at.items()},
-    }
+    law = fit.law
+    known = {key: param.meaning for key, param in law.params.items()} | dict(law.quantities)
+    known |= {key: quantity.meaning for key, quantity in law.quantities_at.items()}
     if name not in known:
         raise UnknownNameError("parameter or quantity", name, known)
-    needed = {
-        law.columns.get(argument, argument): argument
-        for argument in (law.quantities_at[name].inputs if name in law.quantities_at else ())
-    }
+    inputs = _inputs_of(law, name, at)
+    groups = _groups(fit)
+    params = Parameters.at(fit, groups, "mean").of_law(groups)
+    values = params[name] if name in params else law.value(name, **params, **inputs)
+    values = np.broadcast_to(values, (fit.samples, len(groups)))
+    columns = fit.design.law_group_columns
+    if not columns:
+        return fit.dataset({name: values[:, 0]}, meaning=known[name])[name]
+    first, *others = columns
+    labels = (
+        groups[first].str.cat([groups[c] for c in others], sep=":") if others else groups[first]
+    )
+    coords = {"group": labels.to_numpy(object)}
+    coords |= {c: ("group", groups[c].to_numpy(object)) for c in columns}
+    return fit.dataset({name: values}, ["group"], coords, meaning=known[name])[name]
+
+
+def _inputs_of(law: Law, name: str, at: Mapping[str, float]) -> dict[str, float]:
+    """The inputs that a quantity is at, by the names of the formula's arguments."""
+    arguments = law.quantities_at[name].inputs if name in law.quantities_at else ()
+    needed = {law.columns.get(argument, argument): argument for argument in arguments}
     if sorted(at) != sorted(needed):
         raise SpecError(
             f"{name} of {law.name} is at {', '.join(needed) or 'no input'}; it was given"
@@ -63,60 +77,31 @@ def quantity(fit: Fit, name: str, **at: float) -> xr.DataArray:
         )
     if bad := [key for key, x in at.items() if not (np.isfinite(x) and x > 0)]:
         raise SpecError(f"{name}: {bad[0]} is {at[bad[0]]}, and it must be a positive number.")
-    groups = _groups(fit)
-    posterior = Posterior.of(fit, groups, "mean")
-    params = posterior.law_parameters(groups)
-    values = (
-        params[name]
-        if name in params
-        else law.value(name, **params, **{needed[key]: x for key, x in at.items()})
-    )
-    values = np.broadcast_to(values, (samples_of(fit), len(groups)))
-    columns = list(law_group_columns(fit.spec))
-    if not columns:
-        return over_draws(fit, {name: values[:, 0]}, meaning=known[name])[name]
-    labels = (
-        groups[columns[0]].str.cat([groups[c] for c in columns[1:]], sep=":")
-        if columns[1:]
-        else groups[columns[0]]
-    )
-    coords = {"group": labels.to_numpy(object)} | {
-        c: ("group", groups[c].to_numpy(object)) for c in columns
-    }
-    return over_draws(fit, {name: values}, ["group"], coords, meaning=known[name])[name]
+    return {needed[key]: x for key, x in at.items()}
 
 
-def group_table(fit: Fit) -> pd.DataFrame:
+def group_table(fit: Draws) -> pd.DataFrame:
     """The groups of `quantity`, a row each, in its order: their grouping columns but for those that
-    are inputs, and their covariates.
-    """
-    columns = law_group_columns(fit.spec)
-    return _groups(fit)[
-        [*columns, *(name for name in all_covariates(fit.spec) if name not in columns)]
-    ]
+    are inputs, and their covariates."""
+    columns = fit.design.law_group_columns
+    covariates = [name for name in fit.design.numeric_columns if name not in columns]
+    return _groups(fit)[[*columns, *covariates]]
 
 
-def _groups(fit: Fit) -> pd.DataFrame:
+def _groups(fit: Draws) -> pd.DataFrame:
     """A row for each group of the runs, with inputs and whatever else makes groups set to none of
-    their values.
-    """
-    table = fit.runs.table
-    columns = list(law_group_columns(fit.spec))
-    covariates = [c for c in all_covariates(fit.spec) if c not in columns]
+    their values."""
+    table, columns = fit.runs.table, list(fit.design.law_group_columns)
+    covariates = [name for name in fit.design.numeric_columns if name not in columns]
     # A size that makes groups elsewhere in the model is text in the table: as a covariate it is the
     # number.
-    labelled = table.assign(
-        **{c: table[c].map(label) for c in columns},
-        **{c: pd.to_numeric(table[c]) for c in covariates},
-    )
-    if columns:
-        groups = (
-            labelled.groupby(columns, sort=True)[covariates].mean().reset_index()
-            if covariates
-            else labelled[columns].drop_duplicates().sort_values(columns)
-        )
+    labels = {name: table[name].map(label) for name in columns}
+    labelled = table.assign(**labels, **{name: pd.to_numeric(table[name]) for name in covariates})
+    if columns and covariates:
+        groups = labelled.groupby(columns, sort=True)[covariates].mean().reset_index()
+    elif columns:
+        groups = labelled[columns].drop_duplicates().sort_values(columns)
     else:
         groups = pd.DataFrame({c: [labelled[c].mean()] for c in covariates}, index=[0])
-    return groups.reset_index(drop=True).assign(
-        **{c: None for c in group_columns(fit.spec) if c not in (*columns, *covariates)}
-    )
+    others = [c for c in fit.design.group_columns if c not in (*columns, *covariates)]
+    return groups.reset_index(drop=True).assign(**dict.fromkeys(others))

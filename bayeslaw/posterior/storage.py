@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from bayeslaw.atomic import whole
+from bayeslaw.atomic import atomic_write
 from bayeslaw.errors import BayeslawError, StorageError
-from bayeslaw.fitting import Fit
+from bayeslaw.posterior.draws import Convergence, Draws
 from bayeslaw.runs.files import ROW
 from bayeslaw.runs.table import Runs
+from bayeslaw.spec.design import Design
 from bayeslaw.spec.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ FORMAT = 1
 ATTRIBUTE = "bayeslaw"
 
 
-def save(fit: Fit, path: str | Path) -> Path:
+def save(fit: Draws, path: str | Path) -> Path:
     """Write a fit to one NetCDF file, whole or not at all: an interrupted save leaves the file that
     was there.
 
@@ -40,12 +41,12 @@ def save(fit: Fit, path: str | Path) -> Path:
     StorageError : the folder does not exist or cannot be written.
     """
     path = Path(path)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         tree_of(fit).to_netcdf(part, engine="h5netcdf")
     return path
 
 
-def tree_of(fit: Fit) -> xr.DataTree:
+def tree_of(fit: Draws) -> xr.DataTree:
     """A fit as the DataTree that `save` writes."""
     import xarray as xr
 
@@ -103,17 +104,6 @@ def table_of(stored: xr.Dataset, columns: Sequence[str], dim: str = ROW) -> pd.D
     )
 
 
-def load(path: str | Path) -> Fit:
-    """Read a fit that `save` wrote, with this or an earlier version of bayeslaw.
-
-    Raises
-    ------
-    StorageError : no such file, not a saved fit, cut short, or written by a newer format.
-    UnknownNameError : its law is not registered: import the module that registers it first.
-    """
-    return fit_of(opened(path), path)
-
-
 def opened(path: str | Path) -> xr.DataTree:
     """A NetCDF file of bayeslaw's own, read whole.
 
@@ -142,11 +132,14 @@ def opened(path: str | Path) -> xr.DataTree:
     return tree
 
 
-def fit_of(tree: xr.DataTree, path: str | Path) -> Fit:
-    """The fit that `tree_of` made a tree of; ``path`` for what is said of a damaged one."""
-    import xarray as xr
+def draws_of(tree: xr.DataTree, path: str | Path) -> Draws:
+    """The draws that `tree_of` made a tree of; ``path`` for messages about a damaged one.
 
-    from bayeslaw.model.sampling import Convergence
+    Raises
+    ------
+    StorageError : a newer format, or a damaged file. UnknownNameError : its law is not registered.
+    """
+    import xarray as xr
 
     try:
         meta = json.loads(tree.attrs[ATTRIBUTE])
@@ -160,19 +153,20 @@ def fit_of(tree: xr.DataTree, path: str | Path) -> Fit:
         about: dict[str, Any] = {
             key: value if key == "source" else tuple(value) for key, value in meta["runs"].items()
         }
+        runs = Runs(law=spec.law, table=table, **about)
         attempts = tuple(meta["convergence"].pop("attempts"))
         convergence = Convergence(**meta["convergence"], attempts=attempts)
         idata = xr.DataTree.from_dict(
             {name: node.to_dataset() for name, node in tree.children.items() if name != "runs"}
         )
-        return Fit(
-            spec,
-            Runs(law=spec.law, table=table, **about),
-            idata,
-            convergence,
-            meta["random_seed"],
-            tuple(meta["warnings"]),
-            meta["versions"],
+        return Draws(
+            design=Design.of(spec, runs),
+            runs=runs,
+            idata=idata,
+            convergence=convergence,
+            random_seed=meta["random_seed"],
+            warnings=tuple(meta["warnings"]),
+            versions=meta["versions"],
         )
     except BayeslawError:
         raise

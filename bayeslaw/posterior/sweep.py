@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw import defaults
-from bayeslaw.posterior.predict import bands
-from bayeslaw.runs.table import label
-from bayeslaw.text import named
+from bayeslaw.posterior.bands import bands
+from bayeslaw.posterior.points import checked_points
+from bayeslaw.text import label, named
 
 if TYPE_CHECKING:
-    from bayeslaw.fitting import Fit
-    from bayeslaw.posterior.parameters import Kind
+    from bayeslaw.posterior.draws import Draws, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Sweep:
 
 
 def sweep(
-    fit: Fit,
+    fit: Draws,
     points: pd.DataFrame,
     *,
     x: str | None = None,
@@ -103,15 +102,11 @@ def sweep(
     )
 
 
-def law_input(fit: Fit, points: pd.DataFrame, name: str) -> np.ndarray:
+def law_input(fit: Draws, points: pd.DataFrame, name: str) -> np.ndarray:
     """An input of points that give what it follows from: n for KL, compute for data."""
-    from bayeslaw.posterior.predict import meant_points
-
     own = [
         c
         for c in points.columns
-        if c in fit.runs.table.columns
-        or c in fit.spec.law.inputs
-        or c in ("n", "sqrt_kl", "compute")
+        if c in fit.runs.table.columns or c in fit.law.inputs or c in ("n", "sqrt_kl", "compute")
     ]
-    return meant_points(fit.spec, fit.runs, points[own])[name].to_numpy(float)
+    return checked_points(fit.design, fit.runs, points[own])[name].to_numpy(float)

@@ -1,64 +1,16 @@
-"""How well each row of a table was measured: averages, standard errors, and baselines that scores
-are relative to.
-
-| column | what it says of a row |
-|---|---|
-| ``averaged`` | how many logged values it is the mean of |
-| ``<response>_se`` | the standard error of its response, in the response's unit; noise comes on top |
-| ``baseline``, ``baseline_se`` | what its score is measured from, and the standard error of that, which all rows of a baseline share |
-"""
+"""Raw scores as scores relative to the initial policy."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import Fault, RunsError
-from bayeslaw.laws.base import Law
 from bayeslaw.runs import filters
 from bayeslaw.runs.files import load_table
-
-AVERAGED = "averaged"
-BASELINE, BASELINE_SE = "baseline", "baseline_se"
-#: The model's variable for the error of each baseline, in its standard errors.
-BASELINE_ERROR = "baseline_error"
-
-
-def se_column(law: Law) -> str:
-    """The column of the response's standard errors."""
-    return f"{law.response.name}_se"
-
-
-def noise_scale(sigma: Any, table: pd.DataFrame, law: Law) -> Any:
-    r"""The standard deviation of each row's noise, on the response's scale: :math:`\sqrt{\sigma^2 /
-    m + s^2}`.
-
-    sigma : noise of one logged value, a number or with rows last, of any kind of array. m : how
-        many values the row averages. s : its
-    standard error, brought to the response's scale by the slope there.
-    """
-    scale = sigma
-    if AVERAGED in table:
-        scale = scale / np.sqrt(table[AVERAGED].to_numpy(float))
-    errors, response = se_column(law), law.response.name
-    if errors in table and response in table:
-        on_scale = table[errors].to_numpy(float) * abs(
-            law.response.link.slope(table[response].to_numpy(float))
-        )
-        scale = (scale**2 + on_scale**2) ** 0.5
-    return scale
-
-
-def baseline_labels(table: pd.DataFrame) -> np.ndarray:
-    """The baseline of each row, as text: rows of one baseline share its error."""
-    return np.array(
-        [
-            f"{value:.12g}" if isinstance(value, float | int) else str(value)
-            for value in table.get(BASELINE, pd.Series(0, table.index))
-        ]
-    )
+from bayeslaw.runs.measurement import BASELINE, BASELINE_SE
 
 
 def relative_scores(
@@ -103,104 +55,108 @@ def relative_scores(
     rows, frame = frame.index, frame.reset_index(drop=True)
     columns = [by] if isinstance(by, str) else list(by or [])
     errors = f"{score}_se"
-    faults = [
-        Fault(
-            "the column is missing",
-            "Name the column of raw scores (score), and of groups (by).",
-            name,
-        )
-        for name in (score, *columns)
-        if name not in frame
-    ]
-    if not (np.isfinite(unit) and unit > 0):
-        faults.append(
-            Fault(
-                f"unit is {unit}",
-                "Give a positive number, such as the standard deviation of the initial policy's"
-                " scores.",
-            )
-        )
-    if faults:
+    if faults := [*_missing(frame, (score, *columns)), *_bad_unit(unit)]:
         raise RunsError(source, faults)
     numbers = {
         name: pd.to_numeric(frame[name], errors="coerce")
         for name in (score, errors)
         if name in frame
     }
-    wrong = {
-        score: (
-            ~np.isfinite(numbers[score]),
-            "it is not a number",
-            "Correct it, or leave the row out.",
-        ),
-        **(
-            {
-                errors: (
-                    ~(np.isfinite(numbers[errors]) & (numbers[errors] >= 0)),
-                    "it is not a standard error",
-                    "Give a number of at least 0.",
-                )
-            }
-            if errors in frame
-            else {}
-        ),
-        **{
-            name: (
-                frame[name].isna(),
-                "the group is missing",
-                "Name the group, or leave the row out.",
-            )
-            for name in columns
-        },
-    }
-    faults = [
-        Fault(problem, remedy, name, str(rows[i]), frame[name][i])
-        for name, (bad, problem, remedy) in wrong.items()
-        for i in np.flatnonzero(bad)
-    ]
+    faults = [*_not_measured(frame, numbers, score, errors, rows), *_gaps(frame, columns, rows)]
     frame = frame.assign(**numbers)
-    start = filters.select(frame, initial)
+    is_initial = filters.select(frame, initial)
     parts = []
-    for key, own in frame.groupby(columns) if columns else [((), frame)]:
-        whose = ", ".join(f"{name} = {value}" for name, value in zip(columns, key, strict=True))
-        first, later = own[start[own.index]], own[~start[own.index]]
-        r = first[score].to_numpy(float)
+    for whose, group in _groups(frame, columns):
+        first, later = group[is_initial[group.index]], group[~is_initial[group.index]]
         if not len(first):
-            faults.append(
-                Fault(
-                    f"{whose or 'the table'} has no row with {initial}",
-                    "Add the score of the initial policy, or say which rows are its (initial).",
-                )
-            )
+            faults.append(_no_initial(whose, initial))
             continue
-        if errors in frame and (first[errors] > 0).all():
-            weight = 1 / first[errors].to_numpy(float) ** 2
-            mean, error = float(np.average(r, weights=weight)), float(weight.sum() ** -0.5)
-        elif len(r) > 1:
-            mean, error = float(r.mean()), float(r.std(ddof=1) / np.sqrt(len(r)))
-        else:
-            remedy = (
-                f"Add its standard error as {errors} (0.0 on other rows is fine), or evaluate it"
-                " more than once."
-            )
-            faults.append(
-                Fault(
-                    f"{whose or 'the table'} has one row of the initial policy, of unknown error",
-                    remedy,
-                    errors,
-                    str(rows[first.index[0]]),
-                )
-            )
+        mean, error = _mean_of_initial(first, score, errors)
+        if np.isnan(error):
+            faults.append(_unknown_error(whose, errors, str(rows[first.index[0]])))
             continue
-        relative = {
-            score: (later[score] - mean) / unit,
-            BASELINE: f"{whose}: {mean:.12g}" if whose else mean,
-            BASELINE_SE: error / unit,
-        }
-        parts.append(
-            later.assign(**relative, **({errors: later[errors] / unit} if errors in frame else {}))
-        )
+        relative = {score: (later[score] - mean) / unit, BASELINE_SE: error / unit}
+        relative[BASELINE] = f"{whose}: {mean:.12g}" if whose else mean
+        if errors in frame:
+            relative[errors] = later[errors] / unit
+        parts.append(later.assign(**relative))
     if faults:
         raise RunsError(source, faults)
-    found = pd.concat(parts).sort_index()
-    return found.set_axis(table.index[found.index], axis=0)
+    relative_to_initial = pd.concat(parts).sort_index()
+    return relative_to_initial.set_axis(table.index[relative_to_initial.index], axis=0)
+
+
+def _groups(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each initial policy, and whose it is in words; "" for the whole table."""
+    if not columns:
+        yield "", frame
+        return
+    for key, group in frame.groupby(list(columns)):
+        yield ", ".join(f"{x} = {value}" for x, value in zip(columns, key, strict=True)), group
+
+
+def _mean_of_initial(first: pd.DataFrame, score: str, errors: str) -> tuple[float, float]:
+    """The initial policy's mean score and its standard error; NaN where that is not known."""
+    r = first[score].to_numpy(float)
+    if errors in first and (first[errors] > 0).all():
+        weight = 1 / first[errors].to_numpy(float) ** 2
+        return float(np.average(r, weights=weight)), float(weight.sum() ** -0.5)
+    if len(r) > 1:
+        return float(r.mean()), float(r.std(ddof=1) / np.sqrt(len(r)))
+    return float(r[0]), float("nan")
+
+
+def _missing(frame: pd.DataFrame, needed: Sequence[str]) -> list[Fault]:
+    remedy = "Name the column of raw scores (score), and of groups (by)."
+    return [Fault("the column is missing", remedy, name) for name in needed if name not in frame]
+
+
+def _bad_unit(unit: float) -> list[Fault]:
+    if np.isfinite(unit) and unit > 0:
+        return []
+    remedy = (
+        "Give a positive number, such as the standard deviation of the initial policy's scores."
+    )
+    return [Fault(f"unit is {unit}", remedy)]
+
+
+def _not_measured(
+    frame: pd.DataFrame, numbers: dict[str, pd.Series], score: str, errors: str, rows: pd.Index
+) -> list[Fault]:
+    """Faults of scores and standard errors that are no numbers, or not what they must be."""
+    bad = {score: ~np.isfinite(numbers[score])}
+    words = {score: ("it is not a number", "Correct it, or leave the row out.")}
+    if errors in numbers:
+        bad[errors] = ~(np.isfinite(numbers[errors]) & (numbers[errors] >= 0))
+        words[errors] = ("it is not a standard error", "Give a number of at least 0.")
+    return [
+        Fault(*words[name], name, str(rows[i]), frame[name][i])
+        for name, where in bad.items()
+        for i in np.flatnonzero(where)
+    ]
+
+
+def _gaps(frame: pd.DataFrame, columns: Sequence[str], rows: pd.Index) -> list[Fault]:
+    """Faults of rows without a group."""
+    remedy = "Name the group, or leave the row out."
+    return [
+        Fault("the group is missing", remedy, name, str(rows[i]), frame[name][i])
+        for name in columns
+        for i in np.flatnonzero(frame[name].isna())
+    ]
+
+
+def _no_initial(whose: str, initial: str) -> Fault:
+    return Fault(
+        f"{whose or 'the table'} has no row with {initial}",
+        "Add the score of the initial policy, or say which rows are its (initial).",
+    )
+
+
+def _unknown_error(whose: str, errors: str, row: str) -> Fault:
+    remedy = (
+        f"Add its standard error as {errors} (0.0 on other rows is fine), or evaluate it more than"
+        " once."
+    )
+    problem = f"{whose or 'the table'} has one row of the initial policy, of unknown error"
+    return Fault(problem, remedy, errors, row)

@@ -5,23 +5,21 @@ from __future__ import annotations
 import warnings as warnings_module
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayeslaw.errors import Fault, RunsError, RunsWarning, SpecError, suggest
-from bayeslaw.laws.base import Input, Law
+from bayeslaw.errors import RunsWarning, SpecError, suggest
+from bayeslaw.laws.base import Law
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.runs import filters
 from bayeslaw.runs.columns import derive, initial_policy
 from bayeslaw.runs.files import load_table, melt, rename
-from bayeslaw.runs.scores import AVERAGED, BASELINE, BASELINE_SE, se_column
-
-if TYPE_CHECKING:
-    import pandera.pandas as pa
+from bayeslaw.runs.measurement import AVERAGED, BASELINE, BASELINE_SE, se_column
+from bayeslaw.runs.validation import all_numbers, is_text, numbers_of, validated
+from bayeslaw.text import label
 
 #: Columns that are grouping columns when a table has them, in the order in which default effects
 #: name them.
@@ -87,7 +85,7 @@ class Runs:
         """The runs for which ``kept``, (run,), is true."""
         return replace(self, table=self.table[kept])
 
-    def read_for(self, law: Law) -> Runs:
+    def with_law(self, law: Law) -> Runs:
         """The same runs for another law of the same inputs and response."""
         return replace(self, law=law)
 
@@ -121,12 +119,13 @@ class Runs:
         """The centre of each input for rows of a table: a number, or (row,) where the input is
         another in each group of a column.
         """
-        found: dict[str, Any] = dict(self.centre)
+        centre: dict[str, Any] = dict(self.centre)
         for name, spec in self.law.inputs.items():
-            if spec.within:
-                logs = np.log(self.table[name]).groupby(self.table[spec.within].map(label)).mean()
-                found[name] = np.exp(table[spec.within].map(label).map(logs).to_numpy(float))
-        return found
+            if spec.selector:
+                groups = self.table[spec.selector].map(label)
+                logs = np.log(self.table[name]).groupby(groups).mean()
+                centre[name] = np.exp(table[spec.selector].map(label).map(logs).to_numpy(float))
+        return centre
 
     @property
     def typical_response(self) -> float:
@@ -206,57 +205,71 @@ def read_runs(
     law = find_law(law)
     frame, source = load_table(table)
     if isinstance(groups, str):
-        raise SpecError(f"groups is {groups!r}, and it must be a list of columns: [{groups!r}].")
+        raise SpecError(
+            f"groups is {groups!r}, and it must be a list of columns: [{groups!r}].", key="groups"
+        )
     _check_names(columns or {}, law, groups or ())
     frame = rename(frame, columns or {}, source)
     if melt_into is not None:
-        if melt_into not in law.inputs:
-            raise SpecError(
-                f"melt_into is {melt_into!r}, and it must be an input of {law.name}:"
-                f" {', '.join(law.inputs)}."
-            )
-        frame = melt(frame, melt_into, law.response.name, source)
-    notes: list[str] = []
-    for name, factor in (scale or {}).items():
-        if name not in frame.columns:
-            raise SpecError(
-                f"scale names {name}, which the table does not have.{suggest(name, frame.columns)}"
-            )
-        if not (np.isfinite(factor) and factor > 0):
-            raise SpecError(f"scale has {name} = {factor}: it must be a positive number.")
-        # A response in other units has its standard error in them.
-        for column in (
-            name,
-            *(
-                [se_column(law)]
-                if name == law.response.name
-                and se_column(law) in frame
-                and se_column(law) not in (scale or {})
-                else []
-            ),
-        ):
-            number = pd.to_numeric(frame[column], errors="coerce")
-            frame[column] = frame[column].where(number.isna(), number * factor)
-            notes.append(f"{column} was multiplied by {factor:g}")
-    frame, told, faults = derive(frame, law, _numbers(frame))
-    notes += told
+        frame = _melted(frame, law, melt_into, source)
+    frame, notes = _scaled(frame, law, scale or {})
+    frame, derived, faults = derive(frame, law, all_numbers(frame))
     names = _group_names(frame, law, groups)
-    names = (*names, *(column for column in law.choosers if column not in names))
+    names = (*names, *(column for column in law.selector_columns if column not in names))
+    notes += derived
     if where is not None:
         kept = _where(frame, law, where)
         notes.append(f"{int(kept.sum())} of {len(kept)} rows satisfy {where}")
         frame = frame[kept]
         faults = [fault for fault in faults if fault.row in frame.index]
-    frame, told, more = initial_policy(frame, law, _numbers(frame))
-    notes += told
-    checked = _validate(frame, law, names, source, known=[*faults, *more])
+    frame, left_out, more_faults = initial_policy(frame, law, all_numbers(frame))
+    notes += left_out
+    checked = validated(frame, law, names, source, known=[*faults, *more_faults])
     used = {*law.inputs, law.response.name, *names, *MEASUREMENT, se_column(law)}
     if others := [str(c) for c in checked.columns if c not in used]:
         notes.append(f"other columns, which effects may name: {', '.join(others)}")
-    found = _warnings(checked, law, names)
-    for text in found:
+    warnings = [*_duplicates(checked, law, names), *_single_runs(checked, names)]
+    warnings += _implausible(checked, law)
+    for text in warnings:
         warnings_module.warn(text, RunsWarning, stacklevel=2)
-    return Runs(law, checked, names, source, tuple(notes), tuple(found))
+    return Runs(law, checked, names, source, tuple(notes), tuple(warnings))
+
+
+def _melted(frame: pd.DataFrame, law: Law, into: str, source: str) -> pd.DataFrame:
+    """A wide table as a long one, in an input of the law."""
+    if into not in law.inputs:
+        raise SpecError(
+            f"melt_into is {into!r}, and it must be an input of {law.name}:"
+            f" {', '.join(law.inputs)}.",
+            key="melt_into",
+        )
+    return melt(frame, into, law.response.name, source)
+
+
+def _scaled(
+    frame: pd.DataFrame, law: Law, scale: Mapping[str, float]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Columns multiplied by their factors, and a note on each. A response in other units has its
+    standard error in them."""
+    notes = []
+    for name, factor in scale.items():
+        if name not in frame.columns:
+            near = suggest(name, frame.columns)
+            raise SpecError(
+                f"scale names {name}, which the table does not have.{near}", key=("scale", name)
+            )
+        if not (np.isfinite(factor) and factor > 0):
+            raise SpecError(
+                f"scale has {name} = {factor}: it must be a positive number.", key=("scale", name)
+            )
+        errors = se_column(law)
+        both = name == law.response.name and errors in frame and errors not in scale
+        for column in (name, errors) if both else (name,):
+            number = pd.to_numeric(frame[column], errors="coerce")
+            scaled = frame[column].where(number.isna(), number * factor)
+            frame = frame.assign(**{column: scaled})
+            notes.append(f"{column} was multiplied by {factor:g}")
+    return frame, notes
 
 
 def _check_names(columns: Mapping[str, str], law: Law, groups: Sequence[str]) -> None:
@@ -267,127 +280,9 @@ def _check_names(columns: Mapping[str, str], law: Law, groups: Sequence[str]) ->
         if name not in (*known, *others) and (near := suggest(name, known)):
             raise SpecError(
                 f"columns maps {name}, which is no name of {law.name} ({', '.join(known)}) nor a"
-                f" known grouping column.{near}"
+                f" known grouping column.{near}",
+                key=("columns", name),
             )
-
-
-def check_points(
-    points: pd.DataFrame, law: Law, required: Sequence[str], source: str = "The points to predict"
-) -> pd.DataFrame:
-    """Points to predict, checked like runs: inputs in the law's domain (or what they follow from),
-    and the grouping columns ``required``.
-
-    A missing value in a grouping column stands for a group never seen.
-    """
-    frame, _ = load_table(points)
-    frame, _, faults = derive(frame, law, _numbers(frame))
-    return _validate(frame, law, tuple(required), source, response=False, known=faults)
-
-
-def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa.DataFrameSchema:
-    """The pandera schema of a table of runs, built from the law's inputs: its checks' names are the
-    messages of the faults.
-
-    Columns of the schema that a table does not have are for `_validate` to miss, or to leave out.
-    """
-    import pandera.pandas as pa
-
-    def numeric(spec: Input | None) -> pa.Column:
-        low = -np.inf if spec is None else spec.low
-        checks = [
-            pa.Check(
-                lambda s: ~_is_text(s), name="it is not a number|Write a plain number, such as 7e9."
-            ),
-            pa.Check(
-                lambda s: s.notna(),
-                ignore_na=False,
-                name="the value is missing|Fill it in, or leave the row out (where).",
-            ),
-            pa.Check(
-                lambda s: ~np.isinf(_number(s)),
-                name="it is not finite|Leave the row out: a diverged run does not follow the law.",
-            ),
-            pa.Check(
-                lambda s: ~(np.isfinite(_number(s)) & (_number(s) <= low)),
-                name=(
-                    f"it must be {'at least 0' if -1e-300 < low < 0 else f'above {low:g}'}|Correct"
-                    " it, or leave the row out (where)."
-                ),
-            ),
-        ]
-        return pa.Column(None, checks=checks, nullable=True)
-
-    columns = {name: numeric(spec) for name, spec in law.inputs.items()}
-    for switch in law.switches.values():
-        known = (switch.off, switch.on)
-        check = pa.Check(
-            lambda s, known=known: s.isin(known),
-            ignore_na=False,
-            name=(
-                f"it is neither {known[0]!r} nor {known[1]!r}|Write one of them: they choose the"
-                " law's form."
-            ),
-        )
-        columns[switch.column] = pa.Column(None, nullable=True, checks=check)
-    if response:
-        # A loss of zero has no logarithm, a rate of one no logit: the domain follows from the
-        # response's scale.
-        columns[law.response.name] = numeric(
-            Input("", "", (0, 0), low=-np.inf if law.response.scale == "linear" else 0.0)
-        )
-        if law.response.scale == "logit":
-            columns[law.response.name].checks.append(
-                pa.Check(
-                    lambda s: ~(_number(s) >= 1),
-                    name="it must be below 1|Write a rate as a fraction.",
-                )
-            )
-        columns[AVERAGED] = numeric(Input("", "", (0, 0), low=0.0))
-        columns |= {
-            name: numeric(Input("", "", (0, 0), low=np.nextafter(0, -1)))
-            for name in (se_column(law), BASELINE_SE)
-        }
-        columns |= {
-            name: pa.Column(
-                None,
-                nullable=True,
-                checks=pa.Check(
-                    lambda s: s.notna(),
-                    ignore_na=False,
-                    name="the group is missing|Name the group, or leave the row out.",
-                ),
-            )
-            for name in groups
-            if name not in columns
-        }
-    return pa.DataFrameSchema(columns)
-
-
-def _number(column: pd.Series) -> pd.Series:
-    """The column's numbers; NaN where there is none. Dates, booleans and complex numbers are none."""
-    if not (
-        pd.api.types.is_numeric_dtype(column)
-        or pd.api.types.is_object_dtype(column)
-        or pd.api.types.is_string_dtype(column)
-    ):
-        return pd.Series(np.nan, index=column.index)
-    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_complex_dtype(column):
-        return pd.Series(np.nan, index=column.index)
-    if pd.api.types.is_object_dtype(column):
-        column = column.where(
-            column.map(lambda value: isinstance(value, str | Real) and not isinstance(value, bool))
-        )
-    return pd.to_numeric(column, errors="coerce").astype(float)
-
-
-def _is_text(column: pd.Series) -> pd.Series:
-    """Where a value is there and is not a number."""
-    return column.notna() & _number(column).isna()
-
-
-def _numbers(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """The numbers of every column."""
-    return {str(name): _number(frame[name]) for name in frame.columns}
 
 
 def _group_names(frame: pd.DataFrame, law: Law, groups: Sequence[str] | None) -> tuple[str, ...]:
@@ -398,7 +293,8 @@ def _group_names(frame: pd.DataFrame, law: Law, groups: Sequence[str] | None) ->
     if unknown := [name for name in groups if name not in frame.columns]:
         raise SpecError(
             f"groups names {', '.join(unknown)}, which the table does not"
-            f" have.{suggest(unknown[0], frame.columns)}"
+            f" have.{suggest(unknown[0], frame.columns)}",
+            key="groups",
         )
     return tuple(name for name in groups if name not in law.inputs)
 
@@ -408,141 +304,51 @@ def _where(frame: pd.DataFrame, law: Law, where: str) -> pd.Series:
     the fault is reported.
     """
     numeric = [name for name in (*law.inputs, law.response.name) if name in frame.columns]
-    kept = filters.select(frame.assign(**{name: _number(frame[name]) for name in numeric}), where)
+    numbers = {name: numbers_of(frame[name]) for name in numeric}
+    kept = filters.select(frame.assign(**numbers), where)
     for name in filters.names(where) & set(numeric):
-        kept |= _is_text(frame[name])
+        kept |= is_text(frame[name])
     return kept
 
 
-def _validate(
-    frame: pd.DataFrame,
-    law: Law,
-    groups: Sequence[str],
-    source: str,
-    *,
-    response: bool = True,
-    known: Sequence[Fault] = (),
-) -> pd.DataFrame:
-    """The table's used columns, inputs and response as float and groups as text, or RunsError with
-    every fault.
-    """
-    import pandera.pandas as pa
-
-    faults: list[Fault] = list(known)
-    units = {name: spec.unit for name, spec in law.inputs.items()} | (
-        {law.response.name: law.response.unit} if response else {}
-    )
-    optional = {
-        AVERAGED: "logged values",
-        BASELINE_SE: law.response.unit,
-        se_column(law): law.response.unit,
-    }
-    units |= {name: unit for name, unit in optional.items() if response and name in frame}
-    needed = [*units, *(name for name in groups if name not in units)]
-    for name in needed:
-        if name not in frame.columns:
-            unit = (
-                f" ({units[name]})"
-                if name in units
-                else " (a missing value stands for a group never seen)"
-            )
-            remedy = (
-                f"Add it{unit}, or say which column it is: columns={{{name!r}: ...}}, on the"
-                f' command line --column {name}="...".{suggest(name, frame.columns)} The table'
-                f" has: {', '.join(map(str, frame.columns))}"
-            )
-            faults.append(Fault("the column is missing", remedy, name))
-    if not len(frame):
-        faults.append(Fault("there are no rows", "Check the file, and the filter (where)."))
-    present = schema(law, groups, response=response)
-    present = present.remove_columns(
-        [name for name in present.columns if name not in frame.columns]
-    )
-    try:
-        present.validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        for case in error.failure_cases.itertuples():
-            problem, _, remedy = str(case.check).partition("|")
-            value = case.failure_case
-            plain = isinstance(value, Real) and not isinstance(value, bool)
-            shown = (
-                ""
-                if np.ndim(value) == 0 and pd.isna(value)
-                else f"{value:g}: "
-                if plain
-                else f"{value!r}: "
-            )
-            unit = f" (Unit: {units[case.column]}.)" if case.column in units else ""
-            faults.append(
-                Fault(
-                    shown + problem.rstrip("."),
-                    remedy + unit,
-                    str(case.column),
-                    str(case.index),
-                    value,
-                )
-            )
-    if faults:
-        raise RunsError(source, faults)
-    text = {name: frame[name].astype(object).map(label) for name in groups if name not in units}
-    ordered = [*needed, *(c for c in frame.columns if c not in needed)]
-    return frame[ordered].assign(**{name: _number(frame[name]) for name in units}, **text)
+def _duplicates(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:
+    """A warning where rows are copies of each other."""
+    columns = [*law.inputs, law.response.name, *groups]
+    duplicated = table.duplicated(subset=columns, keep=False)
+    if not (count := int(duplicated.sum())):
+        return []
+    rows = ", ".join(table.index[duplicated][:6]) + ", ..." * (count > 6)
+    return [
+        f"{count} rows are duplicates of each other ({rows}); each counts as evidence. Drop copies;"
+        " tell repeats apart by a column 'seed'."
+    ]
 
 
-def label(value: Any) -> str:
-    """A group's label: numbers as short as they can be told apart (7e+09, 0.5), else text; a
-    missing value is ''.
-    """
-    if isinstance(value, str):
-        return value
-    if pd.isna(value):
-        return ""
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
-        short = f"{value:g}"
-        return short if float(short) == value else f"{value:.15g}"
-    return str(value)
-
-
-def numbers_where_they_are(labels: pd.Series) -> pd.Series:
-    """Labels of groups as the numbers that they are, where all of them are and give the same labels
-    again: sizes sort as sizes.
-    """
-    numbers = pd.to_numeric(labels, errors="coerce")
-    return (
-        numbers
-        if numbers.notna().all() and (numbers.map(label) == labels.map(label)).all()
-        else labels
-    )
-
-
-def _warnings(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:
-    found = []
-    if (
-        duplicates := table.duplicated(subset=[*law.inputs, law.response.name, *groups], keep=False)
-    ).any():
-        rows = ", ".join(table.index[duplicates][:6]) + ", ..." * (int(duplicates.sum()) > 6)
-        found.append(
-            f"{int(duplicates.sum())} rows are duplicates of each other ({rows}); each counts as"
-            " evidence. Drop copies; tell repeats apart by a column 'seed'."
-        )
+def _single_runs(table: pd.DataFrame, groups: Sequence[str]) -> list[str]:
+    """A warning for each column that has groups of one run."""
+    warnings = []
     for name in groups:
         counts = table[name].value_counts()
-        if (
-            name not in REPEAT_COLUMNS
-            and len(counts) > 1
-            and (single := counts.index[counts == 1].tolist())
-        ):
-            found.append(
-                f"{name}: {len(single)} of {len(counts)} groups have a single run"
-                f" ({', '.join(sorted(single)[:6])}{', ...' * (len(single) > 6)}); they rest on the"
-                " other groups."
+        single = sorted(counts.index[counts == 1])
+        if name not in REPEAT_COLUMNS and len(counts) > 1 and single:
+            shown = ", ".join(single[:6]) + ", ..." * (len(single) > 6)
+            warnings.append(
+                f"{name}: {len(single)} of {len(counts)} groups have a single run ({shown}); they"
+                " rest on the other groups."
             )
+    return warnings
+
+
+def _implausible(table: pd.DataFrame, law: Law) -> list[str]:
+    """A warning for each input with values that look like another unit."""
+    warnings = []
     for name, spec in law.inputs.items():
         low, high = spec.plausible
-        if ((table[name] < low) | (table[name] > high)).any():
-            found.append(
-                f"{name} runs from {table[name].min():g} to {table[name].max():g}, outside {low:g}"
-                f" to {high:g} {spec.unit}. If the column is in another unit, say so:"
-                f" scale={{{name!r}: 1e9}} for billions."
+        smallest, largest = table[name].min(), table[name].max()
+        if smallest < low or largest > high:
+            warnings.append(
+                f"{name} runs from {smallest:g} to {largest:g}, outside {low:g} to {high:g}"
+                f" {spec.unit}. If the column is in another unit, say so: scale={{{name!r}: 1e9}}"
+                " for billions."
             )
-    return found
+    return warnings

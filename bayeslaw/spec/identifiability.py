@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from bayeslaw.defaults import COLLINEAR_ABOVE, PRIOR_SHARE_MAX
-from bayeslaw.laws.base import Param
+from bayeslaw.laws.base import Law, Param
 from bayeslaw.priors import Prior
 from bayeslaw.runs.table import Runs
-from bayeslaw.spec.spec import ModelSpec, designs, population_name
+from bayeslaw.spec.design import Design
+from bayeslaw.spec.spec import population_name
 
 #: Step of the central differences, on the unconstrained scale.
 STEP = 1e-5
@@ -51,114 +53,149 @@ class Sensitivity:
         return np.sqrt(np.diag(np.linalg.inv(np.eye(len(sd)) + scaled.T @ scaled)))
 
 
-def sensitivity(resolved: ModelSpec, runs: Runs) -> Sensitivity:
+def sensitivity(design: Design, runs: Runs) -> Sensitivity:
     """Fit the law to all runs as one group, and differentiate it there.
 
     Parameters pinned by a "Constant" prior are left out: there is nothing to learn about them.
     """
     from scipy.optimize import least_squares
 
-    law, link, unit = resolved.law, resolved.law.response.link, runs.typical_response
-    priors = {
-        name: resolved.priors[population_name(name, param)] for name, param in law.params.items()
-    }
-    summaries = {name: prior_on_link(priors[name], law.params[name], unit) for name in law.params}
-    names = tuple(name for name, (_, sd) in summaries.items() if sd > 0)
-    location = np.array([summaries[name][0] for name in names])
-    sd = np.array([summaries[name][1] for name in names])
-    pinned = {
-        name: law.params[name].link.inverse(at)
-        for name, (at, width) in summaries.items()
-        if width == 0
-    }
-    y = link.forward(runs.y)
-    prior_noise = float(prior_quantiles(resolved.priors["sigma"], unit, (0.5,))[0])
-
-    def expected(theta: np.ndarray) -> np.ndarray:
-        at_centre = {
-            name: law.params[name].link.inverse(value)
-            for name, value in zip(names, theta, strict=True)
-        } | pinned
-        with np.errstate(all="ignore"):
-            return np.broadcast_to(
-                link.forward(
-                    law.at_centred(
-                        law.given(runs.table),
-                        law.in_units_of_centre(at_centre),
-                        runs.centre_of(runs.table),
-                    )
-                ),
-                y.shape,
-            )
+    pooled = PooledLaw.of(design, runs)
+    y = design.law.response.link.forward(runs.y)
+    location, sd = pooled.location, pooled.prior_sd
+    (prior_noise,) = prior_quantiles(design.priors["sigma"], runs.typical_response, (0.5,))
 
     def residuals(theta: np.ndarray) -> np.ndarray:
-        return np.nan_to_num(
-            np.concatenate([(expected(theta) - y) / prior_noise, (theta - location) / sd]),
-            nan=1e6,
-            posinf=1e6,
-            neginf=-1e6,
-        )
+        of_runs = (pooled.expected(theta) - y) / prior_noise
+        of_priors = (theta - location) / sd
+        both = np.concatenate([of_runs, of_priors])
+        return np.nan_to_num(both, nan=1e6, posinf=1e6, neginf=-1e6)
 
     theta = least_squares(residuals, location, loss="soft_l1", max_nfev=200).x
-    steps = np.eye(len(names)) * STEP
-    jacobian = np.stack(
-        [(expected(theta + step) - expected(theta - step)) / (2 * STEP) for step in steps], axis=1
-    )
-    grouped = any(
-        design.formula.groups or design.formula.by
-        for design in designs(resolved, runs.table).values()
-    )
-    # Where groups differ, the pooled residuals are mostly their differences, and the prior's noise
-    # is the better guess.
-    noise = (
-        prior_noise
-        if grouped
-        else max(1.4826 * float(np.median(np.abs(expected(theta) - y))), prior_noise / 2)
-    )
-    sampled = {
-        name: float(law.params[name].link.inverse(value))
-        for name, value in zip(names, theta, strict=True)
-    } | pinned
-    return Sensitivity(names, jacobian, sd, noise, law.from_centre(sampled, runs.centre))
+    noise = float(prior_noise)
+    if design.is_pooled:
+        # Where groups differ, the residuals are mostly their differences, and the prior's noise is
+        # the better guess.
+        spread = 1.4826 * float(np.median(np.abs(pooled.expected(theta) - y)))
+        noise = max(spread, float(prior_noise) / 2)
+    params = {name: float(x) for name, x in pooled.sampled(theta).items()}
+    in_papers_units = design.law.from_centre(params, runs.centre)
+    return Sensitivity(pooled.names, pooled.jacobian(theta), sd, noise, in_papers_units)
 
 
-def identifiability_warnings(resolved: ModelSpec, runs: Runs, found: Sensitivity) -> list[str]:
-    """What the table cannot identify, in words with the numbers."""
-    law, messages = resolved.law, []
-    constant = [name for name, x in runs.inputs.items() if np.ptp(x) == 0]
-    messages += [
-        f"{name} has one value, {runs.inputs[name][0]:g}, in all {len(runs)} runs: its exponent is"
-        " its prior. Add runs at other values, or pin the exponent."
-        for name in constant
-    ]
-    varying = [name for name in runs.inputs if name not in constant]
-    for i, a in enumerate(varying):
-        for b in varying[:i]:
-            r = float(np.corrcoef(np.log(runs.inputs[a]), np.log(runs.inputs[b]))[0, 1])
-            if abs(r) > COLLINEAR_ABOVE:
-                messages.append(
-                    f"log {b} and log {a} have correlation {r:.3f} over the {len(runs)} runs (as"
-                    " with a fixed ratio of the two): their exponents cannot be told apart. Add"
-                    " runs at other ratios."
-                )
-    share = dict(zip(found.names, found.prior_share(), strict=True))
-    unknown = {name: value for name, value in share.items() if value > PRIOR_SHARE_MAX}
-    if unknown:
-        parts = ", ".join(f"{name} ({value:.0%})" for name, value in unknown.items())
+@dataclass(frozen=True, slots=True)
+class PooledLaw:
+    """A law of all runs as one group, as a function of its free parameters on their unconstrained
+    scale.
+
+    Attributes
+    ----------
+    names : the free parameters; the others are pinned.
+    location, prior_sd : of their priors, (param,) each.
+    pinned : the others' values, on their own scale.
+    """
+
+    law: Law
+    runs: Runs
+    names: tuple[str, ...]
+    location: np.ndarray
+    prior_sd: np.ndarray
+    pinned: Mapping[str, float]
+
+    @classmethod
+    def of(cls, design: Design, runs: Runs) -> PooledLaw:
+        """The law of a design, its priors in units of the runs' typical response."""
+        law = design.law
+        at = {
+            name: prior_on_link(
+                design.priors[population_name(name, param)], param, runs.typical_response
+            )
+            for name, param in law.params.items()
+        }
+        names = tuple(name for name, (_, sd) in at.items() if sd > 0)
+        location = np.array([at[name][0] for name in names])
+        prior_sd = np.array([at[name][1] for name in names])
+        pinned = {
+            name: law.params[name].link.inverse(value)
+            for name, (value, sd) in at.items()
+            if sd == 0
+        }
+        return cls(law, runs, names, location, prior_sd, pinned)
+
+    def sampled(self, theta: np.ndarray) -> dict[str, Any]:
+        """Every parameter, as it is sampled, on its own scale."""
+        free = zip(self.names, theta, strict=True)
+        return {name: self.law.params[name].link.inverse(x) for name, x in free} | dict(self.pinned)
+
+    def expected(self, theta: np.ndarray) -> np.ndarray:
+        """The law at the runs, (run,), on the response's scale."""
+        law, table = self.law, self.runs.table
+        with np.errstate(all="ignore"):  # the optimiser may step to where the law overflows
+            natural = law.in_units_of_centre(self.sampled(theta))
+            response = law.at_centred(law.given(table), natural, self.runs.centre_of(table))
+            return np.broadcast_to(law.response.link.forward(response), (len(self.runs),))
+
+    def jacobian(self, theta: np.ndarray) -> np.ndarray:
+        """(run, param), by central differences."""
+        steps = np.eye(len(self.names)) * STEP
+        columns = [
+            (self.expected(theta + step) - self.expected(theta - step)) / (2 * STEP)
+            for step in steps
+        ]
+        return np.stack(columns, axis=1)
+
+
+def identifiability_warnings(design: Design, runs: Runs, at: Sensitivity) -> list[str]:
+    """What the table cannot identify, in words with the numbers. ``at`` is their `sensitivity`."""
+    messages = [*_one_value(runs), *_collinear(runs), *_unknown(design.law, runs, at)]
+    messages += _peaks_beyond(runs, at)
+    if len(runs) < len(at.names):
         messages.append(
-            f"{law.name}: the {len(runs)} runs leave the prior of {parts} nearly as wide as it was"
-            " (posterior over prior standard deviation): the answers that rest on it are the"
-            " prior's."
-        )
-    messages += _peaks_beyond(runs, found)
-    if len(runs) < len(found.names):
-        messages.append(
-            f"{law.name} has {len(found.names)} parameters and the table {len(runs)} runs."
+            f"{design.law.name} has {len(at.names)} parameters and the table {len(runs)} runs."
         )
     return messages
 
 
-def _peaks_beyond(runs: Runs, found: Sensitivity) -> list[str]:
+def _one_value(runs: Runs) -> list[str]:
+    """Inputs that do not vary."""
+    return [
+        f"{name} has one value, {x[0]:g}, in all {len(runs)} runs: its exponent is its prior. Add"
+        " runs at other values, or pin the exponent."
+        for name, x in runs.inputs.items()
+        if np.ptp(x) == 0
+    ]
+
+
+def _collinear(runs: Runs) -> list[str]:
+    """Pairs of inputs that vary together."""
+    logs = {name: np.log(x) for name, x in runs.inputs.items() if np.ptp(x) > 0}
+    names, messages = list(logs), []
+    for i, second in enumerate(names):
+        for first in names[:i]:
+            r = float(np.corrcoef(logs[second], logs[first])[0, 1])
+            if abs(r) > COLLINEAR_ABOVE:
+                messages.append(
+                    f"log {first} and log {second} have correlation {r:.3f} over the {len(runs)}"
+                    " runs (as with a fixed ratio of the two): their exponents cannot be told"
+                    " apart. Add runs at other ratios."
+                )
+    return messages
+
+
+def _unknown(law: Law, runs: Runs, at: Sensitivity) -> list[str]:
+    """Parameters of which the runs say next to nothing."""
+    share = dict(zip(at.names, at.prior_share(), strict=True))
+    unknown = {name: value for name, value in share.items() if value > PRIOR_SHARE_MAX}
+    if not unknown:
+        return []
+    parts = ", ".join(f"{name} ({value:.0%})" for name, value in unknown.items())
+    return [
+        f"{law.name}: the {len(runs)} runs leave the prior of {parts} nearly as wide as it was"
+        " (posterior over prior standard deviation): the answers that rest on it are the prior's."
+    ]
+
+
+def _peaks_beyond(runs: Runs, at: Sensitivity) -> list[str]:
     """Curves that have not peaked, of laws that have a peak: taken together, by their form, with
     the two KLs.
     """
@@ -168,7 +205,7 @@ def _peaks_beyond(runs: Runs, found: Sensitivity) -> list[str]:
         own = runs.table if not method else runs.table[runs.table["method"] == method]
         if not len(own):
             continue
-        peak, largest = float(law.value(quantity, **found.params)), float(own["kl"].max())
+        peak, largest = float(law.value(quantity, **at.params)), float(own["kl"].max())
         if peak > largest:
             messages.append(
                 f"{f'{method}: ' * bool(method)}taken together, the {len(own)} runs reach KL ="
@@ -183,7 +220,7 @@ def prior_quantiles(prior: Prior, unit: float, probs: np.ndarray | tuple[float, 
     """Quantiles of a prior, (prob,), where ``unit`` is the typical response."""
     if prior.distribution == "Constant":
         return np.full(len(probs), prior.in_units(unit)["value"])
-    # rounded as it always was: the first centring, and with it a seed's draws, follow from it
+    # Rounded as it always was: the first centring, and with it a seed's draws, follow from it.
     if prior.distribution == "LogNormal":
         from scipy import stats
 
@@ -200,34 +237,34 @@ def prior_on_link(prior: Prior, param: Param, unit: float) -> tuple[float, float
     return middle, (high - low) / 2
 
 
-def first_centring(resolved: ModelSpec, runs: Runs) -> dict[str, np.ndarray]:
+def first_centring(
+    design: Design, runs: Runs, at: Sensitivity | None = None
+) -> dict[str, np.ndarray]:
     """How far to centre each group's deviation, (level,) by the term's variable, before anything
     was sampled.
 
     One less the share of the deviation's prior variance that the group's own runs leave, while the
-    parameters that differ by the same groups are free to.
+    parameters that differ by the same groups are free to. ``at`` is the `sensitivity` of the design
+    and the runs; None: it is computed.
     """
-    met = designs(resolved, runs.table)
-    if not any(design.formula.groups for design in met.values()):
+    if not any(predictor.formula.groups for predictor in design.predictors.values()):
         return {}
-    found = sensitivity(resolved, runs)
+    at = sensitivity(design, runs) if at is None else at
     scale = {
         name: float(prior_quantiles(prior, 1.0, (0.5,))[0])
-        for name, prior in resolved.priors.items()
+        for name, prior in design.priors.items()
         if name.endswith("_sigma")
     }
     centring = {}
-    for name, design in met.items():
-        for term in design.formula.groups:
-            levels = len(design.levels[str(term)])
-            if name not in found.names:  # the noise's scale, or a pinned parameter
+    for name, predictor in design.predictors.items():
+        for term in predictor.formula.groups:
+            levels = len(predictor.levels[str(term)])
+            if name not in at.names:  # the noise's scale, or a pinned parameter
                 centring[f"{name}_{term}"] = np.zeros(levels)
                 continue
-            own = found.names.index(name)
-            sd = np.array([scale.get(f"{other}_{term}_sigma", 1e-9) for other in found.names])
-            index = design.index(term, runs.table)
-            left = np.array(
-                [found.prior_share(index == level, sd)[own] ** 2 for level in range(levels)]
-            )
-            centring[f"{name}_{term}"] = 1 - left
+            own = at.names.index(name)
+            sd = np.array([scale.get(f"{other}_{term}_sigma", 1e-9) for other in at.names])
+            group = predictor.index(term, runs.table)
+            shares = [at.prior_share(group == level, sd)[own] for level in range(levels)]
+            centring[f"{name}_{term}"] = 1 - np.array(shares) ** 2
     return centring

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bayeslaw.checks import CheckResult
 from bayeslaw.decisions import Decision
-from bayeslaw.fitting import Fit
+from bayeslaw.fitted import Fit
 from bayeslaw.posterior.sweep import Sweep
 from bayeslaw.runs.files import finite, plain_rows
 from bayeslaw.study.prepare import Prepared

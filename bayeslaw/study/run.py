@@ -16,13 +16,13 @@ import pandas as pd
 
 from bayeslaw.answers.allocation import allocate, summarised
 from bayeslaw.answers.overoptimization import peaks
-from bayeslaw.atomic import whole
+from bayeslaw.atomic import atomic_write
 from bayeslaw.checks import CheckResult, check
 from bayeslaw.decisions import Decision, decide, next_runs
 from bayeslaw.decisions.utility import evpi_along, met
 from bayeslaw.errors import Fault, StorageError, StudyError
-from bayeslaw.fitting import Fit, fit
-from bayeslaw.posterior.storage import load
+from bayeslaw.fitted import Fit, load
+from bayeslaw.fitting import fit
 from bayeslaw.posterior.sweep import sweep as bands_along
 from bayeslaw.study.store import (
     Store,
@@ -339,7 +339,7 @@ def _publish(outcome: Outcome, folder: Path, template: str | Path | None) -> Non
         texts["decision.json"] = decision_file(outcome).model_dump_json(indent=2) + "\n"
     texts["report.html"] = render(outcome, template)
     for name, text in texts.items():
-        with whole(folder / name) as part:
+        with atomic_write(folder / name) as part:
             part.write_text(text, encoding="utf-8")
     outcome.fit.save(folder / "fit.nc")
     # Only what a study wrote here is taken away: a file of that name may be somebody's own.

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 import bayeslaw
-from bayeslaw.atomic import whole
+from bayeslaw.atomic import atomic_write
 from bayeslaw.errors import StorageError
 from bayeslaw.laws.base import Law
 from bayeslaw.runs.table import Runs
@@ -157,5 +157,5 @@ def read_json(path: Path) -> Any:
 
 def write_json(data: Mapping[str, Any] | list[Any], path: Path) -> None:
     """A JSON result, whole or not at all."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps(data, indent=2) + "\n")

@@ -15,18 +15,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
 
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
-from bayeslaw.fitting import Fit, fit, fit_each, meant, seeded
-from bayeslaw.posterior.parameters import DIMS, Kind
-from bayeslaw.posterior.predict import Points, grid, log_density, predict, quantiles_of, reach
+from bayeslaw.fitted import Fit
+from bayeslaw.fitting import as_spec, fit, fit_each
+from bayeslaw.laws.base import Law
+from bayeslaw.posterior.bands import summaries_of
+from bayeslaw.posterior.draws import DIMS, Kind
+from bayeslaw.posterior.points import Points, extrapolation_distance, grid
+from bayeslaw.posterior.predict import log_density, predict
 from bayeslaw.runs.table import Runs
-from bayeslaw.spec.spec import ModelSpec, label_by
+from bayeslaw.spec.design import joined_labels
+from bayeslaw.spec.settings import Sampling, seed_or_new
+from bayeslaw.spec.spec import ModelSpec
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -83,9 +89,9 @@ class Average:
         """
         drawn = self.predict(points, kind, random_seed=random_seed)
         table = grid(points)
-        summaries = quantiles_of(drawn.values.reshape(-1, drawn.sizes["point"]), probs)
+        summaries = summaries_of(drawn.values.reshape(-1, drawn.sizes["point"]), probs)
         return pd.concat(
-            [table, pd.DataFrame(summaries), reach(self.fits[0], table)], axis=1
+            [table, pd.DataFrame(summaries), extrapolation_distance(self.fits[0], table)], axis=1
         ).assign(converged=self.converged)
 
     def log_density(self, table: pd.DataFrame, *, random_seed: int | None = None) -> np.ndarray:
@@ -116,19 +122,7 @@ class Average:
         return np.random.default_rng([seed, n]).permutation(form).reshape(shape)
 
 
-def average(
-    specs: Sequence[ModelSpec | str],
-    runs: Runs,
-    *,
-    draws: int = defaults.DRAWS,
-    tune: int = defaults.TUNE,
-    chains: int = defaults.CHAINS,
-    random_seed: int | None = None,
-    target_accept: float | None = None,
-    attempts: int = defaults.ATTEMPTS,
-    cores: int | None = None,
-    progressbar: bool = True,
-) -> Average:
+def average(specs: Sequence[ModelSpec | str], runs: Runs, **sampling: Unpack[Sampling]) -> Average:
     """Fit several law forms and weigh them by leave-future-out log score.
 
     Of each group's runs, ordered by the product of the inputs (the input itself for a learning
@@ -140,8 +134,7 @@ def average(
     ----------
     specs : what to fit, or names of laws: at least two, whose laws have the same inputs and
         response. The runs may have been read for any.
-    runs, draws, tune, chains, random_seed, target_accept, attempts, cores, progressbar : as in
-        `bayeslaw.fit`.
+    runs, **sampling : as in `bayeslaw.fit`.
 
     Returns
     -------
@@ -153,57 +146,54 @@ def average(
     """
     if len(specs) < 2:
         raise SpecError(f"average was given {len(specs)} spec; give two or more, or use fit.")
-    resolved = [meant(spec, runs) for spec in specs]
-    for spec in resolved:
-        if set(spec.law.inputs) != set(runs.law.inputs) or spec.law.response != runs.law.response:
-            raise SpecError(
-                f"The law {spec.law.name} has other inputs or another response than the runs, which"
-                f" were read for {runs.law.name}."
-            )
-    effort: dict[str, Any] = {
-        "draws": draws,
-        "tune": tune,
-        "chains": chains,
-        "target_accept": target_accept,
-        "attempts": attempts,
-        "cores": cores,
-        "random_seed": seeded(random_seed),
-        "progressbar": progressbar,
-    }
+    each = [as_spec(spec, runs) for spec in specs]
+    _require_same_data([spec.law for spec in each], runs.law)
+    sampling["random_seed"] = seed_or_new(sampling.get("random_seed"))
     hidden = [rows for rows in futures(runs) if rows.any() and not rows.all()]
     count = int(sum(rows.sum() for rows in hidden))
-    enough = count >= FEWEST
-    density = np.full((len(specs), count), np.nan)
-    if enough:
-        for k, spec in enumerate(resolved):
-            own = runs.read_for(spec.law)
-            past = fit_each(spec, own, [~rows for rows in hidden], **effort)
-            density[k] = np.concatenate(
-                [
-                    log_density(each, own.table[rows])
-                    for each, rows in zip(past, hidden, strict=True)
-                ]
-            )
+    density = np.full((len(each), count), np.nan)
+    if count >= FEWEST:
+        density = np.stack([_foretold(spec, runs, hidden, sampling) for spec in each])
         weights = stacked(density)
         reason = f"Weights by the log score of {count} runs foretold from smaller ones (stacking)."
     else:
-        weights = np.full(len(specs), 1 / len(specs))
+        weights = np.full(len(each), 1 / len(each))
         reason = (
             f"Equal weights: only {count} runs could be hidden, and fewer than {FEWEST} cannot tell"
             " the forms apart."
         )
-    fits = tuple(fit(spec, runs.read_for(spec.law), **effort) for spec in resolved)
-    scores = pd.DataFrame(
-        {"weight": weights, "log_density": density.mean(axis=1)},
-        index=pd.Index([s.law.name for s in resolved], name="law"),
-    )
+    fits = tuple(fit(spec, runs.with_law(spec.law), **sampling) for spec in each)
+    names = pd.Index([spec.law.name for spec in each], name="law")
+    scores = pd.DataFrame({"weight": weights, "log_density": density.mean(axis=1)}, index=names)
     return Average(fits, weights, scores, reason)
+
+
+def _require_same_data(laws: Sequence[Law], of_runs: Law) -> None:
+    """Raise unless all laws are of the inputs and the response of the runs."""
+    for law in laws:
+        if set(law.inputs) != set(of_runs.inputs) or law.response != of_runs.response:
+            raise SpecError(
+                f"The law {law.name} has other inputs or another response than the runs, which were"
+                f" read for {of_runs.name}."
+            )
+
+
+def _foretold(
+    spec: ModelSpec, runs: Runs, hidden: Sequence[np.ndarray], sampling: Sampling
+) -> np.ndarray:
+    """The log density of the hidden runs of all splits, (run,), from fits to the others."""
+    own = runs.with_law(spec.law)
+    fits = fit_each(spec, own, [~rows for rows in hidden], **sampling)
+    densities = [
+        log_density(fitted, own.table[rows]) for fitted, rows in zip(fits, hidden, strict=True)
+    ]
+    return np.concatenate(densities)
 
 
 def futures(runs: Runs) -> list[np.ndarray]:
     """The hidden runs of each leave-future-out split, (run,): the larger runs of each group."""
     size = pd.Series(np.prod(list(runs.inputs.values()), axis=0))
-    within = size.groupby(label_by(runs.populations, runs.table))
+    within = size.groupby(joined_labels(runs.populations, runs.table))
     place = (within.rank(method="first") / within.transform("size")).to_numpy()
     return [place > 1 - share + 1e-9 for share in FUTURES]
 

@@ -8,22 +8,24 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
-from bayeslaw import defaults
 from bayeslaw.errors import SpecError, suggest
-from bayeslaw.fitting import Fit, fit_each, meant, seeded
+from bayeslaw.fitted import Fit
+from bayeslaw.fitting import as_spec, fit_each
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.registry import law as find_law
-from bayeslaw.posterior.predict import scored
-from bayeslaw.runs import filters
+from bayeslaw.posterior.predict import Observed, each_block_observed
 from bayeslaw.runs.table import Runs
-from bayeslaw.spec.spec import ModelSpec, curve_labels, resolve
+from bayeslaw.spec.resolve import resolve
+from bayeslaw.spec.settings import Sampling, seed_or_new
+from bayeslaw.spec.spec import ModelSpec
 from bayeslaw.validation.baselines import BASELINES, SAMPLED, alone, point_scores
 from bayeslaw.validation.scores import score_draws, summarise
+from bayeslaw.validation.splits import splits
 
 #: Name of the package's own method in a table of scores.
 OURS = "bayeslaw"
@@ -118,14 +120,7 @@ def backtest(
     baselines: bool | Sequence[str] = True,
     baseline_law: Law | str | None = None,
     probs: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
-    draws: int = defaults.DRAWS,
-    tune: int = defaults.TUNE,
-    chains: int = defaults.CHAINS,
-    random_seed: int | None = None,
-    target_accept: float | None = None,
-    attempts: int = defaults.ATTEMPTS,
-    cores: int | None = None,
-    progressbar: bool = True,
+    **sampling: Unpack[Sampling],
 ) -> Backtest:
     """Predict runs that the fit did not see.
 
@@ -141,8 +136,7 @@ def backtest(
     baselines : True for all of `bayeslaw.validation.baselines`, False for none, or their names.
     baseline_law : the law that they fit, of the same inputs. None: the spec's.
     probs : probabilities of the bands that are scored.
-    draws, tune, chains, random_seed, target_accept, attempts, cores, progressbar : as in
-        `bayeslaw.fit`, for each split.
+    **sampling : as in `bayeslaw.fit`, for each split.
 
     Returns
     -------
@@ -155,56 +149,24 @@ def backtest(
     ExpressionError : an expression that cannot be read. As `bayeslaw.fit` for the rest.
     """
     names = known_baselines(baselines)
-    spec = meant(spec, runs)
-    law = runs.law if baseline_law is None else find_law(baseline_law)
-    if list(law.inputs) != list(runs.law.inputs) or law.response != runs.law.response:
-        raise SpecError(
-            f"baseline_law is {law.name}, and its inputs and response are not those of"
-            f" {runs.law.name}."
-        )
+    spec = as_spec(spec, runs)
+    law = _baseline_law(baseline_law, runs)
     hidden = splits(resolve(spec, runs), runs, holdout, largest, rolling)
-    seed = seeded(random_seed)
-    effort: dict[str, Any] = {
-        "draws": draws,
-        "tune": tune,
-        "chains": chains,
-        "random_seed": seed,
-        "target_accept": target_accept,
-        "attempts": attempts,
-        "cores": cores,
-        "progressbar": progressbar,
-    }
-
+    seed = seed_or_new(sampling.get("random_seed"))
+    sampling["random_seed"] = seed
     started = time.perf_counter()
-    fits = fit_each(spec, runs, [~rows for rows in hidden.values()], **effort)
+    fits = fit_each(spec, runs, [~rows for rows in hidden.values()], **sampling)
     tables = [
-        _scored(OURS, split, each, runs, rows, probs, seed)
-        for (split, rows), each in zip(hidden.items(), fits, strict=True)
+        _scored(OURS, split, fitted, runs, rows, probs, seed)
+        for (split, rows), fitted in zip(hidden.items(), fits, strict=True)
     ]
     seconds = {OURS: time.perf_counter() - started}
     for name in names:
         started = time.perf_counter()
         if name == SAMPLED:
-            by_itself, grouped = alone(law, runs)
-            own = {split: _known(grouped, rows) for split, rows in hidden.items()}
-            own = {split: rows for split, rows in own.items() if rows.any()}
-            # What it is compared with needs no remedies: it is what a reader would have run.
-            again = (
-                fit_each(
-                    by_itself,
-                    grouped,
-                    [~rows for split, rows in hidden.items() if split in own],
-                    **(effort | {"attempts": 1}),
-                )
-                if own
-                else []
-            )
-            found = [
-                _scored(name, split, each, grouped, rows, probs, seed, runs)
-                for (split, rows), each in zip(own.items(), again, strict=True)
-            ]
+            tables += _scored_alone(law, runs, hidden, probs, sampling)
         else:
-            found = [
+            tables += [
                 _table(
                     name,
                     split,
@@ -215,7 +177,6 @@ def backtest(
                 )
                 for split, rows in hidden.items()
             ]
-        tables += found
         seconds[name] = time.perf_counter() - started
     points = pd.concat(tables, ignore_index=True)
     seen = pd.concat(
@@ -224,18 +185,24 @@ def backtest(
             for split, rows in hidden.items()
         ]
     )
-    return Backtest(
-        points,
-        seen,
-        tuple(probs),
-        seconds,
-        dict(zip(hidden, fits, strict=True)),
-        runs.law.response.name,
-    )
+    by_split = dict(zip(hidden, fits, strict=True))
+    return Backtest(points, seen, tuple(probs), seconds, by_split, runs.law.response.name)
+
+
+def _baseline_law(baseline_law: Law | str | None, runs: Runs) -> Law:
+    """The law that the baselines fit, which must be of the runs' inputs and response."""
+    law = runs.law if baseline_law is None else find_law(baseline_law)
+    if list(law.inputs) != list(runs.law.inputs) or law.response != runs.law.response:
+        raise SpecError(
+            f"baseline_law is {law.name}, and its inputs and response are not those of"
+            f" {runs.law.name}.",
+            key="baseline_law",
+        )
+    return law
 
 
 def known_baselines(baselines: bool | Sequence[str]) -> tuple[str, ...]:
-    """The baselines that are meant: all, none, or those of these names.
+    """The baselines that are asked for: all, none, or those of these names.
 
     Raises
     ------
@@ -250,65 +217,31 @@ def known_baselines(baselines: bool | Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def splits(
-    resolved: ModelSpec,
+def _scored_alone(
+    law: Law,
     runs: Runs,
-    holdout: str | Sequence[str] | None,
-    largest: Mapping[str, int] | None,
-    rolling: Mapping[str, int] | None,
-) -> dict[str, np.ndarray]:
-    """The hidden runs of each split, (run,), boolean, by the split's name: see `backtest`."""
-    if sum(option is not None for option in (holdout, largest, rolling)) != 1:
-        raise SpecError("Say which runs to hide by one of holdout, largest and rolling.")
-    if holdout is not None:
-        texts = [holdout] if isinstance(holdout, str) else list(holdout)
-        found = {text: filters.select(runs.table, text).to_numpy(bool) for text in texts}
-    else:
-        option, by = ("largest", largest) if largest is not None else ("rolling", rolling)
-        if not by or len(by) != 1:
-            raise SpecError(
-                f"{option} must name one input and a number, such as"
-                f" {{'{next(iter(runs.law.inputs))}': 2}}."
-            )
-        ((name, k),) = by.items()
-        if name not in runs.law.inputs:
-            raise SpecError(
-                f"{option} names {name}, and it must be an input of {runs.law.name}:"
-                f" {', '.join(runs.law.inputs)}."
-            )
-        if not (isinstance(k, int) and k >= 1):
-            raise SpecError(
-                f"{option} has {name} = {k!r}, and it must be a whole number of at least 1."
-            )
-        from_top, values = _rank_from_top(resolved, runs, name)
-        if option == "largest":
-            found = {f"{k} largest {name}": from_top < k}
-        else:
-            shares = {j: np.maximum(np.round(values * j / (2 * k)), j) for j in range(1, k + 1)}
-            found = {f"{name}: last {j}/{2 * k}": from_top < shares[j] for j in shares}
-    for split, rows in found.items():
-        if not rows.any() or rows.all():
-            raise SpecError(
-                f"{split}: {'all' if rows.all() else 'none'} of the {len(runs)} runs would be"
-                " hidden."
-            )
-    return found
+    hidden: Mapping[str, np.ndarray],
+    probs: Sequence[float],
+    sampling: Sampling,
+) -> list[pd.DataFrame]:
+    """The scores of the law by itself, a table for each split in which it knows a group."""
+    spec, grouped = alone(law, runs)
+    known = {split: _of_seen_groups(grouped, rows) for split, rows in hidden.items()}
+    known = {split: rows for split, rows in known.items() if rows.any()}
+    if not known:
+        return []
+    # What it is compared with needs no remedies: it is what a reader would have run.
+    parts = [~hidden[split] for split in known]
+    once: Sampling = {**sampling, "attempts": 1}
+    fits = fit_each(spec, grouped, parts, **once)
+    seed = seed_or_new(sampling.get("random_seed"))
+    return [
+        _scored(SAMPLED, split, fitted, grouped, rows, probs, seed, shown=runs)
+        for (split, rows), fitted in zip(known.items(), fits, strict=True)
+    ]
 
 
-def _rank_from_top(resolved: ModelSpec, runs: Runs, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Each run's place among the distinct values of an input, 0 for the largest, and how many
-    values there are; within its curve, where curves run along that input.
-    """
-    curves = resolved.departs.kind == "curve" and resolved.along == name
-    by = curve_labels(resolved, runs.table) if curves else np.zeros(len(runs))
-    values = runs.table[name].groupby(by)
-    return (
-        values.rank(method="dense", ascending=False).to_numpy() - 1,
-        values.transform("nunique").to_numpy(),
-    )
-
-
-def _known(runs: Runs, hidden: np.ndarray) -> np.ndarray:
+def _of_seen_groups(runs: Runs, hidden: np.ndarray) -> np.ndarray:
     """The hidden runs whose groups were seen: others have no parameters of their own."""
     if not runs.groups:
         return hidden
@@ -319,26 +252,23 @@ def _known(runs: Runs, hidden: np.ndarray) -> np.ndarray:
 def _scored(
     name: str,
     split: str,
-    each: Fit,
+    fitted: Fit,
     runs: Runs,
     hidden: np.ndarray,
     probs: Sequence[float],
     seed: int,
     shown: Runs | None = None,
 ) -> pd.DataFrame:
-    """A fit's scores at the hidden runs, which are ``shown`` with the grouping columns of the user."""
-    observed = each.spec.law.response.link.forward(runs.y)[hidden]
+    """A fit's scores at the hidden runs, which are ``shown`` with the user's grouping columns."""
+    y = fitted.law.response.link.forward(runs.y)[hidden]
     columns: dict[str, np.ndarray] = {}
 
-    def keep(
-        rows: np.ndarray, located: np.ndarray, drawn: np.ndarray, log_density: np.ndarray
-    ) -> None:
-        for column, values in (
-            score_draws(drawn, observed[rows], probs) | {"log_density": log_density}
-        ).items():
-            columns.setdefault(column, np.empty(len(observed)))[rows] = values
+    def keep(observed: Observed) -> None:
+        scores = score_draws(observed.drawn, y[observed.rows], probs)
+        for column, values in (scores | {"log_density": observed.log_density}).items():
+            columns.setdefault(column, np.empty(len(y)))[observed.rows] = values
 
-    scored(each, runs.table[hidden], keep, random_seed=seed)
+    each_block_observed(fitted, runs.table[hidden], keep, random_seed=seed)
     return _table(name, split, shown or runs, hidden, pd.DataFrame(columns), probs)
 
 

@@ -21,9 +21,11 @@ import pandas as pd
 from bayeslaw.laws.base import Law
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec import noise
+from bayeslaw.spec.design import Design, joined_labels
 from bayeslaw.spec.discrepancy import Discrepancy
-from bayeslaw.spec.identifiability import prior_on_link, prior_quantiles
-from bayeslaw.spec.spec import ModelSpec, label_by, population_name, resolve
+from bayeslaw.spec.identifiability import PooledLaw, prior_quantiles
+from bayeslaw.spec.resolve import resolve
+from bayeslaw.spec.spec import ModelSpec, population_name
 from bayeslaw.validation.scores import score_distribution, score_draws, score_value
 
 #: Where Huber's loss turns from squares to absolute values, on the log of a loss: Hoffmann et al.
@@ -45,23 +47,14 @@ BASELINES = ("huber", "line", "best_so_far", SAMPLED)
 
 def alone(law: Law, runs: Runs) -> tuple[ModelSpec, Runs]:
     """The law by itself: no discrepancy, and in each group parameters of its own. The runs get a
-    column that names the group.
-    """
-    runs = runs.read_for(law)
+    column that names the group."""
+    runs = runs.with_law(law)
     if not runs.populations:
         return ModelSpec(law, discrepancy=NONE), runs
-    grouped = Runs(
-        law,
-        runs.table.assign(**{GROUP: label_by(runs.populations, runs.table)}),
-        (GROUP,),
-        runs.source,
-    )
-    return (
-        ModelSpec(
-            law, discrepancy=NONE, effects=dict.fromkeys((*law.params, "sigma"), f"0 + {GROUP}")
-        ),
-        grouped,
-    )
+    groups = joined_labels(runs.populations, runs.table)
+    grouped = Runs(law, runs.table.assign(**{GROUP: groups}), (GROUP,), runs.source)
+    effects = dict.fromkeys((*law.params, "sigma"), f"0 + {GROUP}")
+    return ModelSpec(law, discrepancy=NONE, effects=effects), grouped
 
 
 #: The column that `alone` adds.
@@ -84,7 +77,7 @@ def point_scores(
     link = law.response.link
     found = pd.DataFrame(index=hidden.index)
     groups = runs.populations
-    seen_label, hidden_label = label_by(groups, runs.table), label_by(groups, hidden)
+    seen_label, hidden_label = joined_labels(groups, runs.table), joined_labels(groups, hidden)
     for label in dict.fromkeys(hidden_label):
         part, rows = runs.rows(seen_label == label), hidden[hidden_label == label]
         if not len(part):
@@ -102,8 +95,8 @@ def point_scores(
         elif name == "line":
             scores = _line(law, part, rows, y, probs)
         else:
-            worse = "increasing" in law.monotone.values() or law.response.scale != "log"
-            best = link.forward(part.y).max() if worse else link.forward(part.y).min()
+            higher_is_better = "increasing" in law.monotone.values() or law.response.scale != "log"
+            best = link.forward(part.y).max() if higher_is_better else link.forward(part.y).min()
             scores = score_value(np.full(len(rows), best), y, probs)
         for column, values in scores.items():
             found.loc[rows.index, column] = values
@@ -121,53 +114,42 @@ def _huber(
     probs: Sequence[float],
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    runs = runs.read_for(law)
-    spec = resolve(ModelSpec(law, discrepancy=NONE, effects=dict.fromkeys(law.params, "1")), runs)
-    curve = _Curve(spec, runs)
+    runs = runs.with_law(law)
+    spec = ModelSpec(law, discrepancy=NONE, effects=dict.fromkeys(law.params, "1"))
+    curve = _Curve(resolve(spec, runs), runs)
     target, n = law.response.link.forward(runs.y), len(runs)
-    best = min(
-        (curve.descend(start, target) for start in curve.starts(target)), key=lambda found: found[1]
-    )[0]
-    at = [
-        best,
-        *(curve.descend(best, target, rng.integers(n, size=n))[0] for _ in range(BOOTSTRAPS)),
+    descents = [curve.descend(start, target) for start in curve.starts(target)]
+    best, _ = min(descents, key=lambda descent: descent[1])
+    bootstraps = [
+        curve.descend(best, target, rng.integers(n, size=n))[0] for _ in range(BOOTSTRAPS)
     ]
     residual = curve.expected(best[None], law.given(runs.table))[0] - target
     sigma = max(float(np.sqrt((residual**2).sum() / max(n - len(best), 1))), 1e-6)
     inputs = law.given(hidden)
-    located = curve.expected(np.array(at[1:]), inputs)
-    repeated = np.repeat(located, 10, axis=0)
+    mu = curve.expected(np.array(bootstraps), inputs)
+    repeated = np.repeat(mu, 10, axis=0)
     drawn = repeated + noise.draw("normal", {"sigma": sigma}, repeated.shape, rng)
-    each = noise.log_density("normal", {"sigma": np.array(sigma)}, y - located)
-    scores = score_draws(drawn, y, probs) | {
-        "log_density": np.logaddexp.reduce(each, axis=0) - np.log(len(each))
-    }
+    each = noise.log_density("normal", {"sigma": np.array(sigma)}, y - mu)
+    density = np.logaddexp.reduce(each, axis=0) - np.log(len(each))
+    scores = score_draws(drawn, y, probs) | {"log_density": density}
     return scores | {"median": curve.expected(best[None], inputs)[0]}
 
 
 class _Curve:
     """A law as a function of its parameters on their unconstrained scale, many at a time."""
 
-    def __init__(self, spec: ModelSpec, runs: Runs):
-        self.law, self.runs, self.inputs = spec.law, runs, spec.law.given(runs.table)
-        self.free, self.pinned, axes = [], {}, []
-        for name, param in spec.law.params.items():
-            prior = spec.priors[population_name(name, param)]
-            at, width = prior_on_link(prior, param, runs.typical_response)
-            if width == 0:
-                self.pinned[name] = param.link.inverse(at)
-            else:
-                self.free.append(name)
-                axes.append(prior)
+    def __init__(self, design: Design, runs: Runs):
+        self.law, self.runs, self.inputs = design.law, runs, design.law.given(runs.table)
+        pooled, unit = PooledLaw.of(design, runs), runs.typical_response
+        self.free, self.pinned = pooled.names, pooled.pinned
         points = max(2, int(GRID ** (1 / len(self.free))))
         quantiles = np.linspace(0.02, 0.98, min(points, 9))
-        on_link = [
-            spec.law.params[name].link.forward(
-                prior_quantiles(prior, runs.typical_response, quantiles)
-            )
-            for name, prior in zip(self.free, axes, strict=True)
-        ]
-        self.grid = np.array(list(product(*on_link)))
+        axes = []
+        for name in self.free:
+            param = design.params[name]
+            prior = design.priors[population_name(name, param)]
+            axes.append(param.link.forward(prior_quantiles(prior, unit, quantiles)))
+        self.grid = np.array(list(product(*axes)))
 
     def expected(self, theta: np.ndarray, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """(start, point), on the response's scale."""
@@ -176,12 +158,12 @@ class _Curve:
             sampled = {
                 name: law.params[name].link.inverse(theta[:, i, None])
                 for i, name in enumerate(self.free)
-            } | self.pinned
-            located = link.forward(
+            } | dict(self.pinned)
+            mu = link.forward(
                 law.at_centred(inputs, law.in_units_of_centre(sampled), self.runs.centre)
             )
         return np.broadcast_to(
-            np.nan_to_num(located, nan=1e3, posinf=1e3, neginf=-1e3),
+            np.nan_to_num(mu, nan=1e3, posinf=1e3, neginf=-1e3),
             (len(theta), len(next(iter(inputs.values())))),
         )
 
@@ -239,7 +221,10 @@ def _line(
     from scipy import stats
 
     *others, last = law.inputs
-    curve, hidden_curve = label_by(tuple(others), runs.table), label_by(tuple(others), hidden)
+    curve, hidden_curve = (
+        joined_labels(tuple(others), runs.table),
+        joined_labels(tuple(others), hidden),
+    )
     center, scale = np.full(len(hidden), np.nan), np.full(len(hidden), np.nan)
     whole = np.log(np.prod(list(runs.inputs.values()), axis=0))
     for label in dict.fromkeys(hidden_curve):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.posterior.predict import levels, quantiles_of
+from bayeslaw.posterior.bands import quantile_columns, summaries_of
 
 
 def score_draws(
@@ -32,7 +32,7 @@ def score_draws(
     rank = 2 * np.arange(1, n + 1) - n - 1
     spread = (rank[:, None] * draws).sum(axis=0) / (n * (n - 1))
     crps = abs(draws - observed).mean(axis=0) - spread
-    return quantiles_of(draws, probs) | {"crps": crps, "pit": (draws <= observed).mean(axis=0)}
+    return summaries_of(draws, probs) | {"crps": crps, "pit": (draws <= observed).mean(axis=0)}
 
 
 def score_distribution(
@@ -42,7 +42,7 @@ def score_distribution(
     degree of freedom has none.
     """
     found = {"median": distribution.median()} | {
-        name: distribution.ppf(q) for name, q in levels(probs).items()
+        name: distribution.ppf(q) for name, q in quantile_columns(probs).items()
     }
     missing = np.full(len(observed), np.nan)
     return found | {
@@ -58,7 +58,7 @@ def score_value(
     """The same of a prediction without any width, (point,): no bands, no density."""
     missing = np.full(len(observed), np.nan)
     return {"median": value, "crps": abs(value - observed)} | dict.fromkeys(
-        [*levels(probs), "pit", "log_density"], missing
+        [*quantile_columns(probs), "pit", "log_density"], missing
     )
 
 

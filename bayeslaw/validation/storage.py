@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bayeslaw.atomic import whole
+from bayeslaw.atomic import atomic_write
 from bayeslaw.errors import BayeslawError, StorageError
-from bayeslaw.posterior.storage import ATTRIBUTE, dataset_of, fit_of, opened, table_of, tree_of
+from bayeslaw.fitted import Fit
+from bayeslaw.posterior.storage import ATTRIBUTE, dataset_of, draws_of, opened, table_of, tree_of
 from bayeslaw.validation.backtesting import Backtest
 
 #: Columns of truth values, with a gap where a method has no band.
@@ -56,7 +57,7 @@ def save_backtest(backtest: Backtest, path: str | Path) -> Path:
             "response": backtest.response,
         }
     )
-    with whole(path) as part:
+    with atomic_write(path) as part:
         tree.to_netcdf(part, engine="h5netcdf")
     return path
 
@@ -78,7 +79,7 @@ def load_backtest(path: str | Path) -> Backtest:
             **{c: _truths(points[c].to_numpy()) for c in points if c.startswith(TRUTHS)}
         )
         fits = {
-            split: fit_of(tree.children["fits"].children[str(i)], path)
+            split: Fit.of(draws_of(tree.children["fits"].children[str(i)], path))
             for i, split in enumerate(meta["splits"])
         }
         return Backtest(points, seen, tuple(meta["probs"]), meta["seconds"], fits, meta["response"])

@@ -1,0 +1,42 @@
+"""Where an answer is searched for: the runs of an input, and bounds around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslaw.errors import SpecError
+from bayeslaw.posterior.draws import Draws
+from bayeslaw.text import label
+
+#: How far beyond the runs is searched where no bounds are given: two decades.
+BEYOND = 100.0
+
+
+def search_bounds(values: pd.Series, bounds: tuple[float, float] | None) -> tuple[float, float]:
+    """The bounds that were given, or from `BEYOND` times below to `BEYOND` times above the values.
+
+    Raises
+    ------
+    SpecError : bounds that are not two positive numbers, the lower one first.
+    """
+    low, high = bounds or (float(values.min()) / BEYOND, float(values.max()) * BEYOND)
+    numbers = all(isinstance(end, int | float) for end in (low, high))
+    if not numbers or not 0 < low < high < np.inf:
+        raise SpecError(
+            f"bounds are {low} and {high}, and they must be positive, the lower one first.",
+            key="bounds",
+        )
+    return float(low), float(high)
+
+
+def runs_selected(fit: Draws, name: str, at: Mapping[str, Any] | None) -> pd.DataFrame:
+    """The runs in which an input means what it means at ``at``; all, where it means one thing."""
+    runs = fit.runs.table
+    selector = fit.law.inputs[name].selector if name in fit.law.inputs else ""
+    if not selector or selector not in (at or {}):
+        return runs
+    return runs[runs[selector].map(label) == label((at or {})[selector])]

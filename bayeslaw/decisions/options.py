@@ -1,0 +1,99 @@
+"""Options to decide between: what they are, what each costs, and the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslaw import defaults
+from bayeslaw.errors import SpecError
+from bayeslaw.laws.base import Law
+from bayeslaw.posterior.points import Points, grid
+from bayeslaw.text import canonical_label
+
+
+def checked_options(
+    law: Law,
+    options: Points,
+    target: float,
+    *,
+    at: Mapping[str, Any] | None = None,
+    cost: Mapping[str, float] | Sequence[float] | None = None,
+    go_at: float = defaults.GO_AT,
+    no_go_at: float = defaults.NO_GO_AT,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The points of the options, and the cost of each, (option,). The arguments are those of
+    `bayeslaw.decide`.
+
+    Raises
+    ------
+    SpecError : a target, costs or thresholds that cannot be, or no options.
+    """
+    table = grid(options).assign(**dict(at or {}))
+    require_target(target, law)
+    if not 0 < no_go_at < go_at < 1:
+        raise SpecError(
+            f"no_go_at is {no_go_at} and go_at is {go_at}: they must lie between 0 and 1, no_go_at"
+            " below go_at.",
+            key="no_go_at",
+        )
+    if not len(table):
+        raise SpecError("There are no options to decide between.", key="options")
+    return table.drop(columns="cost", errors="ignore"), _costs(table, cost, at or {})
+
+
+def require_target(target: float, law: Law) -> None:
+    """Raise SpecError unless the law's response can have this value."""
+    low, high, needed = {
+        "log": (0.0, np.inf, "a positive number"),
+        "logit": (0.0, 1.0, "a rate between 0 and 1, such as 0.85"),
+        "linear": (-np.inf, np.inf, "a number"),
+    }[law.response.scale]
+    if not (np.isfinite(target) and low < target < high):
+        raise SpecError(f"target is {target}, and it must be {needed}.", key="target")
+
+
+def _costs(
+    table: pd.DataFrame,
+    cost: Mapping[str, float] | Sequence[float] | None,
+    at: Mapping[str, Any],
+) -> np.ndarray:
+    """The cost of each option, (option,)."""
+    if isinstance(cost, Mapping):
+        costs = _costs_by_name(table, cost, at)
+    elif cost is not None:
+        costs = pd.to_numeric(pd.Series(list(cost)), errors="coerce").to_numpy(float)
+        if len(costs) != len(table):
+            raise SpecError(f"cost has {len(costs)} values for {len(table)} options.", key="cost")
+    elif "cost" in table:
+        costs = pd.to_numeric(table["cost"], errors="coerce").to_numpy(float)
+    else:
+        costs = np.zeros(len(table))
+    if not (np.isfinite(costs) & (costs >= 0)).all():
+        raise SpecError("A cost must be a number of at least 0 for every option.", key="cost")
+    return costs
+
+
+def _costs_by_name(
+    table: pd.DataFrame, cost: Mapping[str, float], at: Mapping[str, Any]
+) -> np.ndarray:
+    """Costs that are named by the values of the one column in which the options differ."""
+    known = {canonical_label(name): float(x) for name, x in cost.items()}
+    columns = [
+        name
+        for name in table
+        if name not in at
+        and name != "cost"
+        and {canonical_label(x) for x in table[name]} <= set(known)
+    ]
+    if len(columns) != 1:
+        which = "several columns have" if columns else "no column of the options has"
+        raise SpecError(
+            f"cost has {', '.join(map(str, cost))}: {which} all of its values among these. Give a"
+            " list of costs.",
+            key="cost",
+        )
+    return table[columns[0]].map(canonical_label).map(known).to_numpy(float)

@@ -1,0 +1,98 @@
+"""Sample until the chains converge: the diagnostics, and what is tried when they fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import arviz_stats
+import numpy as np
+import xarray as xr
+
+from bayeslaw.defaults import PILOT_CHAINS, PILOT_DRAWS, PILOT_TUNE, TARGET_ACCEPT_CAREFUL
+from bayeslaw.model.build import CENTRING
+from bayeslaw.model.sampling import Compiled, Data
+from bayeslaw.posterior.draws import Convergence
+from bayeslaw.spec.settings import SamplerSettings
+
+
+def converge(
+    compiled: Compiled, settings: SamplerSettings, data: Data | None = None
+) -> tuple[Convergence, xr.DataTree]:
+    """Sample until the chains converge, or the attempts are used up; the best attempt and its
+    draws. ``data`` as for `Compiled.sample`.
+
+    After the first attempt the remedies are a smaller step against divergences, and more tuning and
+    draws, with group effects centred anew by a longer pilot, against chains that disagree: both,
+    where both are the case. ``attempts`` of the result lists what was tried.
+    """
+    grouped = CENTRING in compiled.model
+    given = dict(data or {})
+    centring = compiled.pilot(_short(settings), given) if grouped else {}
+    tried: list[tuple[Convergence, xr.DataTree]] = []
+    history: list[str] = []
+    action = "as asked"
+    while True:
+        tree = compiled.sample(settings, given | centring)
+        reached = convergence(tree)
+        tried.append((reached, tree))
+        history.append(f"{action}: {reached}")
+        if reached.passed or len(tried) == settings.attempts:
+            best, tree = min(tried, key=lambda attempt: attempt[0].badness)
+            return replace(best, attempts=tuple(history)), tree
+        remedies = []
+        if reached.divergences and settings.target_accept < TARGET_ACCEPT_CAREFUL:
+            settings = replace(settings, target_accept=TARGET_ACCEPT_CAREFUL)
+            remedies.append(f"target_accept {TARGET_ACCEPT_CAREFUL}")
+        if not reached.mixed or not remedies:
+            settings = replace(settings, tune=2 * settings.tune, draws=2 * settings.draws)
+            remedies.append("twice the tuning and draws")
+            if grouped:
+                centring = compiled.pilot(replace(settings, chains=PILOT_CHAINS), given)
+                remedies.append("group effects centred anew by a longer pilot")
+        action = ", ".join(remedies)
+
+
+def _short(settings: SamplerSettings) -> SamplerSettings:
+    """The settings of the first pilot."""
+    return replace(
+        settings,
+        tune=min(PILOT_TUNE, max(200, settings.tune // 2)),
+        draws=min(PILOT_DRAWS, max(100, settings.draws // 2)),
+        chains=PILOT_CHAINS,
+    )
+
+
+def convergence(tree: xr.DataTree) -> Convergence:
+    """The worst R-hat, bulk and tail effective sample size over all variables, and the divergences.
+
+    Variables that do not vary, such as pinned ones, are left out.
+
+    References
+    ----------
+    Vehtari et al. 2021, arXiv 1903.08008.
+    """
+    posterior = tree["posterior"].to_dataset()
+    posterior = posterior[[name for name, x in posterior.items() if _varies(x.values)]]
+    rhat, rhat_variable = _worst(arviz_stats.rhat(posterior), largest=True)
+    bulk, bulk_variable = _worst(arviz_stats.ess(posterior, method="bulk"), largest=False)
+    tail, tail_variable = _worst(arviz_stats.ess(posterior, method="tail"), largest=False)
+    divergences = int(tree["sample_stats"]["diverging"].sum())
+    return Convergence(rhat, rhat_variable, bulk, bulk_variable, tail, tail_variable, divergences)
+
+
+def _varies(values: np.ndarray) -> bool:
+    """Whether any element of a variable, (chain, draw, ...), has more than one value."""
+    return bool((np.ptp(values.reshape(-1, *values.shape[2:]), axis=0) > 0).any())
+
+
+def _worst(diagnostic: xr.Dataset, *, largest: bool) -> tuple[float, str]:
+    """The worst value of a diagnostic, and the variable that has it."""
+    worst, where = (-np.inf if largest else np.inf), ""
+    for name, values in diagnostic.data_vars.items():
+        finite = values.values[np.isfinite(values.values)]
+        if not finite.size:
+            continue
+        extreme = finite.max() if largest else finite.min()
+        if extreme > worst if largest else extreme < worst:
+            worst, where = float(extreme), str(name)
+    return worst, where

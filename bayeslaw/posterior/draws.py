@@ -1,0 +1,181 @@
+"""What a fit holds: its design, its runs, the draws, and whether the chains agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Self
+from zlib import crc32
+
+import numpy as np
+
+from bayeslaw.defaults import DIVERGENCES_MAX, ESS_MIN, RHAT_MAX
+from bayeslaw.errors import SpecError
+from bayeslaw.laws.base import Law
+from bayeslaw.runs.table import Runs
+from bayeslaw.spec.design import Design
+from bayeslaw.spec.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: What is predicted: see `bayeslaw.posterior.predict`.
+Kind = Literal["mean", "latent", "run"]
+
+#: Dimensions of every result over the draws.
+DIMS = ("chain", "draw")
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """Whether the chains agree: the worst of each diagnostic, and the variable that has it.
+
+    ``attempts`` lists what was tried, in order, and what each attempt gave.
+    """
+
+    rhat: float
+    rhat_variable: str
+    ess_bulk: float
+    ess_bulk_variable: str
+    ess_tail: float
+    ess_tail_variable: str
+    divergences: int
+    attempts: tuple[str, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        """Whether every diagnostic is on the right side of its threshold (`bayeslaw.defaults`)."""
+        return self.mixed and self.divergences <= DIVERGENCES_MAX
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the chains agree, and move enough."""
+        return self.rhat <= RHAT_MAX and min(self.ess_bulk, self.ess_tail) >= ESS_MIN
+
+    @property
+    def badness(self) -> tuple[int, float]:
+        """For choosing the least bad of several attempts: how many criteria fail, then the R-hat."""
+        few = min(self.ess_bulk, self.ess_tail) < ESS_MIN
+        failed = (self.rhat > RHAT_MAX) + few + (self.divergences > DIVERGENCES_MAX)
+        return int(failed), self.rhat
+
+    def __str__(self) -> str:
+        return (
+            f"R-hat {self.rhat:.4f} ({self.rhat_variable}), bulk ESS {self.ess_bulk:.0f}"
+            f" ({self.ess_bulk_variable}), tail ESS {self.ess_tail:.0f} ({self.ess_tail_variable}),"
+            f" {self.divergences} divergences"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Draws of the parameters of a law, with all that it takes to predict from them.
+
+    `bayeslaw.Fit` is a `Draws` with methods. The verbs of the package take `Draws`.
+
+    Attributes
+    ----------
+    design : what was fitted, resolved for the runs.
+    runs : the table it was fitted to.
+    idata : DataTree with groups posterior, sample_stats, observed_data, as PyMC and ArviZ know it.
+    convergence : whether the chains agree, which every result derived from the draws carries.
+    random_seed : gives the same draws again, and seeds the predictions.
+    warnings : what the table cannot identify, and what did not converge.
+    versions : of the libraries that made it.
+    """
+
+    design: Design
+    runs: Runs
+    idata: xr.DataTree
+    convergence: Convergence
+    random_seed: int
+    warnings: tuple[str, ...]
+    versions: Mapping[str, str]
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What was fitted, every formula and prior written out."""
+        return self.design.spec
+
+    @property
+    def law(self) -> Law:
+        """The law that was fitted."""
+        return self.design.law
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """The draws of each variable, dims (chain, draw, ...)."""
+        return self.idata["posterior"].to_dataset()
+
+    @property
+    def samples(self) -> int:
+        """Draws of all chains."""
+        sizes = self.idata["posterior"].sizes
+        return int(sizes["chain"] * sizes["draw"])
+
+    def seed(self, random_seed: int | None) -> int:
+        """The seed that was given, or else the fit's: so that a saved fit predicts the same again."""
+        return self.random_seed if random_seed is None else int(random_seed)
+
+    def with_draws(self, posterior: xr.Dataset) -> Self:
+        """The same with other draws of its variables, such as those of the prior: all that is
+        computed of a posterior can be computed of them."""
+        import xarray as xr
+
+        return replace(self, idata=xr.DataTree.from_dict({"posterior": posterior}))
+
+    def thinned(self, draws: int) -> Self:
+        """The same with so many of its draws, evenly spread, as one chain; all of them where it has
+        no more."""
+        import xarray as xr
+
+        kept = np.linspace(0, self.samples - 1, min(draws, self.samples)).astype(int)
+        posterior = self.posterior
+        some = {
+            str(name): ((*DIMS, *x.dims[2:]), x.values.reshape(-1, *x.shape[2:])[kept][None])
+            for name, x in posterior.transpose(*DIMS, ...).items()
+        }
+        coords = {name: x for name, x in posterior.coords.items() if name not in DIMS}
+        coords |= {"chain": [0], "draw": np.arange(len(kept))}
+        return self.with_draws(xr.Dataset(some, coords=coords))
+
+    def by_chain(self, values: np.ndarray) -> np.ndarray:
+        """(sample, ...) as (chain, draw, ...)."""
+        sizes = self.idata["posterior"].sizes
+        return np.reshape(values, (sizes["chain"], sizes["draw"], *np.shape(values)[1:]))
+
+    def dataset(
+        self,
+        variables: Mapping[str, np.ndarray],
+        dims: Sequence[str] = (),
+        coords: Mapping[str, Any] | None = None,
+        /,
+        **attrs: Any,
+    ) -> xr.Dataset:
+        """Values for each draw, (sample, ...), as variables with dims chain, draw and ``dims``.
+
+        Whether the chains agree is among the attributes, of each variable too.
+        """
+        import xarray as xr
+
+        attrs |= {"converged": int(self.convergence.passed)}
+        chains = {dim: self.idata["posterior"][dim].values for dim in DIMS}
+        laid_out = {
+            name: ((*DIMS, *dims), self.by_chain(values), attrs)
+            for name, values in variables.items()
+        }
+        return xr.Dataset(laid_out, coords=chains | dict(coords or {}), attrs=attrs)
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """Random numbers that follow from a name: what is drawn for a group, or for a curve, is then
+    the same whatever else is predicted beside it."""
+    return np.random.default_rng([seed, crc32(name.encode())])
+
+
+def require_kind(kind: str, allowed: Sequence[str] = ("mean", "latent", "run")) -> None:
+    """Raise SpecError unless ``kind`` is one of ``allowed``."""
+    if kind not in allowed:
+        *most, last = map(repr, allowed)
+        known = f"{', '.join(most)} or {last}" if most else last
+        raise SpecError(f"kind is {kind!r}, and it must be {known}.", key="kind")

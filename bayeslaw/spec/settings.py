@@ -1,0 +1,114 @@
+"""How much to sample, and how carefully."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
+from typing import Literal, Self, TypedDict, get_args
+
+from bayeslaw import defaults
+from bayeslaw.errors import SpecError, suggest
+from bayeslaw.spec.spec import ModelSpec
+
+Sampler = Literal["nutpie", "pymc", "numpyro"]
+
+
+class Sampling(TypedDict, total=False):
+    """The settings of the sampler, which every function that fits takes as keywords.
+
+    Parameters
+    ----------
+    draws, tune : draws and tuning steps of each chain (`bayeslaw.defaults.DRAWS`, ``TUNE``).
+    chains : how many (`bayeslaw.defaults.CHAINS`).
+    random_seed : same seed, same numbers, on one machine with the same libraries. None: one is
+        drawn, and kept in the fit.
+    target_accept : acceptance rate that sets the step size. None: `bayeslaw.defaults.TARGET_ACCEPT`,
+        or ``TARGET_ACCEPT_CURVES`` where each curve has a path of its own and nothing is in common.
+    attempts : how many tries until the chains converge (`bayeslaw.defaults.ATTEMPTS`). After the
+        first the remedies are: a smaller step after divergences, another parametrisation of the
+        group effects, more tuning and draws. What was tried is in ``fit.convergence``.
+    cores : processes or threads; None: as many as there are, up to the chains.
+    progressbar : show the sampler's progress.
+    """
+
+    draws: int
+    tune: int
+    chains: int
+    random_seed: int | None
+    target_accept: float | None
+    attempts: int
+    cores: int | None
+    progressbar: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerSettings:
+    """The settings of `Sampling`, checked, and none of them left to a default."""
+
+    random_seed: int
+    target_accept: float
+    draws: int = defaults.DRAWS
+    tune: int = defaults.TUNE
+    chains: int = defaults.CHAINS
+    attempts: int = defaults.ATTEMPTS
+    cores: int | None = None
+    progressbar: bool = True
+    sampler: Sampler = "nutpie"
+
+    @classmethod
+    def of(cls, sampling: Sampling, spec: ModelSpec, sampler: Sampler = "nutpie") -> Self:
+        """The settings for a spec.
+
+        Raises
+        ------
+        TypeError : a keyword that is none of the settings. SpecError : a value that cannot be, or a
+            sampler that is not installed.
+        """
+        known = [field.name for field in fields(cls) if field.name != "sampler"]
+        if unknown := [name for name in sampling if name not in known]:
+            near = suggest(unknown[0], known)
+            raise TypeError(f"There is no sampler setting {unknown[0]!r}.{near}")
+        target_accept = sampling.get("target_accept")
+        if target_accept is None:
+            own_paths = spec.discrepancy.along_curves and not spec.discrepancy.has_shared
+            target_accept = defaults.TARGET_ACCEPT
+            if own_paths:
+                target_accept = defaults.TARGET_ACCEPT_CURVES
+        given = {**sampling, "target_accept": target_accept, "sampler": sampler}
+        given["random_seed"] = seed_or_new(sampling.get("random_seed"))
+        settings = cls(**given)  # type: ignore[arg-type]
+        settings._check(spec)
+        return settings
+
+    def _check(self, spec: ModelSpec) -> None:
+        counts = {"draws": self.draws, "tune": self.tune, "chains": self.chains}
+        for name, value in (counts | {"attempts": self.attempts}).items():
+            if not value >= 1:
+                raise SpecError(f"{name} is {value}, and it must be at least 1.", key=name)
+        if not 0 < self.target_accept < 1:
+            raise SpecError(
+                f"target_accept is {self.target_accept}, and it must be between 0 and 1.",
+                key="target_accept",
+            )
+        if self.sampler not in get_args(Sampler):
+            raise SpecError(
+                f"sampler is {self.sampler!r}, and it must be nutpie, pymc or numpyro.",
+                key="sampler",
+            )
+        if find_spec(self.sampler) is None:
+            raise SpecError(
+                f"{self.sampler} is not installed: pip install 'bayeslaw[{self.sampler}]'.",
+                key="sampler",
+            )
+        if self.sampler == "numpyro" and spec.discrepancy.along_curves:
+            raise SpecError(
+                "numpyro cannot sample a discrepancy along curves. Use nutpie or pymc, or set"
+                " discrepancy to 'none'.",
+                key="sampler",
+            )
+
+
+def seed_or_new(random_seed: int | None) -> int:
+    """The seed that was given, or one that is drawn."""
+    return secrets.randbits(31) if random_seed is None else int(random_seed)

@@ -1,0 +1,183 @@
+"""What a study file asks of a fit: points, options, candidates and budgets, checked against the
+design before anything is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslaw.decisions.options import checked_options
+from bayeslaw.errors import SpecError, suggest
+from bayeslaw.laws.base import Law
+from bayeslaw.posterior.points import checked_points, grid
+from bayeslaw.runs.columns import TRAINING
+from bayeslaw.runs.table import Runs
+from bayeslaw.spec.design import Design
+from bayeslaw.study.schema import DecisionSection, NextRuns, Rows
+from bayeslaw.text import canonical_label
+
+#: What inputs of a law may follow from, in a table of points.
+DERIVED_FROM = ("compute", "n", "sqrt_kl")
+
+
+def target_of(decision: DecisionSection, law: Law) -> float:
+    """The target, which must be of the law's response."""
+    if list(decision.target) != [law.response.name]:
+        raise SpecError(
+            f"It is of {', '.join(decision.target) or 'nothing'}, and the law is of"
+            f" {law.response.name}: target = {{ {law.response.name} = ... }}."
+        )
+    return decision.target[law.response.name]
+
+
+def options_of(
+    decision: DecisionSection, design: Design, runs: Runs
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The options, and the cost of each, (option,)."""
+    options, cost = _options(decision, design, runs), decision.cost
+    if both := [str(name) for name in options if name in decision.at]:
+        raise SpecError(
+            f"{both[0]} is given by options and by at: it is either what options differ in, or what"
+            " they share.",
+            key=("at", both[0]),
+        )
+    if "cost" in options and cost is not None:
+        raise SpecError(
+            "cost is given beside the options and with each of them: leave one out.", key="cost"
+        )
+    points, costs = checked_options(
+        design.law,
+        options,
+        decision.target.get(design.law.response.name, 0.5),
+        at=decision.at,
+        cost=[cost] * len(options) if isinstance(cost, float) else cost,
+        go_at=decision.go_at,
+        no_go_at=decision.no_go_at,
+    )
+    points_of(points, design, runs)
+    return options.drop(columns="cost", errors="ignore"), costs
+
+
+def _options(decision: DecisionSection, design: Design, runs: Runs) -> pd.DataFrame:
+    """The options as the file gives them: listed, named by their costs, or one that is all of
+    ``at``."""
+    if decision.options is not None:
+        return rows_of(decision.options)
+    if isinstance(decision.cost, Mapping):
+        return _named_by(decision.cost, design, runs, decision.at)
+    return pd.DataFrame(index=[0])
+
+
+def _named_by(
+    cost: Mapping[str, float], design: Design, runs: Runs, at: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Options that differ in the one column of the model whose values ``cost`` names."""
+    names = {canonical_label(name) for name in cost}
+    columns = [
+        c
+        for c in (*design.law.inputs, *design.columns)
+        if c not in at and c in runs.table and names <= {canonical_label(x) for x in runs.table[c]}
+    ]
+    if len(columns) == 1:
+        return pd.DataFrame({columns[0]: list(cost)})
+    known = {canonical_label(x): c for c in runs.groups for x in runs.table[c]}
+    unknown = next((name for name in cost if canonical_label(name) not in known), "")
+    which = f"{', '.join(columns)} have all of its names among their values"
+    if not columns:
+        which = (
+            "no input and no group of the model has all of its names among its"
+            f" values.{suggest(unknown, known)}"
+        )
+    raise SpecError(
+        f"cost names {', '.join(cost)}, and {which} Say what the options are: options ="
+        " { method = [...] }.",
+        key="cost",
+    )
+
+
+def candidates_of(
+    wanted: NextRuns, decision: DecisionSection, design: Design, runs: Runs
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The candidates, with what the options share where they do not say otherwise, and the cost of
+    each, (candidate,)."""
+    table = rows_of(wanted.candidates)
+    shared = {name: value for name, value in decision.at.items() if name not in table}
+    table = table.assign(**shared)
+    points = table.drop(columns="cost", errors="ignore")
+    checked = points_of(points, design, runs)
+    if wanted.cost == "flop":
+        costs = _training_compute(checked)
+    elif wanted.cost is not None:
+        costs = np.array(wanted.cost)
+    elif "cost" in table:
+        costs = pd.to_numeric(table["cost"], errors="coerce").to_numpy(float)
+    else:
+        costs = np.ones(len(table))
+    if len(costs) != len(table) or not (costs > 0).all():
+        raise SpecError(
+            f"cost must be a positive number for each of the {len(table)} candidates; it has"
+            f" {len(costs)}.",
+            key="cost",
+        )
+    return points, costs
+
+
+def _training_compute(points: pd.DataFrame) -> np.ndarray:
+    """6 model_size data_size, in FLOP."""
+    sizes = ("model_size", "data_size")
+    if lacking := [name for name in sizes if name not in points]:
+        raise SpecError(
+            'cost = "flop" is 6 model_size data_size, and the candidates have no'
+            f" {lacking[0]}: list their costs.",
+            key="cost",
+        )
+    model_size, data_size = (points[name].to_numpy(float) for name in sizes)
+    return TRAINING * model_size * data_size
+
+
+def points_of(points: pd.DataFrame, design: Design, runs: Runs) -> pd.DataFrame:
+    """Points, checked. A column that the model does not know is refused: it would make options that
+    differ in name alone."""
+    known = (*design.law.inputs, *design.columns, *DERIVED_FROM)
+    if unknown := [str(name) for name in points if name not in known]:
+        name, remedy = unknown[0], suggest(unknown[0], known)
+        if name in runs.table:
+            remedy = " It is a column of the runs: name it in groups of [runs]."
+        raise SpecError(
+            f"{name} is neither an input of {design.law.name} nor a group of the model, and would"
+            f" change nothing.{remedy}",
+            key=name,
+        )
+    checked = checked_points(design, runs, points)
+    for name, predictor in design.predictors.items():
+        column = predictor.formula.by
+        if column is None:
+            continue
+        seen = set(runs.table[column].map(canonical_label))
+        if unseen := sorted(set(checked[column].map(canonical_label)) - seen):
+            raise SpecError(
+                f"{column} has {', '.join(unseen)}, which no run has, and the groups of {name} are"
+                f" not pooled ({predictor.formula}): it cannot be predicted.",
+                key=column,
+            )
+    return checked
+
+
+def rows_of(rows: Rows) -> pd.DataFrame:
+    """Points as they stand in the file: one table is multiplied out, several are a row each."""
+    if isinstance(rows, dict):
+        if isinstance(rows.get("cost"), list):
+            raise SpecError(
+                "cost stands in a table that is multiplied out: list the costs beside it, or write"
+                " a table a row."
+            )
+        return grid(rows)
+    keys: list[set[str]] = [set(row) - {"cost"} for row in rows]
+    if lacking := sorted(set[str]().union(*keys) - set[str].intersection(*keys)):
+        raise SpecError(
+            f"Some rows have no {', '.join(lacking)}, which others have: give it in each."
+        )
+    return pd.DataFrame(rows)

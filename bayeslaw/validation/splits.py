@@ -1,0 +1,86 @@
+"""Which runs a backtest hides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bayeslaw.errors import SpecError
+from bayeslaw.runs import filters
+from bayeslaw.runs.table import Runs
+from bayeslaw.spec.design import Design
+
+
+def splits(
+    design: Design,
+    runs: Runs,
+    holdout: str | Sequence[str] | None,
+    largest: Mapping[str, int] | None,
+    rolling: Mapping[str, int] | None,
+) -> dict[str, np.ndarray]:
+    """The hidden runs of each split, (run,), boolean, by the split's name.
+
+    The arguments are those of `bayeslaw.backtest`.
+
+    Raises
+    ------
+    SpecError : not exactly one of holdout, largest and rolling; nothing hidden, or nothing left.
+    """
+    if sum(option is not None for option in (holdout, largest, rolling)) != 1:
+        raise SpecError("Say which runs to hide by one of holdout, largest and rolling.")
+    if holdout is not None:
+        option = "holdout"
+        texts = [holdout] if isinstance(holdout, str) else list(holdout)
+        hidden = {text: filters.select(runs.table, text).to_numpy(bool) for text in texts}
+    elif largest is not None:
+        option = "largest"
+        name, k = _input_and_number(option, largest, runs)
+        rank, _ = _rank_from_top(design, runs, name)
+        hidden = {f"{k} largest {name}": rank < k}
+    else:
+        option = "rolling"
+        name, k = _input_and_number(option, rolling or {}, runs)
+        rank, values = _rank_from_top(design, runs, name)
+        shares = {j: np.maximum(np.round(values * j / (2 * k)), j) for j in range(1, k + 1)}
+        hidden = {f"{name}: last {j}/{2 * k}": rank < shares[j] for j in shares}
+    for split, rows in hidden.items():
+        if not rows.any() or rows.all():
+            which = "all" if rows.all() else "none"
+            raise SpecError(
+                f"{split}: {which} of the {len(runs)} runs would be hidden.", key=option
+            )
+    return hidden
+
+
+def _input_and_number(option: str, by: Mapping[str, int], runs: Runs) -> tuple[str, int]:
+    """The input, and the number, that ``largest`` or ``rolling`` gives."""
+    inputs = runs.law.inputs
+    if len(by) != 1:
+        raise SpecError(
+            f"{option} must name one input and a number, such as {{'{next(iter(inputs))}': 2}}.",
+            key=option,
+        )
+    ((name, k),) = by.items()
+    if name not in inputs:
+        raise SpecError(
+            f"{option} names {name}, and it must be an input of {runs.law.name}:"
+            f" {', '.join(inputs)}.",
+            key=(option, name),
+        )
+    if not (isinstance(k, int) and k >= 1):
+        raise SpecError(
+            f"{option} has {name} = {k!r}, and it must be a whole number of at least 1.",
+            key=(option, name),
+        )
+    return name, k
+
+
+def _rank_from_top(design: Design, runs: Runs, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Each run's place among the distinct values of an input, 0 for the largest, and how many
+    values there are; within its curve, where curves run along that input."""
+    along_curve = design.spec.discrepancy.along_curves and design.spec.along == name
+    curve = design.curve_labels(runs.table) if along_curve else np.zeros(len(runs))
+    values = runs.table[name].groupby(curve)
+    rank = values.rank(method="dense", ascending=False).to_numpy() - 1
+    return rank, values.transform("nunique").to_numpy()
