@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import POWER, grouped_table
+from helpers import POWER, grouped_table
 
 import bayeslaw as bl
 from bayeslaw import defaults
