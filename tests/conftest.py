@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pandas as pd
 import pytest
-from helpers import POWER, grouped_table, public_path, written
+from helpers import public_path, stored, written
 
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
@@ -35,11 +35,8 @@ def chinchilla_fit(chinchilla_runs: bl.Runs) -> bl.Fit:
 
 @pytest.fixture(scope="session")
 def grouped_fit() -> bl.Fit:
-    """A small fit with groups, to simulated curves."""
-    runs = bl.read_runs(grouped_table(), "power")
-    return bl.fit(
-        POWER, runs, draws=300, tune=500, chains=4, random_seed=3, progressbar=False, attempts=2
-    )
+    """A small fit with groups, to simulated curves: stored, for tests of what is made of draws."""
+    return stored("grouped")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ import bayeslaw as bl
 
 #: The checkout.
 REPOSITORY = Path(__file__).parents[1]
+#: Fits that tests of logic read.
+STORED = REPOSITORY / "tests" / "stored"
 #: Public runs lie beside the checkout.
 PUBLIC = REPOSITORY.parent / "shared" / "data"
 
@@ -25,6 +27,13 @@ def public_path(name: str) -> Path:
     if not path.is_file() and not os.environ.get("CI"):
         pytest.skip(f"public runs are not at {PUBLIC}")
     return path
+
+
+def stored(name: str) -> bl.Fit:
+    """A fit to simulated runs that `tests/stored/make.py` saved: for tests of what is made of draws,
+    whatever they are.
+    """
+    return bl.load(STORED / f"{name}.nc")
 
 
 def grouped_table(seed: int = 7, groups: int = 6, points: int = 12) -> pd.DataFrame:
