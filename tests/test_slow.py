@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import best_of_n
 import grpo_run
@@ -15,9 +16,8 @@ import pymc as pm
 import pytest
 import step_law
 import xarray as xr
-from conftest import public_path
+from helpers import public_path
 from peak_coverage import advance_rows, peak_rows
-from test_datasets import script  # noqa: F401  (a fixture)
 
 import bayeslaw as bl
 from bayeslaw.checks.residuals import check_residuals
@@ -129,7 +129,7 @@ def test_intervals_of_parameters_cover(name: str) -> None:
     assert ((ranks.mean() - 0.5).abs() < 4 * np.sqrt(1 / 12 / n)).all(), ranks.mean().to_dict()
 
 
-def test_the_demo_covers_16b(script) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+def test_the_demo_covers_16b(script: ModuleType) -> None:
     """Over 20 seeds, 90 % bands from 1B-8B hold the simulated 16B runs at their nominal rate, 50 %
     bands too.
 

@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from conftest import grouped_table
+from helpers import PARAMS, covariance, grouped_table, pinned_power
 from scipy import stats
-from test_discrepancy import PARAMS, covariance
-from test_fit import pinned_power
 
 import bayeslaw as bl
 from bayeslaw.checks.groups import check_groups

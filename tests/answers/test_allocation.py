@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import public_path
+from helpers import public_path
 from scipy import optimize
 
 import bayeslaw as bl

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import stored
 from scipy import stats
 
 import bayeslaw as bl
@@ -14,6 +15,12 @@ from bayeslaw.posterior.points import grid
 from bayeslaw.spec.noise import draw
 
 POINT = {"data_size": 1e11, "task": "task0"}
+
+
+@pytest.fixture(scope="module")
+def chinchilla_fit() -> bl.Fit:
+    """To a simulated grid: whatever the draws, predictions are made of them in one way."""
+    return stored("chinchilla")
 
 
 def test_mean_is_the_law_at_the_posterior(chinchilla_fit: bl.Fit) -> None:

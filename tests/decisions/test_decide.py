@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import POWER, grouped_table
+from helpers import STORED
 
 import bayeslaw as bl
 from bayeslaw import defaults
 from bayeslaw.decisions.utility import evpi_along, expected_regret, flips, met
 from bayeslaw.errors import SpecError
+from bayeslaw.validation.storage import load_backtest
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 
@@ -174,17 +175,7 @@ def test_a_group_of_no_run_is_named(grouped_fit: bl.Fit) -> None:
 
 
 def test_a_backtest_that_missed_stops_a_decision(grouped_fit: bl.Fit) -> None:
-    runs = bl.read_runs(grouped_table(), "power")
-    tested = bl.backtest(
-        POWER,
-        runs,
-        "data_size > 3e8",
-        baselines=False,
-        draws=300,
-        tune=500,
-        random_seed=1,
-        progressbar=False,
-    )
+    tested = load_backtest(STORED / "grouped_backtest.nc")
     easy = float(response(grouped_fit).max() + 1)
     shrunk = tested.points.assign(inside_90=False)
     assert (

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import POWER, grouped_table, public_path
+from helpers import POWER, grouped_table, pinned_power, public_path
 
 import bayeslaw as bl
 from bayeslaw.errors import ConvergenceWarning, SpecError
@@ -45,7 +45,7 @@ def test_a_seed_gives_the_same_draws_where_nothing_was_ever_compiled(tmp_path: P
     """
     script = (
         "import sys, hashlib, warnings; warnings.simplefilter('ignore'); import bayeslaw as"
-        " bl\nfrom conftest import grouped_table\nfor spec in (bl.ModelSpec('power',"
+        " bl\nfrom helpers import grouped_table\nfor spec in (bl.ModelSpec('power',"
         " discrepancy='curve'), bl.ModelSpec('power', discrepancy='none')):\n    runs ="
         " bl.read_runs(grouped_table(), 'power', groups=['task'])\n    fit = bl.fit(spec, runs,"
         " draws=100, tune=150, chains=2, random_seed=1, attempts=1, progressbar=False)\n    draws ="
@@ -94,20 +94,6 @@ def test_thirty_models_pool_over_family_and_model() -> None:
     # Their per-model fits leave a root mean square log error of .0065 on FLAN with the same four
     # parameters a model.
     assert np.sqrt(np.mean(np.log(mean["median"].to_numpy() / runs.y) ** 2)) < 0.0085
-
-
-def pinned_power(effects: dict[str, str], priors: dict[str, object]) -> bl.ModelSpec:
-    """A power law of which only the level is free: log loss is then linear in it, and the posterior
-    has a closed form.
-    """
-    pinned = {"alpha_at_centre": 0.1, "E_at_centre": 1e-12, "sigma": 0.05}
-    return bl.ModelSpec(
-        "power",
-        effects={"A": "1", "alpha": "1", "E": "1"} | effects,
-        noise="normal",
-        discrepancy="none",
-        priors=pinned | priors,
-    )  # type: ignore[arg-type]
 
 
 def test_level_has_its_closed_form_posterior() -> None:

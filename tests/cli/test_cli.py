@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import public_path
+from helpers import REPOSITORY, public_path
 from typer.main import get_command
 
 import bayeslaw as bl
@@ -106,7 +106,7 @@ def test_every_command_has_help_with_an_example(
     printed = capsys.readouterr().out
     assert "Usage" in printed
     assert "Example" in printed
-    assert f"bayeslaw {command}" in (Path(__file__).parents[1] / "README.md").read_text()
+    assert f"bayeslaw {command}" in (REPOSITORY / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

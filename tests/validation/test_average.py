@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import POWER
+from helpers import POWER
 from scipy.optimize import minimize
 
 import bayeslaw as bl

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import public_path
+from helpers import public_path
 
 import bayeslaw as bl
 from bayeslaw.cli import run

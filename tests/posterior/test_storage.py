@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from helpers import REPOSITORY
 
 import bayeslaw as bl
 from bayeslaw.errors import StorageError
@@ -16,7 +17,7 @@ from bayeslaw.posterior import storage
 
 #: Saved by bayeslaw 0.1.0 (`fit("chinchilla", ...)` on 12 simulated runs, 2 chains of 50 draws):
 #: every later version must read it.
-GOLDEN = Path(__file__).parent / "golden" / "chinchilla_simulated_0.1.0.nc"
+GOLDEN = REPOSITORY / "tests" / "golden" / "chinchilla_simulated_0.1.0.nc"
 
 
 def test_what_is_loaded_is_what_was_saved(grouped_fit: bl.Fit, tmp_path: Path) -> None:

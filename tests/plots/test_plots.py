@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import stored
 
 import bayeslaw as bl
 from bayeslaw import plots
@@ -339,6 +340,12 @@ def test_the_best_checkpoint_shows_probabilities_and_where_evaluations_go() -> N
     assert [bar.get_height() for bar in axis.patches] == pytest.approx([30, 70])
     np.testing.assert_allclose(axis.get_lines()[0].get_ydata(), [25, 75])
     assert [text.get_text() for text in axis.get_xticklabels()] == ["4", "9"]
+
+
+@pytest.fixture
+def chinchilla_fit() -> bl.Fit:
+    """To a simulated grid."""
+    return stored("chinchilla")
 
 
 def test_contours_of_an_allocation(chinchilla_fit: bl.Fit) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SMALL, simulated_curves, written
+from helpers import REPOSITORY, SMALL, simulated_curves, written
 from pydantic import ValidationError
 
 import bayeslaw as bl
@@ -112,9 +112,7 @@ def test_the_decision_file_has_its_schema(outcome: Outcome, home: Path) -> None:
     )
     with pytest.raises(ValidationError):
         DecisionFile.model_validate(found | {"verdict": "maybe"})
-    documented = json.loads(
-        (Path(__file__).parents[1] / "docs" / "decision.schema.json").read_text()
-    )
+    documented = json.loads((REPOSITORY / "docs" / "decision.schema.json").read_text())
     assert documented == DecisionFile.model_json_schema()
 
 

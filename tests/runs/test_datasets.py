@@ -4,7 +4,6 @@ table.
 
 from __future__ import annotations
 
-import importlib.util
 from types import ModuleType
 
 import numpy as np
@@ -15,18 +14,7 @@ import simulate_pretraining
 
 import bayeslaw as bl
 from bayeslaw.errors import UnknownNameError
-from bayeslaw.runs.datasets import datasets, folder
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "simulate_finetuning", folder() / "simulate_finetuning.py"
-    )
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from bayeslaw.runs.datasets import datasets
 
 
 @pytest.mark.parametrize("name", sorted(datasets()))

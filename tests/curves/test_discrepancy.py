@@ -11,6 +11,7 @@ import pandas as pd
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from helpers import PARAMS, covariance
 from scipy import integrate, stats
 
 import bayeslaw as bl
@@ -27,45 +28,7 @@ from bayeslaw.model.semivariance import TOGETHER, Semivariance
 from bayeslaw.spec.discrepancy import COMPONENTS
 from bayeslaw.spec.resolve import resolve
 
-PARAMS = {
-    "delta_sigma": 0.05,
-    "delta_memory": 0.8,
-    "trend_sigma": 0.03,
-    "trend_slope": 0.07,
-    "local_sigma": 0.01,
-    "local_length": 0.15,
-    "smooth_sigma": 0.04,
-}
 OWN = [names for n in (1, 2, 3) for names in itertools.combinations(COMPONENTS, n)]
-
-
-def covariance(own: tuple[str, ...], t: np.ndarray, start: float) -> np.ndarray:
-    """The textbook covariance of one curve's own process."""
-    a, b = t[:, None], t[None, :]
-    total = np.zeros((len(t), len(t)))
-    # Rasmussen and Williams 2006, eq. 4.17; its curvature's density is 4 rate^3 times the variance
-    if "matern" in own:
-        rate = 1 / PARAMS["delta_memory"]
-        variance = 3 * PARAMS["delta_sigma"] ** 2 / (4 * rate**3)
-        total += variance * (1 + rate * abs(a - b)) * np.exp(-rate * abs(a - b))
-    if "wiener" in own:
-        low, high = np.minimum(a, b) - start, np.maximum(a, b) - start
-        total += (
-            3 * PARAMS["trend_sigma"] ** 2 * low**2 * (3 * high - low) / 6
-            + PARAMS["trend_slope"] ** 2 * low * high
-        )
-    # the integral of (a - u)^2 (b - u)^2 / 4 over u, from the start to the lesser
-    if "smooth" in own:
-        low, more = np.minimum(a, b) - start, abs(a - b)
-        total += (
-            20
-            * PARAMS["smooth_sigma"] ** 2
-            * (low**5 / 5 + low**4 * more / 2 + low**3 * more**2 / 3)
-            / 4
-        )
-    if "local" in own:
-        total += PARAMS["local_sigma"] ** 2 * np.exp(-abs(a - b) / PARAMS["local_length"])
-    return total
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 import nutpie
 import pandas as pd
 import pytest
-from conftest import POWER, grouped_table
+from helpers import POWER, grouped_table
 from scipy import stats
 
 import bayeslaw as bl

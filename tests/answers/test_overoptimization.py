@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import stored
 from scipy import optimize, stats
 from simulate_overoptimization import coefficients
 
@@ -799,41 +800,8 @@ def test_labels_become_numbers_only_where_these_give_the_labels_again() -> None:
         assert numeric_labels(pd.Series(kept)).tolist() == kept
 
 
-def quick(law: str, table: pd.DataFrame, **spec: Any) -> bl.Fit:
-    """A fit of few draws, to look at what is made of it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", BayeslawWarning)
-        runs = bl.read_runs(
-            table, law, **({"groups": spec.pop("groups")} if "groups" in spec else {})
-        )
-        return bl.fit(
-            bl.ModelSpec(law, **spec),
-            runs,
-            draws=100,
-            tune=200,
-            chains=2,
-            attempts=1,
-            random_seed=3,
-            progressbar=False,
-        )
-
-
-@pytest.fixture(scope="module")
-def named() -> bl.Fit:
-    """Simulated RL against reward models whose names look like numbers."""
-    table = bl.dataset("overoptimization_simulated")
-    table = table[(table["method"] == "rl") & (table["policy_size"] == 1.2e9)]
-    names = {size: f"{i:03d}" for i, size in enumerate(sorted(table["reward_model_size"].unique()))}
-    return quick(
-        "overoptimization_rl",
-        table.assign(model=table["reward_model_size"].map(names)).drop(
-            columns=["reward_model_size", "policy_size", "method"]
-        ),
-        discrepancy="none",
-    )
-
-
-def test_advice_is_of_the_group_itself_whatever_its_name(named: bl.Fit) -> None:
+def test_advice_is_of_the_group_itself_whatever_its_name() -> None:
+    named = stored("models_named_by_numbers")
     assert bl.peaks(named)["model"].tolist() == [f"{i:03d}" for i in range(9)]
     early = bl.stopping(named, 4.0)
     np.testing.assert_allclose(early["stop_at_kl"], early["kl_peak"], rtol=0.1)
@@ -841,16 +809,7 @@ def test_advice_is_of_the_group_itself_whatever_its_name(named: bl.Fit) -> None:
 
 
 def test_a_trend_without_groups_has_advice() -> None:
-    table = bl.dataset("overoptimization_simulated")
-    table = table[(table["method"] == "rl") & (table["policy_size"] == 1.2e9)].drop(
-        columns=["policy_size", "method"]
-    )
-    fit = quick(
-        "overoptimization_rl",
-        table.rename(columns={"reward_model_size": "size"}),
-        discrepancy="none",
-        effects={"beta": "1 + log10(size)"},
-    )
+    fit = stored("sizes_that_make_no_groups")
     advice = bl.stopping(fit, 4.0)
     assert len(advice) == 1 and np.isfinite(advice[["kl_peak", "stop_at_kl", "expected_gain"]]).all(
         axis=None
@@ -860,14 +819,7 @@ def test_a_trend_without_groups_has_advice() -> None:
 def test_a_group_without_runs_of_a_method_says_so_and_reaches_as_far_as_the_method_was_seen() -> (
     None
 ):
-    table = bl.dataset("overoptimization_simulated")
-    table = table[
-        (table["policy_size"] == 1.2e9)
-        & ~((table["method"] == "bon") & (table["reward_model_size"] == 3e6))
-    ]
-    found = bl.peaks(
-        quick("overoptimization", table, discrepancy="none", groups=["method", "reward_model_size"])
-    )
+    found = bl.peaks(stored("a_group_without_a_method"))
     (row,) = found[found["runs"] == 0].to_dict("records")
     assert (row["method"], row["reward_model_size"]) == ("bon", 3e6)
     np.testing.assert_allclose(
@@ -876,13 +828,7 @@ def test_a_group_without_runs_of_a_method_says_so_and_reaches_as_far_as_the_meth
 
 
 def test_an_evaluation_errs_by_noise_and_standard_error() -> None:
-    d = np.linspace(0.3, 3, 14)
-    noise = np.random.default_rng(8).normal(0, 0.002, len(d))
-    fit = quick(
-        "overoptimization_bon",
-        rows(kl=d**2, gold_score=d * (0.6 - 0.12 * d) + noise, gold_score_se=0.2),
-        discrepancy="none",
-    )
+    fit = stored("scores_with_errors")
     checkpoints = rows(kl=[4.0, 5.0, 6.0])
     by_default = bl.best_checkpoint(fit, checkpoints, evaluations=50)
     sigma = float(fit.idata["posterior"]["sigma"].median())
@@ -891,12 +837,7 @@ def test_an_evaluation_errs_by_noise_and_standard_error() -> None:
     )
     assert by_default.attrs["regret_after"] == pytest.approx(given.attrs["regret_after"], rel=0.25)
     with pytest.raises(SpecError, match="power is of a loss, of which the lowest is best"):
-        bl.best_checkpoint(
-            quick(
-                "power", rows(data_size=[1e6, 1e7, 1e8], loss=[3.0, 2.5, 2.2]), discrepancy="none"
-            ),
-            {"data_size": [1e6, 1e7]},
-        )
+        bl.best_checkpoint(stored("three_losses"), {"data_size": [1e6, 1e7]})
 
 
 def test_kl_comes_from_what_each_row_has() -> None:
