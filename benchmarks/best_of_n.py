@@ -68,7 +68,7 @@ def main() -> None:
             "progressbar": False,
         }
         for discrepancy in (None, "none"):
-            fit = bl.fit(bl.ModelSpec(LAW, discrepancy=discrepancy), runs, **effort)  # type: ignore[arg-type]
+            fit = bl.fit(bl.ModelSpec(LAW, discrepancy=discrepancy), runs, **effort)
             print(f"\n{path.stem}, all runs, discrepancy {fit.spec.discrepancy}: {fit.convergence}")
             print(
                 coefficients(fit).to_string(index=False, float_format=lambda value: f"{value:.3f}")

@@ -28,7 +28,7 @@ def watch(table: pd.DataFrame, seen: list[int], **effort: object) -> pd.DataFram
     found = []
     for rows in seen:
         runs = bl.read_runs(table.head(rows), LAW, columns=COLUMNS)
-        fit = bl.fit(LAW, runs, progressbar=False, **effort)  # type: ignore[arg-type]
+        fit = bl.fit(LAW, runs, progressbar=False, **effort)
         found.append(
             bl.peaks(fit, current_kl=float(runs.table["kl"].iloc[-1])).assign(
                 steps_seen=int(table["step"].iloc[rows - 1])

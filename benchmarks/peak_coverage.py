@@ -96,7 +96,7 @@ def fits(
     """The fit, the table and the truth of each study: one compile."""
     table, _ = study(seed)
     runs = bl.read_runs(table, law, where=where)
-    spec = resolve(bl.ModelSpec(law, discrepancy=discrepancy), runs)  # type: ignore[arg-type]
+    spec = resolve(bl.ModelSpec(law, discrepancy=discrepancy), runs)
     accept = 0.8 if spec.discrepancy.along_curves else 0.9
     compiled = Compiled(build(spec, runs), refit=True)
     centring = (

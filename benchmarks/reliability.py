@@ -68,7 +68,7 @@ def _arms() -> dict[str, Arm]:
     size, data = np.meshgrid(np.geomspace(5e7, 1e9, 5), np.geomspace(1e9, 2e10, 4))
     grid = pd.DataFrame({"model_size": size.ravel(), "data_size": data.ravel()})
     curve, end = pd.DataFrame({"data_size": np.geomspace(1e7, 1e9, 24)}), {"data_size": [1e10]}
-    alone = bl.ModelSpec("power", discrepancy="none")  # type: ignore[arg-type]
+    alone = bl.ModelSpec("power", discrepancy="none")
     found = [
         Arm(
             "right law",
@@ -111,11 +111,11 @@ def losses(arm: Arm, studies: int, seed: int) -> tuple[np.ndarray, np.ndarray, n
         arm.spec.law,
         discrepancy="none",
         noise="student_t" if arm.spec.discrepancy.kind == "none" and not arm.wrong else "normal",
-    )  # type: ignore[arg-type]
+    )
     runs = bl.read_runs(arm.design.assign(loss=TYPICAL), of.law)
     truth = truths(resolve(of, runs), runs, studies, seed)
     points = pd.concat([arm.design, pd.DataFrame(arm.option)], ignore_index=True)
-    mean, noisy = (np.log(truth.predict(points, kind).values[0]) for kind in ("mean", "run"))  # type: ignore[arg-type]
+    mean, noisy = (np.log(truth.predict(points, kind).values[0]) for kind in ("mean", "run"))
     if not arm.wrong:
         return np.exp(noisy[:, :-1]), np.exp(noisy[:, -1]), np.zeros(studies)
     rng = np.random.default_rng([seed, 5])

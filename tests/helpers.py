@@ -55,7 +55,7 @@ def grouped_table(seed: int = 7, groups: int = 6, points: int = 12) -> pd.DataFr
 
 #: Runs that scatter independently around the law: what tests of effects and of prediction reckon
 #: with.
-POWER = bl.ModelSpec("power", discrepancy="none")  # type: ignore[arg-type]
+POWER = bl.ModelSpec("power", discrepancy="none")
 
 
 def pinned_power(effects: dict[str, str], priors: dict[str, object]) -> bl.ModelSpec:
@@ -69,7 +69,7 @@ def pinned_power(effects: dict[str, str], priors: dict[str, object]) -> bl.Model
         noise="normal",
         discrepancy="none",
         priors=pinned | priors,
-    )  # type: ignore[arg-type]
+    )
 
 
 #: A study of simulated runs that takes seconds.

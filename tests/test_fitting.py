@@ -87,7 +87,7 @@ def test_thirty_models_pool_over_family_and_model() -> None:
         runs,
         random_seed=1,
         progressbar=False,
-    )  # type: ignore[arg-type]
+    )
     assert fit.convergence.passed, str(fit.convergence)
     assert fit.quantity("beta").sizes["group"] == 30
     mean = fit.bands(runs.table[["finetuning_data", "family", "model"]], "mean")
@@ -181,7 +181,7 @@ def test_other_samplers_agree(
         sampler=sampler,
         progressbar=False,
         attempts=1,
-    )  # type: ignore[arg-type]
+    )
     a, b = chinchilla_fit.summary(), other.summary()
     error = np.hypot(a["sd"] / np.sqrt(a["ess_bulk"]), b["sd"] / np.sqrt(b["ess_bulk"]))
     assert ((a["mean"] - b["mean"]).abs() < 4.5 * error).all()
@@ -246,7 +246,7 @@ def test_remedies_are_tried_and_told() -> None:
 )
 def test_wrong_effort_is_refused(argument: str, value: float, chinchilla_runs: bl.Runs) -> None:
     with pytest.raises(SpecError, match=argument):
-        bl.fit("chinchilla", chinchilla_runs, **{argument: value})  # type: ignore[arg-type]
+        bl.fit("chinchilla", chinchilla_runs, **{argument: value})
 
 
 def test_runs_of_another_law_are_refused(chinchilla_runs: bl.Runs) -> None:
@@ -261,7 +261,7 @@ def test_a_fit_is_frozen(chinchilla_fit: bl.Fit) -> None:
 
 def test_an_unknown_sampler_is_refused(chinchilla_runs: bl.Runs) -> None:
     with pytest.raises(SpecError, match="nutpie, pymc or numpyro"):
-        bl.fit("chinchilla", chinchilla_runs, sampler="stan")  # type: ignore[arg-type]
+        bl.fit("chinchilla", chinchilla_runs, sampler="stan")
 
 
 @pytest.mark.filterwarnings("ignore::bayeslaw.errors.ConvergenceWarning")
@@ -273,7 +273,7 @@ def test_a_parameter_of_each_group_can_be_pinned() -> None:
         discrepancy="none",
         effects={"E": "0 + task", "A": "0 + task", "alpha": "1"},
         priors={"E_at_centre": 0.2},
-    )  # type: ignore[dict-item]
+    )
     fit = bl.fit(
         spec, runs, draws=50, tune=200, chains=2, random_seed=1, attempts=1, progressbar=False
     )

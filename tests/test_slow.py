@@ -97,7 +97,7 @@ def ranks_of_the_truth(law: Law, fits: int) -> Iterator[dict[str, float]]:
     runs = bl.read_runs(table, law)
     # where a setting deviates, one law is enough to see it
     effects = dict.fromkeys(law.params, "1") if law.name != "isoflop" else {}
-    spec = resolve(bl.ModelSpec(law, discrepancy="none", effects=effects), runs)  # type: ignore[arg-type]
+    spec = resolve(bl.ModelSpec(law, discrepancy="none", effects=effects), runs)
     model = build(spec, runs)
     compiled = Compiled(model, refit=True)
     names = [name for name, prior in spec.priors.items() if prior.distribution != "Constant"]
@@ -201,7 +201,7 @@ def test_where_the_law_is_right_the_discrepancy_costs_little() -> None:
             runs,
             random_seed=1,
             progressbar=False,
-        )  # type: ignore[arg-type]
+        )
         assert fit.convergence.passed, str(fit.convergence)
         bands = fit.bands(
             {"data_size": np.geomspace(3e6, 3e8, 9), "task": sorted(set(table["task"]))}
@@ -222,8 +222,8 @@ def test_the_discrepancy_recovers_its_own_parameters() -> None:
         [(f"task{i}", a, 1.0) for i in range(5) for a in x], columns=["task", "data_size", "loss"]
     )
     runs = bl.read_runs(table, "power", groups=["task"])
-    spec = resolve(bl.ModelSpec("power", discrepancy={"kind": "curve", "shared": True}), runs)  # type: ignore[arg-type]
-    model = build(spec, runs)
+    design = resolve(bl.ModelSpec("power", discrepancy={"kind": "curve", "shared": True}), runs)
+    spec, model = design.spec, build(design, runs)
     compiled = Compiled(model, refit=True)
     names = list(spec.priors)
     kept = [v.name for v in [*model.free_RVs, *model.deterministics] if not v.name.endswith("_raw")]
@@ -231,10 +231,12 @@ def test_the_discrepancy_recovers_its_own_parameters() -> None:
         prior = pm.sample_prior_predictive(fits, random_seed=5, var_names=kept)[
             "prior"
         ].to_dataset()
-    truth = bl.Fit(spec, runs, xr.DataTree.from_dict({"posterior": prior}), NOT_SAMPLED, 7, (), {})
+    truth = bl.Fit(
+        design, runs, xr.DataTree.from_dict({"posterior": prior}), NOT_SAMPLED, 7, (), {}
+    )
     posterior = Parameters.at(truth, table, "run")
-    common = DiscrepancyDraws(posterior, table, 7)._common.at(table)
-    located, sigmas = parameters.mu_on_link(table) + common, posterior.of_noise(table)
+    common = DiscrepancyDraws(posterior, table, 7)._shared.at(table)
+    located, sigmas = posterior.mu_on_link(table) + common, posterior.of_noise(table)
     rng = np.random.default_rng(9)
     own = np.empty_like(located)
     for rows in table.groupby("task").indices.values():  # already in order of x
@@ -303,7 +305,7 @@ def test_larger_n_is_foretold_on_public_best_of_n() -> None:
     assert all(result.passed for result in check_residuals(fit))
     alone = bl.fit(
         bl.ModelSpec(best_of_n.LAW, discrepancy="none"), runs, random_seed=1, progressbar=False
-    )  # type: ignore[arg-type]
+    )
     assert not all(result.passed for result in check_residuals(alone))
 
 

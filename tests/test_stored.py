@@ -9,16 +9,17 @@ from helpers import STORED as STORED_AT
 from helpers import stored
 from stored.make import STORED
 
-from bayeslaw.model.build import RAW, build
-from bayeslaw.spec.spec import resolve
+from bayeslaw.model.build import build
+from bayeslaw.model.effects import RAW
+from bayeslaw.spec.resolve import resolve
 
 
 @pytest.mark.parametrize("name", sorted(STORED))
 def test_a_stored_fit_is_of_the_spec_and_the_model_that_stand_now(name: str) -> None:
     fit, runs = stored(name), STORED[name].runs()
-    spec = resolve(STORED[name].spec, runs)
-    assert fit.spec == spec
-    model = build(spec, runs)
+    design = resolve(STORED[name].spec, runs)
+    assert fit.design == design
+    model = build(design, runs)
     kept = {v.name for v in [*model.free_RVs, *model.deterministics] if not v.name.endswith(RAW)}
     posterior = fit.idata["posterior"].to_dataset()
     assert set(posterior) == kept

@@ -46,14 +46,14 @@ class Sampling(TypedDict, total=False):
 class SamplerSettings:
     """The settings of `Sampling`, checked, and none of them left to a default."""
 
-    random_seed: int
+    draws: int
+    tune: int
+    chains: int
     target_accept: float
-    draws: int = defaults.DRAWS
-    tune: int = defaults.TUNE
-    chains: int = defaults.CHAINS
-    attempts: int = defaults.ATTEMPTS
+    random_seed: int
     cores: int | None = None
     progressbar: bool = True
+    attempts: int = defaults.ATTEMPTS
     sampler: Sampler = "nutpie"
 
     @classmethod
@@ -75,9 +75,17 @@ class SamplerSettings:
             target_accept = defaults.TARGET_ACCEPT
             if own_paths:
                 target_accept = defaults.TARGET_ACCEPT_CURVES
-        given = {**sampling, "target_accept": target_accept, "sampler": sampler}
-        given["random_seed"] = seed_or_new(sampling.get("random_seed"))
-        settings = cls(**given)  # type: ignore[arg-type]
+        settings = cls(
+            draws=sampling.get("draws", defaults.DRAWS),
+            tune=sampling.get("tune", defaults.TUNE),
+            chains=sampling.get("chains", defaults.CHAINS),
+            target_accept=target_accept,
+            random_seed=seed_or_new(sampling.get("random_seed")),
+            cores=sampling.get("cores"),
+            progressbar=sampling.get("progressbar", True),
+            attempts=sampling.get("attempts", defaults.ATTEMPTS),
+            sampler=sampler,
+        )
         settings._check(spec)
         return settings
 

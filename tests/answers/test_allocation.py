@@ -320,7 +320,7 @@ def test_budgets_out_of_reach_are_a_probability_too(chinchilla_fit: bl.Fit) -> N
     for sizes in ([1e9, np.inf], [-1.0]):
         with pytest.raises(SpecError, match="model_size must be a positive number"):
             bl.isoflop(chinchilla_fit, 1e22, sizes)
-    assert len(bl.isoflop(chinchilla_fit, 1e22, 1e9)) == 1  # type: ignore[arg-type]
+    assert len(bl.isoflop(chinchilla_fit, 1e22, 1e9)) == 1
 
 
 def test_a_flat_valley_gives_its_smallest_model() -> None:
@@ -414,7 +414,7 @@ def test_repeats_are_worth_what_was_published(repeated_runs: bl.Runs) -> None:
         "A_at_centre": PUBLISHED["A"] / centre["model_size"] ** PUBLISHED["alpha"],
         "B_at_centre": PUBLISHED["B"] / centre["data_size"] ** PUBLISHED["beta"],
     }
-    spec = bl.ModelSpec("data_constrained", discrepancy="none", noise="laplace", priors=known)  # type: ignore[arg-type]
+    spec = bl.ModelSpec("data_constrained", discrepancy="none", noise="laplace", priors=known)
     fit = bl.fit(spec, repeated_runs, random_seed=1, progressbar=False)
     assert fit.convergence.passed, fit.convergence
     for name in ("R_D", "R_N"):

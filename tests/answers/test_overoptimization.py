@@ -311,7 +311,7 @@ def test_noise_of_a_row_adds_its_standard_error() -> None:
 def test_sizes_have_trends_and_alpha_of_rl_is_one() -> None:
     table = bl.dataset("overoptimization_simulated")
     runs = bl.read_runs(table, "overoptimization")
-    effects = resolve(bl.ModelSpec("overoptimization"), runs).effects
+    effects = resolve(bl.ModelSpec("overoptimization"), runs).spec.effects
     size = "1 + log10(reward_model_size) + (1 | reward_model_size)"
     assert (
         effects["alpha_bon"]
@@ -320,7 +320,7 @@ def test_sizes_have_trends_and_alpha_of_rl_is_one() -> None:
         == f"{size} + (1 | policy_size)"
     )
     assert effects["alpha_rl"] == "1 + (1 | policy_size)"
-    free = resolve(bl.ModelSpec("overoptimization", effects={"alpha_rl": size}), runs).effects
+    free = resolve(bl.ModelSpec("overoptimization", effects={"alpha_rl": size}), runs).spec.effects
     assert free["alpha_rl"] == size
     data = bl.read_runs(
         table.rename(columns={"reward_model_size": "reward_model_data"}),
@@ -329,7 +329,7 @@ def test_sizes_have_trends_and_alpha_of_rl_is_one() -> None:
     )
     assert (
         "log10(reward_model_data)"
-        in resolve(bl.ModelSpec("overoptimization_rl"), data).effects["alpha"]
+        in resolve(bl.ModelSpec("overoptimization_rl"), data).spec.effects["alpha"]
     )
     two = table[table["reward_model_size"] < 2e7]
     assert (
@@ -721,7 +721,7 @@ def test_parts_with_other_sizes_are_centred_where_they_are_read() -> None:
         "random_seed": 3,
         "progressbar": False,
     }
-    spec = bl.ModelSpec("overoptimization_rl", discrepancy="none")  # type: ignore[arg-type]
+    spec = bl.ModelSpec("overoptimization_rl", discrepancy="none")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayeslawWarning)
         part, whole = fit_each(spec, runs, [small, np.full(len(runs), True)], **effort)
@@ -741,7 +741,7 @@ def test_a_trend_without_deviations_has_its_quantities() -> None:
     )
     spec = bl.ModelSpec(
         "overoptimization_rl", discrepancy="none", effects={"beta": "1 + log10(reward_model_size)"}
-    )  # type: ignore[arg-type]
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayeslawWarning)
         fit = bl.fit(
@@ -765,7 +765,7 @@ def test_two_forms_have_no_departure_in_common() -> None:
     runs = bl.read_runs(bl.dataset("overoptimization_simulated"), "overoptimization")
     spec = bl.ModelSpec(
         "overoptimization", discrepancy={"kind": "curve", "own": ("local",), "shared": ()}
-    )  # type: ignore[arg-type]
+    )
     with pytest.raises(SpecError, match="set shared to False"):
         resolve(spec, runs)
 

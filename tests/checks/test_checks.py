@@ -23,8 +23,6 @@ from bayeslaw.model.effects import RAW
 from bayeslaw.model.sampling import draw_prior
 from bayeslaw.posterior.draws import Convergence
 from bayeslaw.posterior.likelihood import log_likelihood
-
-# TODO
 from bayeslaw.posterior.power_scaling import log_prior, prior_weights
 from bayeslaw.spec.resolve import resolve
 
@@ -46,7 +44,7 @@ def with_posterior(spec: bl.ModelSpec, runs: bl.Runs, posterior: xr.Dataset) -> 
 
 def believed(spec: bl.ModelSpec, runs: bl.Runs, draws: int = 5) -> bl.Fit:
     """A fit that has seen nothing: its draws are those of the prior."""
-    model = build(spec, runs)
+    model = build(resolve(spec, runs), runs)
     names = [x.name for x in model.unobserved_RVs if not x.name.endswith(RAW)]
     return with_posterior(spec, runs, draw_prior(model, names, draws, 1))
 
@@ -122,7 +120,7 @@ def test_draws_of_the_prior_are_the_priors(grouped_fit: bl.Fit) -> None:
 def test_deviations_that_were_taken_as_known_stay_known() -> None:
     spec = bl.ModelSpec(
         "power", effects={"A": "1 + (1 | task)", "alpha": "1", "E": "1"}, discrepancy="none"
-    )  # type: ignore[arg-type]
+    )
     fit = believed(spec, bl.read_runs(grouped_table(), "power"))
     posterior = fit.posterior
     known = posterior["A_1|task"].isel(chain=0, draw=0)
@@ -165,7 +163,7 @@ def test_a_prior_that_holds_the_posterior_away_cannot_be_weighed_off() -> None:
 
 
 def test_a_relative_prior_is_in_units_of_the_typical_response() -> None:
-    fit = believed(bl.ModelSpec("power", discrepancy="none"), bl.read_runs(level_table(), "power"))  # type: ignore[arg-type]
+    fit = believed(bl.ModelSpec("power", discrepancy="none"), bl.read_runs(level_table(), "power"))
     found, unit = log_prior(fit), fit.runs.typical_response
     name, prior = next(
         (name, prior)
@@ -228,7 +226,7 @@ def test_each_run_given_the_others_is_the_dense_conditional(
     spec = bl.ModelSpec(
         law,
         discrepancy={"kind": "curve", "own": own, "shared": False},
-        priors=pinned,  # type: ignore[arg-type]
+        priors=pinned,
         effects=dict.fromkeys(pinned, "1") | {"sigma": "1 + (1 | task)"},
     )
     fit = believed(spec, bl.read_runs(table.sample(frac=1, random_state=1), law, groups=["task"]))

@@ -139,16 +139,17 @@ def test_noise_and_errors_of_neighbours_keep_their_priors(law: str) -> None:
         if law == "power"
         else {}
     )
-    spec = resolve(
+    design = resolve(
         bl.ModelSpec(
             law, discrepancy={"kind": "curve", "own": ["local"], "shared": False}, priors=priors
         ),
         runs,
-    )  # type: ignore[arg-type]
-    model = build(spec, runs, parts=True)
+    )
+    model = build(design, runs, parts=True)
     assert model["semivariance_raw"] in model.free_RVs
     point = model.initial_point()
     values = dict(zip(TOGETHER, model["semivariance_raw"].eval(), strict=True))
+    spec = design.spec
     of = {name: spec.priors[name].in_scipy(runs.typical_response) for name in TOGETHER}
     value = model.rvs_to_values[model["semivariance_raw"]]
     point[value.name] = (
@@ -185,12 +186,8 @@ def test_what_is_sampled_one_by_one(spec: dict, why: str) -> None:
         }
     )
     runs = bl.read_runs(table, "power", groups=["task"])
-    model = build(
-        bl.ModelSpec(
-            "power", **({"discrepancy": {"kind": "curve", "own": ["matern", "local"]}} | spec)
-        ),
-        runs,
-    )  # type: ignore[arg-type]
+    asked = {"discrepancy": {"kind": "curve", "own": ["matern", "local"]}} | spec
+    model = build(resolve(bl.ModelSpec("power", **asked), runs), runs)
     assert "semivariance_raw" not in model, why
 
 
@@ -284,7 +281,7 @@ def test_long_curves_enter_as_weighted_averages() -> None:
         (np.log(rows["loss"]) * rows["averaged"]).sum(), np.log(long["loss"]).sum()
     )
     assert list(averages.table.loc[averages.table["task"] == "short", "loss"]) == [2.0, 1.5, 1.1]
-    assert binned(resolve(bl.ModelSpec("power", discrepancy="none"), runs), runs) == (runs, [])  # type: ignore[arg-type]
+    assert binned(resolve(bl.ModelSpec("power", discrepancy="none"), runs), runs) == (runs, [])
 
 
 @pytest.mark.parametrize(
@@ -309,7 +306,7 @@ def test_defaults_are_written_out_and_read_back() -> None:
         [(m, x, x**-0.1) for m in "abc" for x in (1e3, 1e4, 1e5, 1e6)],
         columns=["model", "data_size", "loss"],
     )
-    spec = resolve(bl.ModelSpec("power"), bl.read_runs(table, "power"))
+    spec = resolve(bl.ModelSpec("power"), bl.read_runs(table, "power")).spec
     assert (
         spec.curve_by == ("model",)
         and spec.discrepancy.shared is False
@@ -323,7 +320,7 @@ def test_defaults_are_written_out_and_read_back() -> None:
     tuned = table.rename(columns={"data_size": "finetuning_data"})
     spec = resolve(
         bl.ModelSpec("finetuning_rectified"), bl.read_runs(tuned, "finetuning_rectified")
-    )
+    ).spec
     assert (
         spec.discrepancy.shared == ()
         and spec.discrepancy.own == ("wiener",)
@@ -333,7 +330,7 @@ def test_defaults_are_written_out_and_read_back() -> None:
     two = resolve(
         bl.ModelSpec("finetuning_rectified"),
         bl.read_runs(tuned[tuned["model"] != "c"], "finetuning_rectified"),
-    )
+    ).spec
     assert two.discrepancy.shared is False and two.effects["sigma"] == "1"
 
 

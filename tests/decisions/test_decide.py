@@ -13,7 +13,7 @@ from helpers import STORED
 
 import bayeslaw as bl
 from bayeslaw import defaults
-from bayeslaw.decisions.utility import evpi_along, expected_regret, flips, met
+from bayeslaw.decisions.utility import break_even_targets, evpi_along, expected_regret, met
 from bayeslaw.errors import SpecError
 from bayeslaw.validation.storage import load_backtest
 
@@ -134,7 +134,7 @@ def test_perfect_information_by_hand_as_values_and_costs_vary() -> None:
 def test_targets_flip_where_they_are_met_with_the_thresholds_probabilities() -> None:
     draws = np.linspace(0, 1, 1001)[:, None] + [0, 10]
     for lower_is_better in (True, False):
-        for name, at in flips(draws, 0.8, 0.2, lower_is_better).items():
+        for name, at in break_even_targets(draws, 0.8, 0.2, lower_is_better).items():
             np.testing.assert_allclose(
                 met(draws, at, lower_is_better).mean(axis=0),
                 {"go": 0.8, "no-go": 0.2}[name],

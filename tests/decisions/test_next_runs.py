@@ -21,7 +21,7 @@ from bayeslaw.spec.settings import SamplerSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 
-SPEC = bl.ModelSpec("power", discrepancy="none", noise="normal")  # type: ignore[arg-type]
+SPEC = bl.ModelSpec("power", discrepancy="none", noise="normal")
 OPTION = {"data_size": [3e10]}
 
 

@@ -83,7 +83,7 @@ def test_two_steps_are_the_same_spec(runs: bl.Runs, joint: bl.Fit) -> None:
     with pytest.raises(SpecError, match="the model has no such deviations"):
         bl.fit(spec, runs, fixed={"E_1|task": known["E_1|method"]}, progressbar=False)
     with pytest.raises(SpecError, match="must be a DataArray over groups"):
-        bl.fit(spec, runs, fixed={"E_1|method": np.zeros(2)}, progressbar=False)  # type: ignore[dict-item]
+        bl.fit(spec, runs, fixed={"E_1|method": np.zeros(2)}, progressbar=False)
     with pytest.raises(UnknownNameError, match="no parameter named 'gamma'"):
         first.known("gamma")
 

@@ -31,7 +31,8 @@ from bayeslaw.laws.base import INPUTS
 from bayeslaw.laws.pretraining import effective, optimal_size
 from bayeslaw.laws.tuning import bowl
 from bayeslaw.priors import Prior, lognormal
-from bayeslaw.spec.spec import CHECKPOINT_SCALE, COEFFICIENT, ModelSpec
+from bayeslaw.spec.resolve import CHECKPOINT_SCALE, COEFFICIENT
+from bayeslaw.spec.spec import ModelSpec
 
 Values = Mapping[str, Any]
 
@@ -48,7 +49,7 @@ FAR = 1e300
 
 
 def options_of(cls: type[Law]) -> list[str]:
-    return [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    return [field.name for field in fields(cls)]
 
 
 def with_each_option(cls: type[Law]) -> Iterator[Law]:

@@ -35,8 +35,8 @@ def simulated() -> bl.Runs:
 def deviating(scale: float) -> bl.ModelSpec:
     return bl.ModelSpec(
         "finetuning_multiplicative",
-        effects={"A": "1 + (1 | model_size)", "alpha": "1", "beta": "1", "E": "1"},  # type: ignore[arg-type]
-        priors={"E_at_centre": 1e-9, "A_1|model_size_sigma": lognormal(scale, 0.6)},  # type: ignore[dict-item]
+        effects={"A": "1 + (1 | model_size)", "alpha": "1", "beta": "1", "E": "1"},
+        priors={"E_at_centre": 1e-9, "A_1|model_size_sigma": lognormal(scale, 0.6)},
     )
 
 

@@ -16,7 +16,7 @@ import bayeslaw as bl
 from bayeslaw import plots
 from bayeslaw.decisions import go_no_go
 from bayeslaw.decisions.candidates import ADDED
-from bayeslaw.decisions.utility import evpi_along, flips
+from bayeslaw.decisions.utility import break_even_targets, evpi_along
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.style import BAND, BEYOND, magnitude
 
@@ -584,7 +584,7 @@ def test_the_target_curve_is_the_share_of_draws_and_flips_where_it_crosses_the_t
         np.testing.assert_allclose(
             share, [(draws[:, 1] <= t if lower_is_better else draws[:, 1] >= t).mean() for t in x]
         )
-        turns = flips(draws, 0.8, 0.2, lower_is_better)
+        turns = break_even_targets(draws, 0.8, 0.2, lower_is_better)
         dots = [line.get_xydata() for line in axis.get_lines() if line.get_marker() == "o"]
         np.testing.assert_allclose(dots[1], [[turns["go"][1], 0.8], [turns["no-go"][1], 0.2]])
         assert axis.get_xlabel() == "target: gold score" and words(axis) == ["target 2"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from helpers import stored
 from scipy import stats
 
 import bayeslaw as bl
 from bayeslaw.errors import RunsError, SpecError, UnknownNameError
+from bayeslaw.posterior.draws import Convergence
 from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import grid
 from bayeslaw.spec.noise import draw
@@ -101,13 +103,12 @@ def test_distance_is_from_the_points_own_group() -> None:
     runs = bl.read_runs(pd.DataFrame(rows, columns=["method", "data_size", "loss"]), "power")
     from bayeslaw.spec.resolve import resolve
 
-    class OnlyTables:
-        spec = resolve(bl.ModelSpec("power"), runs)
-
-    OnlyTables.runs = runs  # type: ignore[attr-defined]
+    design = resolve(bl.ModelSpec("power"), runs)
+    verdict = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
+    nothing_drawn = bl.Fit(design, runs, xr.DataTree(), verdict, 1, (), {})
     found = extrapolation_distance(
-        OnlyTables, pd.DataFrame({"data_size": [1e6] * 3, "method": ["lora", "fmt", "prompt"]})
-    )  # type: ignore[arg-type]
+        nothing_drawn, pd.DataFrame({"data_size": [1e6] * 3, "method": ["lora", "fmt", "prompt"]})
+    )
     np.testing.assert_allclose(found["distance_data_size"], [1, 0, 0])
     assert list(found["unseen"]) == ["", "", "method"]
 
@@ -119,17 +120,19 @@ def test_a_group_never_seen_is_drawn_from_its_population(grouped_fit: bl.Fit) ->
     table = pd.DataFrame({"data_size": [1e8, 1e8], "task": ["brand new", "task2"]})
     posterior = Parameters.at(grouped_fit, table, "run")
     deviations = posterior.deviations["A_1|task"]
-    scaled = deviations[:, -1] / posterior.draws["A_1|task_sigma"]
+    scaled = deviations[:, -1] / posterior.variables["A_1|task_sigma"]
     assert stats.kstest(scaled, "norm").pvalue > 1e-3
     level = grouped_fit.law.evaluate(
         {"data_size": grouped_fit.runs.centre["data_size"]}, posterior.of_law(table)
     )
     np.testing.assert_allclose(
-        np.log(level[:, 0]), np.log(posterior.draws["A_at_centre"]) + deviations[:, -1], rtol=1e-10
+        np.log(level[:, 0]),
+        np.log(posterior.variables["A_at_centre"]) + deviations[:, -1],
+        rtol=1e-10,
     )
     np.testing.assert_allclose(
         np.log(level[:, 1]),
-        np.log(posterior.draws["A_at_centre"]) + posterior.draws["A_1|task"][:, 2],
+        np.log(posterior.variables["A_at_centre"]) + posterior.variables["A_1|task"][:, 2],
         rtol=1e-10,
     )
     run = np.log(grouped_fit.predict(table.assign(task="brand new"), "run")).std(("chain", "draw"))
@@ -204,7 +207,7 @@ def test_wrong_points_are_refused(points: dict, match: str, chinchilla_fit: bl.F
 def test_wrong_arguments_are_refused(chinchilla_fit: bl.Fit) -> None:
     point = {"model_size": 1e9, "data_size": 1e10}
     with pytest.raises(SpecError, match="kind"):
-        chinchilla_fit.predict(point, "new-run")  # type: ignore[arg-type]
+        chinchilla_fit.predict(point, "new-run")
     with pytest.raises(SpecError, match="probs"):
         chinchilla_fit.bands(point, probs=(90,))
 

@@ -28,7 +28,6 @@ from sweeps import simulated
 
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
-from bayeslaw.posterior.parameters import thinned
 from bayeslaw.validation.storage import save_backtest
 
 FOLDER = Path(__file__).parent
@@ -118,7 +117,7 @@ def three_losses() -> bl.Runs:
 
 def spec(law: str, **options: object) -> bl.ModelSpec:
     """A spec of runs that scatter independently around the law."""
-    return bl.ModelSpec(law, discrepancy="none", **options)  # type: ignore[arg-type]
+    return bl.ModelSpec(law, discrepancy="none", **options)
 
 
 STORED = {
@@ -162,11 +161,11 @@ def make(name: str) -> None:
             random_seed=1,
             progressbar=False,
         )
-        fits = {split: thinned(fit, 50) for split, fit in found.fits.items()}
+        fits = {split: fit.thinned(50) for split, fit in found.fits.items()}
         save_backtest(replace(found, fits=fits), path)
     else:
         of = STORED[name]
-        fit = bl.fit(of.spec, of.runs(), random_seed=3, progressbar=False, **of.effort)  # type: ignore[arg-type]
+        fit = bl.fit(of.spec, of.runs(), random_seed=3, progressbar=False, **of.effort)
         lean(fit).save(path)
 
 

@@ -46,7 +46,7 @@ def test_a_study_is_what_its_parts_are(outcome: Outcome, home: Path) -> None:
     fit = outcome.fit
     pd.testing.assert_frame_equal(
         outcome.bands, fit.bands({"data_size": [2e9, 4e9], "task": ["task0", "<b>bold</b>"]})
-    )  # type: ignore[arg-type]
+    )
     options = {"task": ["task0", "task1", "<b>bold</b>"]}
     again = bl.decide(
         fit,
@@ -73,7 +73,7 @@ def test_a_study_is_what_its_parts_are(outcome: Outcome, home: Path) -> None:
         value=100,
         option_cost=[10, 20, 30],
     )
-    pd.testing.assert_frame_equal(outcome.next_runs, ranked)  # type: ignore[arg-type]
+    pd.testing.assert_frame_equal(outcome.next_runs, ranked)
     tested = bl.backtest(
         outcome.prepared.spec,
         outcome.prepared.runs,

@@ -14,7 +14,7 @@ from bayeslaw.posterior.predict import log_density
 from bayeslaw.validation.averaging import FEWEST, FUTURES, futures, stacked
 
 #: A plain power law without an irreducible part.
-STRAIGHT = bl.ModelSpec("power", discrepancy="none", priors={"E_at_centre": 1e-9})  # type: ignore[arg-type, dict-item]
+STRAIGHT = bl.ModelSpec("power", discrepancy="none", priors={"E_at_centre": 1e-9})
 
 
 def simulated(points: int = 24) -> bl.Runs:

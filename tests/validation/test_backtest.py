@@ -93,7 +93,7 @@ def test_splits_hide_what_they_say(runs: bl.Runs) -> None:
     x = runs.inputs["data_size"]
     none, curve = (
         resolve(bl.ModelSpec("power", discrepancy=kind), runs) for kind in ("none", "curve")
-    )  # type: ignore[arg-type]
+    )
     (hidden,) = splits(none, runs, "data_size > 1e8", None, None).values()
     np.testing.assert_array_equal(hidden, x > 1e8)
     assert list(splits(none, runs, ["data_size > 1e8", "task == 'task0'"], None, None)) == [
@@ -304,7 +304,7 @@ def test_a_column_of_runs_named_method_does_not_hide_the_methods_that_are_scored
         bl.ModelSpec("power", discrepancy="none", effects={"E": "1"}),
         runs,
         largest={"data_size": 3},
-        baselines=["best_so_far"],  # type: ignore[arg-type]
+        baselines=["best_so_far"],
         draws=300,
         tune=400,
         random_seed=1,
