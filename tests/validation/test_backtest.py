@@ -10,16 +10,17 @@ import numpy as np
 import nutpie
 import pandas as pd
 import pytest
-from helpers import POWER, grouped_table
+from helpers import POWER, REPOSITORY, grouped_table
 from scipy import stats
 
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning, SpecError
 from bayeslaw.fitting import fit_each
 from bayeslaw.spec.resolve import resolve
-from bayeslaw.validation.backtesting import splits
 from bayeslaw.validation.baselines import point_scores
 from bayeslaw.validation.scores import score_draws, score_value, summarise
+from bayeslaw.validation.splits import splits
+from bayeslaw.validation.storage import load_backtest
 
 # Scores
 # -----------------------------------------------------------------------------------------------------------------
@@ -318,3 +319,13 @@ def test_a_column_of_runs_named_method_does_not_hide_the_methods_that_are_scored
         set(result.points["runs_method"]) == set(table["method"]) and "runs_method" in result.seen
     )
     assert len(result.scores(("method", "runs_method"))) == 12
+
+
+def test_a_backtest_saved_before_modules_moved_still_loads() -> None:
+    """Its points, and the bands of its fit, are those that the version that saved it printed."""
+    tested = load_backtest(REPOSITORY / "tests" / "golden" / "backtest_simulated_0.1.0.nc")
+    assert len(tested.points) == 12
+    assert tested.points["median"].iloc[0] == pytest.approx(0.9356748481859178, rel=1e-12)
+    (fitted,) = tested.fits.values()
+    bands = fitted.bands({"data_size": [1e10], "task": ["task0"]})
+    assert bands["lower_90"].iloc[0] == pytest.approx(0.6811012707381474, rel=1e-12)
