@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,15 @@ def public_path(name: str) -> Path:
     if not path.is_file() and not os.environ.get("CI"):
         pytest.skip(f"public runs are not at {PUBLIC}")
     return path
+
+
+def once() -> Any:
+    """A PyTensor mode for what is evaluated a few times: in Python, where the compiler would take
+    longer than it saves.
+    """
+    from pytensor.compile import Mode
+
+    return Mode(linker="py", optimizer="merge")
 
 
 def stored(name: str) -> bl.Fit:

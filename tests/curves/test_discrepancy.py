@@ -11,7 +11,7 @@ import pandas as pd
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from helpers import PARAMS, covariance
+from helpers import PARAMS, covariance, once
 from scipy import integrate, stats
 
 import bayeslaw as bl
@@ -59,7 +59,7 @@ def test_likelihood_and_gradient_are_those_of_the_dense_normal(
     value = Filtered(len(h))(r, R, seen, Phi, Q, h)[0]
     # The default's components are compiled as for a fit; each of the other thirteen would take the
     # compiler up to half a minute, for the same filter.
-    mode = None if own == OWN_COMPONENTS else pytensor.compile.Mode(linker="py", optimizer="merge")
+    mode = None if own == OWN_COMPONENTS else once()
     run = pytensor.function(
         [sigma, r, R, seen], [value, *pytensor.grad(value, [sigma, r, R])], mode=mode
     )
@@ -101,7 +101,7 @@ def test_the_semivariance_is_half_the_mean_squared_difference_of_neighbours() ->
     """
     at = pt.vector("at", shape=(3,))
     transform, step = Semivariance(0.2), 0.2
-    forward = pytensor.function([at], transform.forward(at))
+    forward = pytensor.function([at], transform.forward(at), mode=once())
     backward = pytensor.function(
         [at],
         [
@@ -109,6 +109,7 @@ def test_the_semivariance_is_half_the_mean_squared_difference_of_neighbours() ->
             transform.log_jac_det(at),
             pytensor.gradient.jacobian(transform.backward(at), at),
         ],
+        mode=once(),
     )
     for noise, shared, length in [
         (0.02, 0.01, 0.15),
@@ -154,16 +155,16 @@ def test_noise_and_errors_of_neighbours_keep_their_priors(law: str) -> None:
     model = build(spec, runs, parts=True)
     assert model["semivariance_raw"] in model.free_RVs
     point = model.initial_point()
-    values = dict(zip(TOGETHER, model["semivariance_raw"].eval(), strict=True))
+    values = dict(zip(TOGETHER, model["semivariance_raw"].eval(mode=once()), strict=True))
     of = {name: spec.priors[name].in_scipy(runs.typical_response) for name in TOGETHER}
     value = model.rvs_to_values[model["semivariance_raw"]]
     point[value.name] = (
         Semivariance(float(np.median(np.diff(spec.axis.forward(runs.inputs[spec.along])))))
         .forward(pt.as_tensor(list(values.values())))
-        .eval()
+        .eval(mode=once())
     )
     np.testing.assert_allclose(
-        model.compile_logp(vars=[model["semivariance_raw"]], jacobian=False)(point),
+        model.compile_logp(vars=[model["semivariance_raw"]], jacobian=False, mode=once())(point),
         sum(of[name].logpdf(values[name]) for name in TOGETHER),
         rtol=1e-9,
     )

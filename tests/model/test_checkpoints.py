@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+from helpers import once
 from scipy import stats
 
 import bayeslaw as bl
@@ -61,6 +62,7 @@ def test_where_a_checkpoint_is_sampled_leaves_its_prior(centring: float) -> None
         [model.logp(vars=[raw], jacobian=False), *of],
         inputs=model.value_vars,
         on_unused_input="ignore",
+        mode=once(),
     )
     point = {
         **model.initial_point(),
