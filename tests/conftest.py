@@ -2,19 +2,64 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
+import re
 import warnings
 from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 import pytest
-from helpers import public_path, stored, written
+from helpers import README, public_path, stored, written
 
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
 from bayeslaw.runs.datasets import folder
 from bayeslaw.study.outcome import Outcome
+
+#: What shares an expensive fixture runs in one worker: groups of modules, by path within the tests.
+TOGETHER = {
+    "readme": ("test_readme.py", "answers/test_crossover.py"),
+    "published": ("test_fitting.py", "answers/test_allocation.py"),
+    "study": ("study/test_study.py", "study/test_report.py"),
+}
+#: Modules whose tests share nothing that is expensive: any worker may have any test of them.
+APART = ("test_slow.py", "decisions/test_reliability.py", "cli/test_cli.py")
+#: Groups that take long, the longest first: the workers begin with them, so that none is left with
+#: one at the end.
+LONG = (
+    "validation/test_backtest.py",
+    "answers/test_overoptimization.py",
+    "readme",
+    "study",
+    "published",
+    "laws/test_factors.py",
+    "answers/test_hyperparameters.py",
+    "model/test_checkpoints.py",
+    "curves/test_discrepancy.py",
+    "validation/test_average.py",
+    "test_a_law_of_ones_own_is_imported_only_when_allowed",
+    "test_backtest_on_public_runs",
+    "laws/test_laws.py",
+)
+
+
+def group_of(item: pytest.Item) -> str:
+    """The group of tests that one worker has: the module's, where nothing else is said."""
+    module = item.path.relative_to(Path(__file__).parent).as_posix()
+    groups = {module: group for group, modules in TOGETHER.items() for module in modules}
+    return item.name if module in APART else groups.get(module, module)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(group_of(item), len(rank)))
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +82,16 @@ def chinchilla_fit(chinchilla_runs: bl.Runs) -> bl.Fit:
 def grouped_fit() -> bl.Fit:
     """A small fit with groups, to simulated curves: stored, for tests of what is made of draws."""
     return stored("grouped")
+
+
+@pytest.fixture(scope="session")
+def readme_example(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, Path]:
+    """The README's example, run: its code, what it printed, and the folder where it ran."""
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    printed, folder = io.StringIO(), tmp_path_factory.mktemp("readme")
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        exec(code, {})
+    return code, printed.getvalue(), folder
 
 
 @pytest.fixture(scope="session")

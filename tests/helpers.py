@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import bayeslaw as bl
 
 #: The checkout.
 REPOSITORY = Path(__file__).parents[1]
+README = REPOSITORY / "README.md"
 #: Fits that tests of logic read.
 STORED = REPOSITORY / "tests" / "stored"
 #: Public runs lie beside the checkout.
@@ -37,6 +39,34 @@ def once() -> Any:
     from pytensor.compile import Mode
 
     return Mode(linker="py", optimizer="merge")
+
+
+def unsampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the test ends, fits hold draws of the prior in place of the posterior's: for tests of
+    what a fit says and carries, which no sampler and no compiler has a part in.
+    """
+    from bayeslaw.model.sampling import Compiled, Effort, draw_prior
+
+    def draw(self: Compiled, effort: Effort, data: object = None) -> xr.DataTree:
+        dims = self.model.named_vars_to_dims
+        variables = [*self.model.free_RVs, *self.model.deterministics]
+        names = [v.name for v in variables if v.ndim == len(dims.get(v.name) or ())]
+        drawn = draw_prior(self.model, names, effort.chains * effort.draws, effort.random_seed)
+        shape = {"chain": effort.chains, "draw": effort.draws}
+        posterior = xr.Dataset(
+            {
+                name: (x.dims, x.values.reshape(*shape.values(), *x.shape[2:]))
+                for name, x in drawn.items()
+            },
+            coords={name: x for name, x in drawn.coords.items() if name not in shape}
+            | {dim: np.arange(size) for dim, size in shape.items()},
+        )
+        statistics = xr.Dataset(
+            {"diverging": (("chain", "draw"), np.zeros(tuple(shape.values()), dtype=bool))}
+        )
+        return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics})
+
+    monkeypatch.setattr(Compiled, "draw", draw)
 
 
 def stored(name: str) -> bl.Fit:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import POWER, grouped_table, pinned_power, public_path
+from helpers import POWER, grouped_table, pinned_power, public_path, unsampled
 
 import bayeslaw as bl
 from bayeslaw.errors import ConvergenceWarning, SpecError
@@ -218,7 +218,8 @@ def test_a_compiled_model_is_sampled_on_other_data(
         assert abs(float(posterior[name].mean() / reference[name].mean()) / factor - 1) < 0.01, name
 
 
-def test_failure_to_converge_is_carried_by_every_result() -> None:
+def test_failure_to_converge_is_carried_by_every_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    unsampled(monkeypatch)
     runs = bl.read_runs(grouped_table(groups=3, points=5), "power")
     with pytest.warns(ConvergenceWarning, match="did not converge after 1 attempts"):
         fit = bl.fit(
@@ -232,7 +233,8 @@ def test_failure_to_converge_is_carried_by_every_result() -> None:
     assert fit.predict(points).attrs["converged"] == fit.quantity("alpha").attrs["converged"] == 0
 
 
-def test_remedies_are_tried_and_told() -> None:
+def test_remedies_are_tried_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    unsampled(monkeypatch)
     runs = bl.read_runs(grouped_table(groups=3, points=8), "power")
     with pytest.warns(ConvergenceWarning):
         fit = bl.fit(

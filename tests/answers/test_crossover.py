@@ -4,6 +4,7 @@ known.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,14 +83,9 @@ def test_critical_sizes_of_table_5_follow_from_table_4(
 
 
 @pytest.fixture(scope="module")
-def fit() -> bl.Fit:
+def fit(readme_example: tuple[str, str, Path]) -> bl.Fit:
     """The simulated runs of 1B to 8B models, as the README fits them."""
-    table = bl.dataset("finetuning_simulated")
-    runs = bl.read_runs(table[~table["heldout"]], law="finetuning_multiplicative")
-    spec = bl.ModelSpec(
-        "finetuning_multiplicative", effects={"A": "1 + (1 | task:method) + (1 | llm:model_size)"}
-    )
-    return bl.fit(spec, runs, draws=700, tune=700, random_seed=1, progressbar=False)
+    return bl.load(readme_example[2] / "finetuning.nc")
 
 
 LLM = {"wmt_en_de": "en_de", "wmt_en_zh": "en_zh", "mlsum": "en_de"}

@@ -60,8 +60,9 @@ def fit() -> bl.Fit:
     return bl.fit(
         LAW.name,
         bl.read_runs(simulated(), LAW),
-        draws=800,
-        tune=800,
+        draws=2000,
+        tune=1600,
+        target_accept=0.99,  # what the remedies would come to, at once
         random_seed=1,
         progressbar=False,
     )

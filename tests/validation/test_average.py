@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import POWER
+from helpers import POWER, unsampled
 from scipy.optimize import minimize
 
 import bayeslaw as bl
@@ -107,7 +107,8 @@ def test_the_mixture_predicts_like_a_fit(mixed: bl.Average) -> None:
 
 # few draws: what is looked at is the weights
 @pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
-def test_too_little_future_gives_equal_weights() -> None:
+def test_too_little_future_gives_equal_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    unsampled(monkeypatch)
     runs = simulated(5)
     found = bl.average(
         [POWER, STRAIGHT],

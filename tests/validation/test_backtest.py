@@ -5,12 +5,13 @@ published fits.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import nutpie
 import pandas as pd
 import pytest
-from helpers import POWER, grouped_table
+from helpers import POWER, grouped_table, unsampled
 from scipy import stats
 
 import bayeslaw as bl
@@ -261,7 +262,7 @@ def test_parts_share_a_compile_and_a_part_without_a_group_knows_nothing_of_it(
     )
     parts = [(runs.table["task"] != "task0").to_numpy(), (runs.table["task"] != "task1").to_numpy()]
     fits = fit_each(
-        POWER,
+        replace(POWER, effects={"A": "1 + (1 | task)", "alpha": "1", "E": "1"}),
         runs,
         parts,
         draws=50,
@@ -297,7 +298,10 @@ def test_chinchilla_is_foretold_from_a_fifth_of_its_compute(chinchilla_runs: bl.
     )
 
 
-def test_a_column_of_runs_named_method_does_not_hide_the_methods_that_are_scored() -> None:
+def test_a_column_of_runs_named_method_does_not_hide_the_methods_that_are_scored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unsampled(monkeypatch)
     table = grouped_table().rename(columns={"task": "method"})
     runs = bl.read_runs(table, "power")
     result = bl.backtest(
