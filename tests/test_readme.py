@@ -17,7 +17,9 @@ README = README_FILE.read_text()
 def test_the_example_is_short_and_runs(readme_example: tuple[str, str, Path]) -> None:
     code, printed, folder = readme_example
     assert len(code.splitlines()) <= 15
-    assert "upper_90" in printed and "passed  R-hat" in printed and "FAILED" not in printed
+    assert "upper_90" in printed
+    assert "passed  R-hat" in printed
+    assert "FAILED" not in printed
     assert bl.load(folder / "finetuning.nc").convergence.passed
 
 
@@ -40,8 +42,6 @@ def test_the_study_file_is_one(tmp_path: Path) -> None:
     (text,) = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
     (tmp_path / "study.toml").write_text(text)
     study, _ = read_study(tmp_path / "study.toml")
-    assert (
-        study.decision is not None
-        and study.next_runs is not None
-        and study.decision.cost == {"lora": 12000, "fmt": 90000}
-    )
+    assert study.decision is not None
+    assert study.next_runs is not None
+    assert study.decision.cost == {"lora": 12000, "fmt": 90000}

@@ -259,7 +259,8 @@ def test_new_knots_leave_the_known_ones_as_they_are() -> None:
     at = knots(np.array([2.3, 4.1]))
     t = np.array([2.3, 3.05, 4.1, 5.0, 6.2])
     far = extended(at, t)
-    assert len(far) > len(at) and np.allclose(far[: len(at)], at)
+    assert len(far) > len(at)
+    assert np.allclose(far[: len(at)], at)
     near = shared_basis(t[:3], at)
     np.testing.assert_allclose(shared_basis(t[:3], far)[:, : near.shape[1]], near, atol=1e-6)
     np.testing.assert_allclose(
@@ -282,10 +283,10 @@ def test_long_curves_enter_as_weighted_averages() -> None:
     short = pd.DataFrame({"task": "short", "data_size": [1e3, 1e4, 1e5], "loss": [2.0, 1.5, 1.1]})
     runs = bl.read_runs(pd.concat([long, short], ignore_index=True), "power")
     averages, (told,) = binned(resolve(bl.ModelSpec("power"), runs), runs)
-    assert (
-        "1 of 2 curves have more than 100 points (at most 400)" in told and told in averages.notes
-    )
-    assert len(averages) == CURVE_POINTS + 3 and averages.averaged.sum() == 403
+    assert "1 of 2 curves have more than 100 points (at most 400)" in told
+    assert told in averages.notes
+    assert len(averages) == CURVE_POINTS + 3
+    assert averages.averaged.sum() == 403
     rows = averages.table[averages.table["task"] == "long"]
     np.testing.assert_allclose(
         (np.log(rows["loss"]) * rows["averaged"]).sum(), np.log(long["loss"]).sum()
@@ -317,31 +318,27 @@ def test_defaults_are_written_out_and_read_back() -> None:
         columns=["model", "data_size", "loss"],
     )
     spec = resolve(bl.ModelSpec("power"), bl.read_runs(table, "power"))
-    assert (
-        spec.curve_by == ("model",)
-        and spec.departs.shared is False
-        and spec.departs.along == "data_size"
-    )
-    assert (
-        spec.effects["A"] == "1 + (1 | model)" and spec.effects["alpha"] == spec.effects["E"] == "1"
-    )
+    assert spec.curve_by == ("model",)
+    assert spec.departs.shared is False
+    assert spec.departs.along == "data_size"
+    assert spec.effects["A"] == "1 + (1 | model)"
+    assert spec.effects["alpha"] == spec.effects["E"] == "1"
     assert spec.effects["sigma"] == spec.effects["delta_sigma"] == "1 + (1 | model)"
     assert bl.ModelSpec.from_json(spec.to_json()) == spec
     tuned = table.rename(columns={"data_size": "finetuning_data"})
     spec = resolve(
         bl.ModelSpec("finetuning_rectified"), bl.read_runs(tuned, "finetuning_rectified")
     )
-    assert (
-        spec.departs.shared == ()
-        and spec.departs.own == ("wiener",)
-        and "shared_sigma" in spec.priors
-    )
+    assert spec.departs.shared == ()
+    assert spec.departs.own == ("wiener",)
+    assert "shared_sigma" in spec.priors
     assert bl.ModelSpec.from_json(spec.to_json()) == spec
     two = resolve(
         bl.ModelSpec("finetuning_rectified"),
         bl.read_runs(tuned[tuned["model"] != "c"], "finetuning_rectified"),
     )
-    assert two.departs.shared is False and two.effects["sigma"] == "1"
+    assert two.departs.shared is False
+    assert two.effects["sigma"] == "1"
 
 
 @pytest.fixture(scope="module")
@@ -385,7 +382,8 @@ def test_a_prediction_starts_from_the_curves_own_runs_and_widens(
     law = fit.bands({"data_size": last["data_size"], "task": "task0"}, "mean").iloc[0]
     assert abs(np.log(near["median"] / last["loss"])) < 0.015
     widths = [np.log(b["upper_90"] / b["lower_90"]) for b in (near, far, farther)]
-    assert widths[0] < widths[1] < widths[2] and widths[2] > 3 * widths[0]
+    assert widths[0] < widths[1] < widths[2]
+    assert widths[2] > 3 * widths[0]
     assert widths[0] < np.log(law["upper_90"] / law["lower_90"]) + 4 * 0.01
     hidden = table[table["data_size"] > 1e6]
     bands = fit.bands(hidden[["task", "data_size"]])
@@ -400,9 +398,8 @@ def test_a_curve_never_seen_draws_its_departure(departing: tuple[pd.DataFrame, b
     _, fit = departing
     new = fit.bands({"data_size": 3e5, "task": "another"}).iloc[0]
     old = fit.bands({"data_size": 3e5, "task": "task0"}).iloc[0]
-    assert new["unseen"] == "task" and np.log(new["upper_90"] / new["lower_90"]) > 3 * np.log(
-        old["upper_90"] / old["lower_90"]
-    )
+    assert new["unseen"] == "task"
+    assert np.log(new["upper_90"] / new["lower_90"]) > 3 * np.log(old["upper_90"] / old["lower_90"])
 
 
 def test_a_saved_fit_predicts_the_same(departing: tuple[pd.DataFrame, bl.Fit], tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -425,4 +422,5 @@ def test_long_curves_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
         fit = bl.fit(
             "power", runs, draws=20, tune=50, chains=2, attempts=1, progressbar=False, random_seed=1
         )
-    assert len(fit.runs) <= CURVE_POINTS and any("averages" in text for text in fit.warnings)
+    assert len(fit.runs) <= CURVE_POINTS
+    assert any("averages" in text for text in fit.warnings)

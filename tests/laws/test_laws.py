@@ -283,7 +283,8 @@ def test_promised_limits(one: Law) -> None:
             if np.isinf(value).all():
                 signed = [np.sign(value) * x for x in moved]
                 assert (signed[2] > 1e4 * here).all()
-                assert (signed[0] <= signed[1]).all() and (signed[1] <= signed[2]).all()
+                assert (signed[0] <= signed[1]).all()
+                assert (signed[1] <= signed[2]).all()
             else:
                 errors = [abs(x - value) / here for x in moved]
                 assert errors[2].max() < 1e-6, errors[2].max()
@@ -676,7 +677,8 @@ def test_default_priors_lie_in_the_support_and_survive_json(name: str) -> None:
             param.support
         ]
         low, high = distribution(param.prior).support()
-        assert ends[0] <= low and high <= ends[1], key
+        assert ends[0] <= low, key
+        assert high <= ends[1], key
         assert distribution(param.group_scale).support()[0] >= 0
         for prior in (param.prior, param.group_scale, COEFFICIENT, CHECKPOINT_SCALE):
             assert Prior.of(json.loads(json.dumps(prior.to_json()))) == prior
@@ -716,17 +718,22 @@ def test_a_law_documents_itself(name: str) -> None:
     cls = laws()[name]
     text = inspect.getdoc(cls) or ""
     assert cls.name == name
-    assert cls.__doc__ is not None and "__doc__" in vars(cls) and ".. math::" in text
+    assert cls.__doc__ is not None
+    assert "__doc__" in vars(cls)
+    assert ".. math::" in text
     references = re.search(r"^References\n-{3,}\n(?P<body>(?:.|\n)+)", text, re.MULTILINE)
-    assert references and re.search(CITATION, references["body"])
+    assert references
+    assert re.search(CITATION, references["body"])
     assert re.search(r"\bFails\b", text)
-    assert cls.formula.strip() and re.search(CITATION, cls.source)
+    assert cls.formula.strip()
+    assert re.search(CITATION, cls.source)
     for word in (*cls.params, *cls().arguments, *cls.switches):
         assert re.search(rf"(?<!\w){re.escape(word)}(?!\w)", cls.formula + text), (
             f"{word} is neither in the formula nor in the docstring"
         )
     symbols = [param.symbol for param in cls.params.values()]
-    assert len(set(symbols)) == len(symbols) and all(param.meaning for param in cls.params.values())
+    assert len(set(symbols)) == len(symbols)
+    assert all(param.meaning for param in cls.params.values())
 
 
 @every_law
@@ -875,11 +882,9 @@ def test_a_law_of_ones_own_in_ten_lines() -> None:
 
     try:
         mine = law("halflife")
-        assert (
-            mine == Halflife()
-            and law(mine.to_json()) == mine
-            and ModelSpec(law="halflife").law == mine
-        )
+        assert mine == Halflife()
+        assert law(mine.to_json()) == mine
+        assert ModelSpec(law="halflife").law == mine
         assert mine.evaluate(
             {"step": math.log(2)}, {"A": 2.0, "k": 1.0, "E": 0.5}
         ) == pytest.approx(1.5, rel=1e-15)

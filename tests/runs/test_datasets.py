@@ -23,8 +23,10 @@ def test_a_set_is_what_its_script_writes_and_its_manifest_says(
 ) -> None:
     table = bl.dataset(name)
     manifest = table.attrs["manifest"]
-    assert manifest["simulated"] is True and "simulated" in name
-    assert set(table.columns) == set(manifest["columns"]) and len(table) == manifest["rows"]
+    assert manifest["simulated"] is True
+    assert "simulated" in name
+    assert set(table.columns) == set(manifest["columns"])
+    assert len(table) == manifest["rows"]
     if name.startswith("finetuning"):
         again = script.simulate(manifest["seed"], inferior_16b="inferior" in name)
     elif name.startswith("pretraining"):
@@ -45,10 +47,8 @@ def test_simulated_overoptimization_has_the_design_of_the_paper_and_noise_that_n
     None
 ):
     table = bl.dataset("overoptimization_simulated")
-    assert (
-        table.groupby("method")["reward_model_size"].nunique().to_dict() == {"bon": 9, "rl": 9}
-        and table["policy_size"].nunique() == 2
-    )
+    assert table.groupby("method")["reward_model_size"].nunique().to_dict() == {"bon": 9, "rl": 9}
+    assert table["policy_size"].nunique() == 2
     rng = np.random.default_rng(1)
     d = simulate_overoptimization.D
     error = np.array([simulate_overoptimization.correlated(d, rng) for _ in range(4000)])
