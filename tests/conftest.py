@@ -13,6 +13,7 @@ from types import ModuleType
 import pandas as pd
 import pytest
 from helpers import README, public_path, stored, written
+from xdist.scheduler import LoadScopeScheduling
 
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
@@ -46,20 +47,28 @@ LONG = (
 )
 
 
-def group_of(item: pytest.Item) -> str:
+def group_of(nodeid: str) -> str:
     """The group of tests that one worker has: the module's, where nothing else is said."""
-    module = item.path.relative_to(Path(__file__).parent).as_posix()
+    module, _, name = nodeid.removeprefix("tests/").partition("::")
     groups = {module: group for group, modules in TOGETHER.items() for module in modules}
-    return item.name if module in APART else groups.get(module, module)
+    return name if module in APART else groups.get(module, module)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    item.add_marker(pytest.mark.xdist_group(group_of(item)))
+class Grouped(LoadScopeScheduling):
+    """Tests of one group go to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Grouped:
+    return Grouped(config, log)  # type: ignore[arg-type]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {name: i for i, name in enumerate(LONG)}
-    items.sort(key=lambda item: rank.get(group_of(item), len(rank)))
+    items.sort(key=lambda item: rank.get(group_of(item.nodeid), len(rank)))
 
 
 @pytest.fixture(scope="session")
