@@ -31,6 +31,20 @@ APART = ("test_slow.py", "decisions/test_reliability.py", "cli/test_cli.py")
 #: Groups that take long, the longest first: the workers begin with them, so that none is left with
 #: one at the end.
 LONG = (
+    # slow checks
+    "test_intervals_of_the_kl_at_the_peak_cover_where_neighbours_err_together",
+    "test_probabilities_of_decisions_under_a_slightly_wrong_law",
+    "test_learning_rate_and_batch_size_of_the_largest_grids_are_foretold",
+    "test_probabilities_of_decisions_under_the_right_law",
+    "test_what_next_runs_buys_is_worth_more_than_random_or_large_runs",
+    "test_the_discrepancy_recovers_its_own_parameters",
+    "test_larger_n_is_foretold_on_public_best_of_n",
+    "test_the_demo_covers_16b",
+    "test_where_the_law_is_right_the_discrepancy_costs_little",
+    "test_the_notebook_runs",
+    "test_best_of_n_to_60_000_from_1_000",
+    "test_intervals_of_parameters_cover[chinchilla]",
+    # fast ones, and slow ones that share their fixtures
     "validation/test_backtest.py",
     "answers/test_overoptimization.py",
     "readme",
