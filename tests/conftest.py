@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pandas as pd
 import pytest
-from helpers import README, public_path, stored, written
+from helpers import POWER, README, grouped_table, public_path, stored, written
 from xdist.scheduler import LoadScopeScheduling
 
 import bayeslaw as bl
@@ -23,7 +23,7 @@ from bayeslaw.study.outcome import Outcome
 #: What shares an expensive fixture runs in one worker: groups of modules, by path within the tests.
 TOGETHER = {
     "readme": ("test_readme.py", "answers/test_crossover.py"),
-    "published": ("test_fitting.py", "answers/test_allocation.py"),
+    "published": ("test_fitting.py", "checks/test_checks.py", "answers/test_allocation.py"),
     "study": ("study/test_study.py", "study/test_report.py"),
 }
 #: Modules whose tests share nothing that is expensive: any worker may have any test of them.
@@ -105,6 +105,15 @@ def chinchilla_fit(chinchilla_runs: bl.Runs) -> bl.Fit:
 def grouped_fit() -> bl.Fit:
     """A small fit with groups, to simulated curves: stored, for tests of what is made of draws."""
     return stored("grouped")
+
+
+@pytest.fixture(scope="session")
+def sampled_fit() -> bl.Fit:
+    """The same, sampled: for tests of what the sampler gives."""
+    runs = bl.read_runs(grouped_table(), "power")
+    return bl.fit(
+        POWER, runs, draws=300, tune=500, chains=4, random_seed=3, progressbar=False, attempts=2
+    )
 
 
 @pytest.fixture(scope="session")

@@ -187,15 +187,20 @@ def test_other_samplers_agree(
     assert other.versions["sampler"] == sampler
 
 
-def test_same_seed_same_numbers() -> None:
-    runs = bl.read_runs(grouped_table(), "power")
-    first, again = (
-        bl.fit(
-            POWER, runs, draws=300, tune=500, chains=4, random_seed=3, progressbar=False, attempts=2
-        )
-        for _ in range(2)
+def test_same_seed_same_numbers(sampled_fit: bl.Fit) -> None:
+    again = bl.fit(
+        POWER,
+        sampled_fit.runs,
+        draws=300,
+        tune=500,
+        chains=4,
+        random_seed=3,
+        progressbar=False,
+        attempts=2,
     )
-    assert first.idata["posterior"].to_dataset().identical(again.idata["posterior"].to_dataset())
+    assert (
+        sampled_fit.idata["posterior"].to_dataset().identical(again.idata["posterior"].to_dataset())
+    )
 
 
 def test_a_compiled_model_is_sampled_on_other_data(

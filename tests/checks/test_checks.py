@@ -329,8 +329,8 @@ def test_without_groups_all_runs_are_one() -> None:
 # ---- All of them
 
 
-def test_a_fit_with_groups_passes_every_check(grouped_fit: bl.Fit) -> None:
-    results = bl.check(grouped_fit)
+def test_a_fit_with_groups_passes_every_check(sampled_fit: bl.Fit) -> None:
+    results = bl.check(sampled_fit)
     names = [result.name for result in results]
     assert {
         "prior predictive",
