@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import bayeslaw as bl
 
 #: The checkout.
 REPOSITORY = Path(__file__).parents[1]
+README = REPOSITORY / "README.md"
 #: Fits that tests of logic read.
 STORED = REPOSITORY / "tests" / "stored"
 #: Public runs lie beside the checkout.
@@ -22,22 +25,62 @@ PUBLIC = REPOSITORY.parent / "shared" / "data"
 
 
 def public_path(name: str) -> Path:
-    """A file of public runs; the test is skipped where they are not, but not in CI, which has them."""
+    """A file of public runs; a test that needs them is skipped without, but never in CI."""
     path = PUBLIC / name
     if not path.is_file() and not os.environ.get("CI"):
         pytest.skip(f"public runs are not at {PUBLIC}")
     return path
 
 
+def once() -> Any:
+    """A PyTensor mode for what is evaluated a few times: in Python, where the compiler would take
+    longer than it saves.
+    """
+    from pytensor.compile import Mode
+
+    return Mode(linker="py", optimizer="merge")
+
+
+def unsampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the test ends, fits hold draws of the prior in place of the posterior's: for tests of
+    what a fit says and carries, which no sampler and no compiler has a part in.
+    """
+    from bayeslaw.model.sampling import Compiled, draw_prior
+    from bayeslaw.spec.settings import SamplerSettings
+
+    def draw(self: Compiled, settings: SamplerSettings, data: object = None) -> xr.DataTree:
+        dims = self.model.named_vars_to_dims
+        variables = [*self.model.free_RVs, *self.model.deterministics]
+        names = [v.name for v in variables if v.ndim == len(dims.get(v.name) or ())]
+        drawn = draw_prior(
+            self.model, names, settings.chains * settings.draws, settings.random_seed
+        )
+        shape = {"chain": settings.chains, "draw": settings.draws}
+        posterior = xr.Dataset(
+            {
+                name: (x.dims, x.values.reshape(*shape.values(), *x.shape[2:]))
+                for name, x in drawn.items()
+            },
+            coords={name: x for name, x in drawn.coords.items() if name not in shape}
+            | {dim: np.arange(size) for dim, size in shape.items()},
+        )
+        statistics = xr.Dataset(
+            {"diverging": (("chain", "draw"), np.zeros(tuple(shape.values()), dtype=bool))}
+        )
+        return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics})
+
+    monkeypatch.setattr(Compiled, "draw", draw)
+
+
 def stored(name: str) -> bl.Fit:
-    """A fit to simulated runs that `tests/stored/make.py` saved: for tests of what is made of draws,
-    whatever they are.
+    """A fit to simulated runs that `tests/stored/make.py` saved: for tests of what is computed from
+    draws, whatever they are.
     """
     return bl.load(STORED / f"{name}.nc")
 
 
 def grouped_table(seed: int = 7, groups: int = 6, points: int = 12) -> pd.DataFrame:
-    """Simulated learning curves of several tasks: a power law whose level and slope differ by task."""
+    """Simulated learning curves of several tasks: power laws of different level and slope."""
     rng = np.random.default_rng(seed)
     x = np.geomspace(1e6, 1e9, points)
     rows = []

@@ -5,24 +5,22 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
+from helpers import README as README_FILE
+from helpers import REPOSITORY
 
 import bayeslaw as bl
 from bayeslaw.study.schema import read_study
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = README_FILE.read_text()
 
 
-def test_the_example_is_short_and_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+def test_the_example_is_short_and_runs(readme_example: tuple[str, str, Path]) -> None:
+    code, printed, folder = readme_example
     assert len(code.splitlines()) <= 15
-    monkeypatch.chdir(tmp_path)
-    exec(code, {})
-    printed = capsys.readouterr().out
-    assert "upper_90" in printed and "passed  R-hat" in printed and "FAILED" not in printed
-    assert bl.load(tmp_path / "finetuning.nc").convergence.passed
+    assert "upper_90" in printed
+    assert "passed  R-hat" in printed
+    assert "FAILED" not in printed
+    assert bl.load(folder / "finetuning.nc").convergence.passed
 
 
 def test_the_table_of_laws_is_the_registry() -> None:
@@ -36,7 +34,7 @@ def test_the_figure_is_there() -> None:
     paths = re.findall(r"!\[.*?\]\((.*?)\)", README)
     assert len(paths) == 2
     for path in paths:
-        assert (Path(__file__).parents[1] / path).read_bytes()[:4] == b"\x89PNG"
+        assert (REPOSITORY / path).read_bytes()[:4] == b"\x89PNG"
 
 
 def test_the_study_file_is_one(tmp_path: Path) -> None:
@@ -44,8 +42,6 @@ def test_the_study_file_is_one(tmp_path: Path) -> None:
     (text,) = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
     (tmp_path / "study.toml").write_text(text)
     study, _ = read_study(tmp_path / "study.toml")
-    assert (
-        study.decision is not None
-        and study.next_runs is not None
-        and study.decision.cost == {"lora": 12000, "fmt": 90000}
-    )
+    assert study.decision is not None
+    assert study.next_runs is not None
+    assert study.decision.cost == {"lora": 12000, "fmt": 90000}

@@ -275,7 +275,7 @@ def test_intervals_of_the_kl_at_the_peak_cover_where_neighbours_err_together() -
 
 
 def test_best_of_n_to_60_000_from_1_000() -> None:
-    """Gao's advance prediction, simulated: 90 % bands of single scores beyond n = 1,000 cover them."""
+    """Gao's advance prediction, simulated: 90 % bands of scores beyond n = 1,000 cover them."""
     (row,) = advance_rows(40, seed=1)
     assert 0.82 <= row["coverage_90"] <= 0.97, row
 
@@ -296,9 +296,8 @@ def test_larger_n_is_foretold_on_public_best_of_n() -> None:
         best_of_n.LAW, runs, "n > 16", baselines=["huber"], random_seed=1, progressbar=False
     )
     scores = result.scores()
-    assert (
-        result.converged and scores.loc["bayeslaw", "rmse"] <= 0.0125 < scores.loc["huber", "rmse"]
-    )
+    assert result.converged
+    assert scores.loc["bayeslaw", "rmse"] <= 0.0125 < scores.loc["huber", "rmse"]
     assert scores.loc["bayeslaw", "coverage_90"] >= 0.85 > scores.loc["huber", "coverage_90"]
     fit = bl.fit(best_of_n.LAW, runs, random_seed=1, progressbar=False)
     assert best_of_n.coefficients(fit)["inside"].all()
@@ -315,9 +314,8 @@ def test_a_watched_run_holds_the_peak_that_its_authors_report() -> None:
     table = pd.read_csv(public_path("overoptimization/grpo_run.csv"))
     watched = grpo_run.watch(table, [20, 50], random_seed=1)
     authors = float(table.loc[table["step"] == grpo_run.AUTHORS, "kl_seq_est"].iloc[0])
-    assert (
-        (watched["lower_90_kl_peak"] < authors) & (authors < watched["upper_90_kl_peak"])
-    ).all() and watched["converged"].all()
+    assert ((watched["lower_90_kl_peak"] < authors) & (authors < watched["upper_90_kl_peak"])).all()
+    assert watched["converged"].all()
     # At the highest point of the run nobody could say that it was past; later it is an open
     # question.
     assert watched["p_past_peak"].iloc[0] < 0.25 < watched["p_past_peak"].iloc[1] < 0.85

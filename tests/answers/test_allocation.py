@@ -32,13 +32,13 @@ BESIROGLU = {"A": 482.006, "B": 2085.434, "E": 1.8172, "alpha": 0.34781, "beta":
 
 def by_scipy(
     law: bl.laws, params: dict[str, float], total: float, inference: float = 0.0, **given: float
-) -> tuple[float, float, float]:  # type: ignore[valid-type]
+) -> tuple[float, float, float]:
     """Size, data and loss of the least loss at a total budget, by SciPy's bounded minimisation."""
 
     def loss(log_size: float) -> float:
         size = math.exp(log_size)
         data = (total / size - 2 * inference) / 6
-        return float(law.evaluate({"model_size": size, "data_size": data, **given}, params))  # type: ignore[attr-defined]
+        return float(law.evaluate({"model_size": size, "data_size": data, **given}, params))
 
     high = math.log(total / (6e3 + 2 * inference))
     grid = np.linspace(math.log(1e4), high, 400)
@@ -166,7 +166,8 @@ def test_chinchilla_allocation_from_public_runs(chinchilla_fit: bl.Fit) -> None:
     assert time.perf_counter() - start < 2
     low, high = found["tokens_per_parameter"].quantile([0.025, 0.975])
     assert 7 < low < 17.9 < high < 40
-    assert found.attrs["p_none"] == 0 and found.attrs["converged"] == 1
+    assert found.attrs["p_none"] == 0
+    assert found.attrs["converged"] == 1
     np.testing.assert_allclose(found["training_compute"], 5.9e23, rtol=1e-12)
     assert found["model_size"].sizes == {"chain": 4, "draw": 1000}
     # 1.82 + 482 / N^.348 + 2085 / D^.366 at the optimum, by hand: 1.97
@@ -230,9 +231,11 @@ def test_penalty_of_an_off_optimal_choice(chinchilla_fit: bl.Fit) -> None:
     table = bl.allocation_penalty(
         chinchilla_fit, {"model_size": 7e9, "data_size": [1.4e11, 2e12, 3e13]}
     )
-    assert (table["penalty"] >= 0).all() and (table["lower_90_compute_ratio"] >= 1 - 1e-9).all()
+    assert (table["penalty"] >= 0).all()
+    assert (table["lower_90_compute_ratio"] >= 1 - 1e-9).all()
     # 20 tokens a parameter is about optimal
-    assert table["compute_ratio"].is_monotonic_increasing and table["compute_ratio"].iloc[0] < 1.05
+    assert table["compute_ratio"].is_monotonic_increasing
+    assert table["compute_ratio"].iloc[0] < 1.05
     low, high = table.loc[2, ["lower_90_penalty", "upper_90_penalty"]]
     inside = 0
     for i in range(0, 4000, 200):
@@ -254,7 +257,8 @@ def test_contours(chinchilla_fit: bl.Fit) -> None:
     np.testing.assert_allclose(needed["compute"], 6 * needed["model_size"] * needed["data_size"])
     params = draw(chinchilla_fit, 0)
     # a small model may never get there
-    assert needed["data_size"].is_monotonic_decreasing and needed["p_none"].iloc[0] > 0
+    assert needed["data_size"].is_monotonic_decreasing
+    assert needed["p_none"].iloc[0] > 0
     big = bl.isoloss(chinchilla_fit, 2.1, [7e10]).iloc[0]
     by_hand = (params["B"] / (2.1 - params["E"] - params["A"] / 7e10 ** params["alpha"])) ** (
         1 / params["beta"]
@@ -273,10 +277,8 @@ def test_solving_for_data_is_the_closed_form(chinchilla_fit: bl.Fit) -> None:
     by_hand = (chinchilla_fit.quantity("B") / left) ** (1 / chinchilla_fit.quantity("beta"))
     np.testing.assert_allclose(drawn, by_hand, rtol=1e-4)
     low = bl.solve_for(chinchilla_fit, "data_size", 1.8, {"model_size": 7e10}, bounds=(1e9, 1e15))
-    assert (
-        low.attrs["p_none"] == pytest.approx(float(np.isnan(low).mean()))
-        and low.attrs["p_none"] > 0.5
-    )
+    assert low.attrs["p_none"] == pytest.approx(float(np.isnan(low).mean()))
+    assert low.attrs["p_none"] > 0.5
     assert low.attrs["p_above"] == low.attrs["p_none"]  # the loss is above the target everywhere
 
 
@@ -312,11 +314,9 @@ def test_budgets_out_of_reach_are_a_probability_too(chinchilla_fit: bl.Fit) -> N
         chinchilla_fit,
         pd.DataFrame({"model_size": [7e9], "compute": [6 * 7e9 * 1.4e11], "loss": [9.0]}),
     )
-    assert (
-        table["data_size"].iloc[0] == pytest.approx(1.4e11)
-        and list(table.columns).count("loss") == 1
-        and table["p_none"].iloc[0] == 0
-    )
+    assert table["data_size"].iloc[0] == pytest.approx(1.4e11)
+    assert list(table.columns).count("loss") == 1
+    assert table["p_none"].iloc[0] == 0
     for sizes in ([1e9, np.inf], [-1.0]):
         with pytest.raises(SpecError, match="model_size must be a positive number"):
             bl.isoflop(chinchilla_fit, 1e22, sizes)

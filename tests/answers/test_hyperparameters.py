@@ -60,8 +60,9 @@ def fit() -> bl.Fit:
     return bl.fit(
         LAW.name,
         bl.read_runs(simulated(), LAW),
-        draws=800,
-        tune=800,
+        draws=2000,
+        tune=1600,
+        target_accept=0.99,  # what the remedies would come to, at once
         random_seed=1,
         progressbar=False,
     )
@@ -81,7 +82,8 @@ def test_effects_by_default_are_of_each_compute(fit: bl.Fit) -> None:
 
 def test_optimum_of_a_compute_never_run(fit: bl.Fit) -> None:
     found = bl.optimum(fit, AT)
-    assert found["learning_rate"].dims == ("chain", "draw") and found.attrs["compute"] == 1e20
+    assert found["learning_rate"].dims == ("chain", "draw")
+    assert found.attrs["compute"] == 1e20
     for name, truth in (
         ("learning_rate", LAW.learning_rate_opt(**AT, **TRUTH)),
         ("batch_size", LAW.batch_size_opt(**AT, **TRUTH)),
@@ -107,11 +109,9 @@ def test_choices_are_scored_by_what_they_lose(fit: bl.Fit) -> None:
     rate, batch = LAW.learning_rate_opt(**AT, **TRUTH), LAW.batch_size_opt(**AT, **TRUTH)
     choices = pd.DataFrame({"learning_rate": rate * np.array([1, 0.3, 4.0]), "batch_size": batch})
     table = bl.hyperparameters(fit, AT, choices)
-    assert (
-        table.attrs["best"] == 0
-        and table["p_near_optimal"].iloc[0] > 0.9
-        and table["p_near_optimal"].iloc[2] < 0.05
-    )
+    assert table.attrs["best"] == 0
+    assert table["p_near_optimal"].iloc[0] > 0.9
+    assert table["p_near_optimal"].iloc[2] < 0.05
     for i in (1, 2):
         truth = float(
             LAW.excess(**AT, learning_rate=choices["learning_rate"][i], batch_size=batch, **TRUTH)

@@ -54,7 +54,9 @@ def test_check_fit_predict_on_public_runs(
         == 0
     )
     printed = capsys.readouterr().out
-    assert "alpha" in printed and "passed  R-hat" in printed and "seed 1" in printed
+    assert "alpha" in printed
+    assert "passed  R-hat" in printed
+    assert "seed 1" in printed
     assert bl.load(saved).runs.centre["model_size"] > 1e8
 
     bands, picture = tmp_path / "bands.csv", tmp_path / "bands.png"
@@ -91,14 +93,15 @@ def test_laws_lists_every_law(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["laws"]) == 0
     printed = capsys.readouterr().out
     for name, law in bl.laws().items():
-        assert name in printed and law.formula in printed
+        assert name in printed
+        assert law.formula in printed
     assert run(["laws", "--json"]) == 0
     assert {law["name"] for law in json.loads(capsys.readouterr().out)} == set(bl.laws())
     assert run(["laws", "chinchila"]) == 2
     assert "Did you mean 'chinchilla'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+@pytest.mark.parametrize("command", sorted(get_command(app).commands))
 def test_every_command_has_help_with_an_example(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,17 +249,13 @@ def test_backtest_on_public_runs(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ]
     )
     printed = capsys.readouterr().out
-    assert (
-        code == 0
-        and "of 63 hidden runs lie within their 90 % band" in printed
-        and "coverage_90" in printed
-    )
+    assert code == 0
+    assert "of 63 hidden runs lie within their 90 % band" in printed
+    assert "coverage_90" in printed
     points = pd.read_csv(files[0])
-    assert (
-        len(points) == 63
-        and set(points["method"]) == {"bayeslaw"}
-        and points["inside_90"].mean() > 0.8
-    )
+    assert len(points) == 63
+    assert set(points["method"]) == {"bayeslaw"}
+    assert points["inside_90"].mean() > 0.8
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in files[1:])
 
 
@@ -290,7 +289,10 @@ class Plain(Law):
     r\"\"\"A plain power law: .. math:: L = A x^-a\"\"\"
     name, formula, source = "plain", "A * data_size^-a", "a user's module"
     response = Response("loss", "nats", scale="log", plausible=(0.01, 100.0))
-    params = {"A": Param("A", "loss at one token", lognormal(10.0, 2.0)), "a": Param("a", "exponent", lognormal(0.1, 0.5))}
+    params = {
+        "A": Param("A", "loss at one token", lognormal(10.0, 2.0)),
+        "a": Param("a", "exponent", lognormal(0.1, 0.5)),
+    }
     arguments = {"data_size": INPUTS["data_size"]}
 
     @staticmethod
@@ -320,14 +322,13 @@ def test_a_law_of_ones_own_is_imported_only_when_allowed(tmp_path: Path) -> None
         )
 
     refused = bayeslaw("check", "runs.csv", "--law", "own_laws:Plain")
-    assert (
-        refused.returncode == 2
-        and "runs the code of own_laws" in refused.stderr
-        and "--allow-import" in refused.stderr
-    )
+    assert refused.returncode == 2
+    assert "runs the code of own_laws" in refused.stderr
+    assert "--allow-import" in refused.stderr
     assert not (tmp_path / "__pycache__").exists()  # nothing of it was run
     shown = bayeslaw("laws", "own_laws:Plain", "--allow-import")
-    assert shown.returncode == 0 and "loss = A * data_size^-a" in shown.stdout
+    assert shown.returncode == 0
+    assert "loss = A * data_size^-a" in shown.stdout
     fitted = bayeslaw(
         "fit",
         "runs.csv",
@@ -346,7 +347,8 @@ def test_a_law_of_ones_own_is_imported_only_when_allowed(tmp_path: Path) -> None
     assert fitted.returncode == 0, fitted.stderr
     predict = ("predict", "own.nc", "--at", "data_size=1e10", "-o", "bands.csv")
     unknown = bayeslaw(*predict)
-    assert unknown.returncode == 2 and "no law named 'plain'" in unknown.stderr
+    assert unknown.returncode == 2
+    assert "no law named 'plain'" in unknown.stderr
     assert bayeslaw(*predict, "--law", "own_laws:Plain", "--allow-import").returncode == 0
     row = pd.read_csv(tmp_path / "bands.csv").iloc[0]
     assert row["lower_90"] < 12 * 1e10**-0.1 < row["upper_90"]
@@ -372,7 +374,8 @@ def test_what_is_no_law_is_not_imported_as_one(
     ):
         with pytest.raises(bl.errors.SpecError, match=says):
             bl.law(path, allow_import=True)
-    assert "half" not in bl.laws() and str(tmp_path) not in sys.path
+    assert "half" not in bl.laws()
+    assert str(tmp_path) not in sys.path
 
 
 def test_a_decision_with_its_gate(
@@ -398,18 +401,17 @@ def test_a_decision_with_its_gate(
     converged = grouped_fit.convergence.passed
     assert run(["decide", *options, "--target", str(easy), "--gate"]) == (0 if converged else 11)
     printed = capsys.readouterr().out
-    assert "p_target" in printed and "task0" in printed
+    assert "p_target" in printed
+    assert "task0" in printed
     assert run(["decide", *options, "--target", str(hard), "--gate", "--quiet"]) == (
         10 if converged else 11
     )
     assert capsys.readouterr().out == ""
     assert run(["decide", *options, "--target", str(easy), "--json", "--value", "100"]) == 0
     plain = json.loads(capsys.readouterr().out)
-    assert (
-        plain["options"][0]["cost"] == 10
-        and plain["evpi"] is not None
-        and plain["verdict"] in ("go", "inconclusive")
-    )
+    assert plain["options"][0]["cost"] == 10
+    assert plain["evpi"] is not None
+    assert plain["verdict"] in ("go", "inconclusive")
     for wrong, says in (
         ([saved, "--target", "1"], "Say what the options are"),
         ([*options, "--at", "data_size=1e9,2e9", "--target", "1"], "has several values"),

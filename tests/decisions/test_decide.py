@@ -39,7 +39,8 @@ def test_probabilities_are_those_of_the_predicted_runs(grouped_fit: bl.Fit) -> N
     np.testing.assert_allclose(
         found.table["expected_regret"], (y - y.min(axis=1, keepdims=True)).mean(axis=0)
     )
-    assert found.table["p_best"].sum() == pytest.approx(1) and np.isnan(found.evpi)
+    assert found.table["p_best"].sum() == pytest.approx(1)
+    assert np.isnan(found.evpi)
 
 
 def test_regret_of_losses_that_are_all_infinite_is_none() -> None:
@@ -54,17 +55,18 @@ def test_verdicts_follow_the_thresholds(grouped_fit: bl.Fit) -> None:
     y = response(grouped_fit)
     easy, hard = float(y.max() + 0.1), float(y.min() - 0.1)
     go = bl.decide(grouped_fit, TASKS, easy, at=AT, cost=[3, 1, 2], checks=[])
-    assert go.verdict == "go" and go.chosen == 1  # all meet it: the cheapest
+    # all meet it: the cheapest
+    assert go.verdict == "go"
+    assert go.chosen == 1
     no = bl.decide(grouped_fit, TASKS, hard, at=AT, checks=[])
-    assert no.verdict == "no-go" and "no option has more than 0.2" in no.reasons[0]
+    assert no.verdict == "no-go"
+    assert "no option has more than 0.2" in no.reasons[0]
     lowest = int(np.median(y, axis=0).argmin())
     even = float(np.median(y[:, lowest]))
     between = bl.decide(grouped_fit, TASKS, even, at=AT, checks=[])
-    assert (
-        between.verdict == "inconclusive"
-        and "the runs do not say" in between.reasons[0]
-        and str(between).startswith("INCONCLUSIVE: task")
-    )
+    assert between.verdict == "inconclusive"
+    assert "the runs do not say" in between.reasons[0]
+    assert str(between).startswith("INCONCLUSIVE: task")
     # The stated targets are where the verdict flips.
     for target, verdict in (
         (between.flips["go"], "go"),
@@ -97,7 +99,8 @@ def test_values_and_perfect_information(grouped_fit: bl.Fit) -> None:
     assert found.evpi == pytest.approx(
         np.maximum(value.max(axis=1), 0).mean() - max(value.mean(axis=0).max(), 0)
     )
-    assert found.evpi >= 0 and (found.table["value_tail"] <= found.table["expected_value"]).all()
+    assert found.evpi >= 0
+    assert (found.table["value_tail"] <= found.table["expected_value"]).all()
     # As a function of the response it is the same.
     same = bl.decide(
         grouped_fit,
@@ -117,7 +120,8 @@ def test_values_and_perfect_information(grouped_fit: bl.Fit) -> None:
         grouped_fit, TASKS, float(y.max()) + 1, at=AT, cost=[20, 20, 20], value=worth, checks=[]
     )
     # it would be met for certain, and is not worth it
-    assert dear.verdict == "no-go" and "less than nothing" in dear.reasons[0]
+    assert dear.verdict == "no-go"
+    assert "less than nothing" in dear.reasons[0]
 
 
 def test_perfect_information_by_hand_as_values_and_costs_vary() -> None:
@@ -146,16 +150,12 @@ def test_nothing_is_decided_on_doubt(grouped_fit: bl.Fit) -> None:
     easy = float(response(grouped_fit).max() + 1)
     failed = replace(grouped_fit, convergence=replace(grouped_fit.convergence, rhat=1.5))
     found = bl.decide(failed, TASKS, easy, at=AT)
-    assert (
-        found.verdict == "inconclusive"
-        and found.reasons[0].startswith("A check failed: R-hat")
-        and "if it is to be believed" in found.reasons[1]
-    )
+    assert found.verdict == "inconclusive"
+    assert found.reasons[0].startswith("A check failed: R-hat")
+    assert "if it is to be believed" in found.reasons[1]
     far = bl.decide(grouped_fit, TASKS, easy, at={"data_size": 1e11}, checks=[])
-    assert (
-        far.verdict == "inconclusive"
-        and "2.0 decades beyond the runs in data_size, more than 1.5" in far.reasons[0]
-    )
+    assert far.verdict == "inconclusive"
+    assert "2.0 decades beyond the runs in data_size, more than 1.5" in far.reasons[0]
     assert (
         bl.decide(grouped_fit, TASKS, easy, at={"data_size": 1e11}, checks=[], far=3.0).verdict
         == "go"
@@ -165,9 +165,8 @@ def test_nothing_is_decided_on_doubt(grouped_fit: bl.Fit) -> None:
 def test_a_group_of_no_run_is_named(grouped_fit: bl.Fit) -> None:
     easy = float(response(grouped_fit).max() * 100)
     slip = bl.decide(grouped_fit, {"task": ["taks0"]}, easy, at=AT, checks=[])
-    assert (
-        "No run has task taks0" in slip.reasons[-1] and "Did you mean 'task0'" in slip.reasons[-1]
-    )
+    assert "No run has task taks0" in slip.reasons[-1]
+    assert "Did you mean 'task0'" in slip.reasons[-1]
     assert not any(
         "No run has" in reason
         for reason in bl.decide(grouped_fit, TASKS, easy, at=AT, checks=[]).reasons

@@ -117,7 +117,8 @@ def test_text_stays_inside_the_figure(table: pd.DataFrame, width: float) -> None
         *figure.legends[0].get_texts(),
     ]:
         box = text.get_window_extent(renderer)
-        assert page.x0 - 2 <= box.x0 and box.x1 <= page.x1 + 2, text.get_text()
+        assert page.x0 - 2 <= box.x0, text.get_text()
+        assert box.x1 <= page.x1 + 2, text.get_text()
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,8 @@ def test_coverage_is_drawn_against_nominal(backtested: pd.DataFrame) -> None:
     axis = plots.coverage(backtested, title="simulated")
     lines = {line.get_label(): line.get_xydata() for line in axis.get_lines()}
     np.testing.assert_allclose(lines["bayeslaw"], [[50, 50], [90, 90]])
-    assert "best_so_far" not in lines and axis.get_title() == "simulated"
+    assert "best_so_far" not in lines
+    assert axis.get_title() == "simulated"
     with pytest.raises(SpecError, match="give it the points of a backtest"):
         plots.coverage(backtested[["method"]])
 
@@ -207,21 +209,17 @@ def test_titles_of_panels_keep_to_their_panels(backtested: pd.DataFrame) -> None
     figure = axes[0].figure
     figure.canvas.draw()
     boxes = [axis.title.get_window_extent(figure.canvas.get_renderer()) for axis in axes]
-    assert (
-        all(one.x1 < next_.x0 for one, next_ in itertools.pairwise(boxes))
-        and boxes[0].x0 >= 0
-        and boxes[-1].x1 <= figure.bbox.x1
-    )
+    assert all(one.x1 < next_.x0 for one, next_ in itertools.pairwise(boxes))
+    assert boxes[0].x0 >= 0
+    assert boxes[-1].x1 <= figure.bbox.x1
     # a count is not broken
     assert all(axis.get_title().splitlines()[-1] == "9 of 10 within" for axis in axes)
     axis = plots.calibration(backtested, width=4.0)[0]
     axis.figure.canvas.draw()
     legend = axis.get_legend().get_window_extent(axis.figure.canvas.get_renderer())
-    assert (
-        legend.y1 < axis.get_window_extent().y0
-        and legend.x0 >= 0
-        and legend.x1 <= axis.figure.bbox.x1
-    )
+    assert legend.y1 < axis.get_window_extent().y0
+    assert legend.x0 >= 0
+    assert legend.x1 <= axis.figure.bbox.x1
 
 
 # ---- Over-optimisation
@@ -286,16 +284,20 @@ def test_scores_are_drawn_against_the_root_of_kl_with_the_density_of_the_peak(
     np.testing.assert_allclose(
         lines["gold, median"].get_xdata(), np.sqrt(np.linspace(0.1, 100, 30))
     )
-    assert not axes[0].texts and "no peak below KL = 100: 50%" in axes[1].texts[0].get_text()
+    assert not axes[0].texts
+    assert "no peak below KL = 100: 50%" in axes[1].texts[0].get_text()
     density = next(c for c in axes[0].collections if c.get_label() == "where gold peaks")
     box = density.get_paths()[0].vertices
     high = box[box[:, 1] > box[:, 1].min() + 1e-9][:, 0]
-    assert high.min() > 4.2 and high.max() < 5.8  # the roots of 20 and 30
+    # the roots of 20 and 30
+    assert high.min() > 4.2
+    assert high.max() < 5.8
     figure = axes[0].figure
     figure.canvas.draw()
     for text in figure.legends[0].get_texts():
         box = text.get_window_extent(figure.canvas.get_renderer())
-        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text.get_text()
+        assert figure.bbox.x0 <= box.x0, text.get_text()
+        assert box.x1 <= figure.bbox.x1, text.get_text()
     with pytest.raises(SpecError, match="no column kl"):
         plots.scores(curves.drop(columns="kl"))
 
@@ -311,10 +313,8 @@ def test_the_peak_by_size_and_the_watched_run_show_their_tables() -> None:
     )
     axis = plots.peak_by_size(table, title="simulated")
     np.testing.assert_allclose(axis.get_lines()[0].get_xydata(), [[3e6, 15], [3e9, 75]])
-    assert (
-        axis.get_ylabel() == "KL at the peak (nats)"
-        and axis.get_xscale() == axis.get_yscale() == "log"
-    )
+    assert axis.get_ylabel() == "KL at the peak (nats)"
+    assert axis.get_xscale() == axis.get_yscale() == "log"
     looks = table.assign(
         steps_seen=[100, 200], p_past_peak=[0.2, 0.8], p_no_peak=[0.3, 0.1], current_kl=[5.0, 9.0]
     )
@@ -372,7 +372,8 @@ def test_contours_of_an_allocation(chinchilla_fit: bl.Fit) -> None:
         [bl.isoloss(chinchilla_fit, loss, sizes) for loss in (2.4, 2.0)], ignore_index=True
     )
     axis = plots.isoloss(needed, frontier=along[["model_size", "data_size"]].iloc[:3])
-    assert np.isfinite(axis.get_ylim()).all() and "tokens" in axis.get_ylabel()
+    assert np.isfinite(axis.get_ylim()).all()
+    assert "tokens" in axis.get_ylabel()
     with pytest.raises(SpecError, match="has no column median"):
         plots.isoflop(along.drop(columns="median"))
 
@@ -392,7 +393,8 @@ def test_choices_of_hyperparameters() -> None:
     )
     axis = plots.hyperparameters(table, runs=table.iloc[:5])
     star = next(line for line in axis.get_lines() if line.get_marker() == "*")
-    assert star.get_xdata()[0] == pytest.approx(1e-3) and axis.get_xscale() == "log"
+    assert star.get_xdata()[0] == pytest.approx(1e-3)
+    assert axis.get_xscale() == "log"
 
 
 # ---- Decisions
@@ -460,20 +462,20 @@ def test_options_show_what_meets_the_target_and_what_it_costs(
         next(text.get_text() for text in axis.texts if text.get_fontweight() == "bold")
         == r"a_\$b\$"
     )
-    assert (
-        axis.get_xlabel() == "loss (nats per token)" and axis.figure.get_suptitle() == "simulated"
-    )
+    assert axis.get_xlabel() == "loss (nats per token)"
+    assert axis.figure.get_suptitle() == "simulated"
     boxes = {"met": [], "not": []}
     for fill in axis.collections:
         colour = tuple(fill.get_facecolor()[0][:3]) if len(fill.get_facecolor()) else None
-        which = {mpl.colors.to_rgb(BAND): "met", mpl.colors.to_rgb(BEYOND): "not"}.get(colour)  # type: ignore[call-overload]
+        which = {mpl.colors.to_rgb(BAND): "met", mpl.colors.to_rgb(BEYOND): "not"}.get(colour)
         if which and len(fill.get_paths()) and len(fill.get_paths()[0].vertices) > 10:
             boxes[which].append(fill.get_paths()[0].vertices[:, 0])
     for x in boxes["met"]:
         assert (x <= 2.0).all() if lower_is_better else (x >= 2.0).all()
     for x in boxes["not"]:
         assert (x >= 2.0).all() if lower_is_better else (x <= 2.0).all()
-    assert len(boxes["met"]) >= 2 and len(boxes["not"]) >= 2
+    assert len(boxes["met"]) >= 2
+    assert len(boxes["not"]) >= 2
     says = [text.get_text() for text in axis.get_legend().get_texts()]
     assert says == [
         "chosen",
@@ -495,7 +497,8 @@ def test_options_that_cannot_be_drawn(decided: tuple[pd.DataFrame, np.ndarray]) 
         with pytest.raises(SpecError, match="finite number for each sample and each of 3 options"):
             plots.options(table, wrong, target=2.0)
     free = plots.options(table.assign(cost=0.0), draws, target=2.0)
-    assert "cost" not in words(free) and len(words(free)) == 9
+    assert "cost" not in words(free)
+    assert len(words(free)) == 9
     sizes = plots.options(
         table.assign(method="lora", model_size=[7e9, 13e9, 70e9]), draws, target=2.0
     )
@@ -524,9 +527,9 @@ def test_long_names_stay_inside_and_above_what_is_drawn(width: float, number: in
         renderer = figure.canvas.get_renderer()
         for text in [*drawn.texts, *drawn.get_legend().get_texts(), drawn.xaxis.label]:
             box = text.get_window_extent(renderer)
-            assert figure.bbox.x0 - 2 <= box.x0 and box.x1 <= figure.bbox.x1 + 2 and box.y0 >= -2, (
-                text.get_text()
-            )
+            assert figure.bbox.x0 - 2 <= box.x0, text.get_text()
+            assert box.x1 <= figure.bbox.x1 + 2, text.get_text()
+            assert box.y0 >= -2, text.get_text()
     boxes = sorted(
         (
             text.get_window_extent()
@@ -558,7 +561,8 @@ def test_draws_of_one_number_and_draws_far_apart_are_drawn(
         for fill in axis.collections
         if isinstance(fill, mpl.collections.PolyCollection) and len(fill.get_paths())
     ]
-    assert max(tallest) == pytest.approx(0.34) and np.isfinite(tallest).all()
+    assert max(tallest) == pytest.approx(0.34)
+    assert np.isfinite(tallest).all()
 
 
 def test_the_target_curve_is_the_share_of_draws_and_flips_where_it_crosses_the_thresholds(
@@ -587,7 +591,8 @@ def test_the_target_curve_is_the_share_of_draws_and_flips_where_it_crosses_the_t
         turns = break_even_targets(draws, 0.8, 0.2, lower_is_better)
         dots = [line.get_xydata() for line in axis.get_lines() if line.get_marker() == "o"]
         np.testing.assert_allclose(dots[1], [[turns["go"][1], 0.8], [turns["no-go"][1], 0.2]])
-        assert axis.get_xlabel() == "target: gold score" and words(axis) == ["target 2"]
+        assert axis.get_xlabel() == "target: gold score"
+        assert words(axis) == ["target 2"]
         bands = {patch.get_label(): patch.get_bbox().intervaly.tolist() for patch in axis.patches}
         assert bands == {"go (at least 0.8)": [0.8, 1.0], "no-go (at most 0.2)": [0.0, 0.2]}
     with pytest.raises(SpecError, match="each of 2 options"):
@@ -608,18 +613,18 @@ def test_the_value_of_information_says_which_option_is_best_from_where() -> None
     strip = [patch.get_bbox().intervalx.tolist() for patch in axis.patches]
     np.testing.assert_allclose(strip, [[0, 2], [2, 10], [10, 20]])
     assert words(axis) == ["nothing", "best: cheap", "best: sure", "2", "10", "now 15"]
-    assert (
-        axis.get_xlabel() == r"value of meeting the target (\$)"
-        and axis.get_ylabel() == r"expected value (\$)"
-    )
+    assert axis.get_xlabel() == r"value of meeting the target (\$)"
+    assert axis.get_ylabel() == r"expected value (\$)"
     (shade,) = (c for c in axis.collections if c.get_label() == "value of perfect information")
     assert shade.get_datalim(axis.transData).y1 == pytest.approx(
         (expected.max(axis=1) + perfect).max()
     )
     logged = plots.value_of_information(at[1:], expected[1:], perfect[1:], log=True)
-    assert logged.get_xscale() == "log" and [
-        text.get_text() for text in logged.get_legend().get_texts()
-    ][-2:] == ["option 1", "option 2"]
+    assert logged.get_xscale() == "log"
+    assert [text.get_text() for text in logged.get_legend().get_texts()][-2:] == [
+        "option 1",
+        "option 2",
+    ]
     with pytest.raises(SpecError, match="at must rise"):
         plots.value_of_information(at[::-1], expected, perfect)
     with pytest.raises(SpecError, match="the shapes are"):
@@ -637,11 +642,9 @@ def test_next_runs_show_what_is_bought_first() -> None:
         }
     )
     (axis,) = plots.next_runs(table, cost_unit="GPU hours")
-    assert (
-        words(axis)[:2] == ["data size 1B", "10"]
-        and "candidate (12 of 14)" in words(axis)
-        and "cost (GPU hours)" in words(axis)
-    )
+    assert words(axis)[:2] == ["data size 1B", "10"]
+    assert "candidate (12 of 14)" in words(axis)
+    assert "cost (GPU hours)" in words(axis)
     np.testing.assert_allclose(
         [bar.get_width() for bar in axis.patches], 100 * table["variance_reduction"].iloc[:12]
     )
@@ -727,27 +730,27 @@ def drawn_svg(salt: str, label: str = "a") -> str:
 def test_a_figure_in_a_page_has_its_own_ids_and_the_colours_of_the_page() -> None:
     before, open_before = dict(mpl.rcParams), mpl.pyplot.get_fignums()
     first, second = drawn_svg("one"), drawn_svg("two")
-    assert (
-        drawn_svg("one") == first
-        and dict(mpl.rcParams) == before
-        and mpl.pyplot.get_fignums() == open_before
-    )
+    assert drawn_svg("one") == first
+    assert dict(mpl.rcParams) == before
+    assert mpl.pyplot.get_fignums() == open_before
     roots = [ElementTree.fromstring(page) for page in (first, second)]
     ids = [[element.get("id") for element in root.iter() if element.get("id")] for root in roots]
     assert len(set(ids[0] + ids[1])) == len(ids[0]) + len(ids[1])
     for page, own in zip((first, second), ids, strict=True):
         used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', page))
-        assert used and {a or b for a, b in used} <= set(own)
-        assert page.startswith("<svg ") and not re.search(
+        assert used
+        assert {a or b for a, b in used} <= set(own)
+        assert page.startswith("<svg ")
+        assert not re.search(
             r"<style|<metadata|<\?xml|DOCTYPE|#000000|#222222|#ffffff|#e5e5e5", page
         )
     root = roots[0]
-    assert (
-        root.get("role") == "img"
-        and root.get("aria-label") == 'P("met") & <more>' == root[0].text
-        and root[0].tag.endswith("}title")
-    )
-    assert root.get("width") is None and root.get("height") is None and root.get("viewBox")
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == 'P("met") & <more>' == root[0].text
+    assert root[0].tag.endswith("}title")
+    assert root.get("width") is None
+    assert root.get("height") is None
+    assert root.get("viewBox")
     assert "fill: currentColor" in root.get("style", "")
     with pytest.raises(SpecError, match="salt is '1 a'"):
         drawn_svg("1 a")
@@ -756,10 +759,12 @@ def test_a_figure_in_a_page_has_its_own_ids_and_the_colours_of_the_page() -> Non
 def test_labels_from_data_are_text_in_a_page_whatever_they_say() -> None:
     label = '<script>alert(1)</script> & "x" id="y" $a_b$'
     page = drawn_svg("one", label)
-    assert "<script" not in page and "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
     root = ElementTree.fromstring(page)
     shown = " ".join(element.text or "" for element in root.iter() if element.tag.endswith("}text"))
-    assert label in shown and not root.findall(".//{*}script")
+    assert label in shown
+    assert not root.findall(".//{*}script")
 
 
 def test_what_is_computed_of_candidates_is_not_in_their_names(grouped_fit: bl.Fit) -> None:
@@ -792,4 +797,5 @@ def test_what_is_computed_of_candidates_is_not_in_their_names(grouped_fit: bl.Fi
     } == set(go_no_go.ADDED)
     (axis,) = plots.next_runs(ranked)
     says = " ".join(text.get_text() for text in axis.texts)
-    assert "2B" in says and "value of run" not in says
+    assert "2B" in says
+    assert "value of run" not in says

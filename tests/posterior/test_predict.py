@@ -1,4 +1,4 @@
-"""Predictions and quantities: against the law on xarray, exact distributions, and plain arithmetic."""
+"""Predictions and quantities: against the law on xarray, exact distributions, plain arithmetic."""
 
 from __future__ import annotations
 

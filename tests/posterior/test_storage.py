@@ -1,4 +1,4 @@
-"""A fit on disk: whole or not at all, the same when it comes back, and a clear word when it cannot."""
+"""A fit on disk: whole or not at all, the same when it comes back, and a clear error if not."""
 
 from __future__ import annotations
 

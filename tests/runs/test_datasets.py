@@ -23,8 +23,10 @@ def test_a_set_is_what_its_script_writes_and_its_manifest_says(
 ) -> None:
     table = bl.dataset(name)
     manifest = table.attrs["manifest"]
-    assert manifest["simulated"] is True and "simulated" in name
-    assert set(table.columns) == set(manifest["columns"]) and len(table) == manifest["rows"]
+    assert manifest["simulated"] is True
+    assert "simulated" in name
+    assert set(table.columns) == set(manifest["columns"])
+    assert len(table) == manifest["rows"]
     if name.startswith("finetuning"):
         again = script.simulate(manifest["seed"], inferior_16b="inferior" in name)
     elif name.startswith("pretraining"):
@@ -41,14 +43,10 @@ def test_the_largest_models_are_held_out() -> None:
         assert (table["heldout"] == (table["model_size"] == 16e9)).all()
 
 
-def test_simulated_overoptimization_has_the_design_of_the_paper_and_noise_that_neighbours_share() -> (
-    None
-):
+def test_simulated_overoptimization_has_the_papers_design_and_autocorrelated_noise() -> None:
     table = bl.dataset("overoptimization_simulated")
-    assert (
-        table.groupby("method")["reward_model_size"].nunique().to_dict() == {"bon": 9, "rl": 9}
-        and table["policy_size"].nunique() == 2
-    )
+    assert table.groupby("method")["reward_model_size"].nunique().to_dict() == {"bon": 9, "rl": 9}
+    assert table["policy_size"].nunique() == 2
     rng = np.random.default_rng(1)
     d = simulate_overoptimization.D
     error = np.array([simulate_overoptimization.correlated(d, rng) for _ in range(4000)])

@@ -122,9 +122,8 @@ def test_missing_columns(tmp_path: Path) -> None:
     size, loss = faults(write(tmp_path, "modelsize,data_size,test_loss\n1e9,2e10,2.9\n"))
     assert (size.problem, size.column, size.row) == ("the column is missing", "model_size", "")
     assert "(parameters)" in size.remedy
-    assert (
-        "columns={'model_size': ...}" in size.remedy and '--column model_size="..."' in size.remedy
-    )
+    assert "columns={'model_size': ...}" in size.remedy
+    assert '--column model_size="..."' in size.remedy
     assert "Did you mean 'modelsize'" in size.remedy
     assert "The table has: modelsize, data_size, test_loss" in size.remedy
     assert loss.column == "loss"

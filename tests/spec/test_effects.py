@@ -99,10 +99,8 @@ def test_plain_formulas_are_read_as_formulae_reads_them(monkeypatch: pytest.Monk
 
     own = [read(text) for text in texts]
     monkeypatch.setattr(effects, "_plain_groups", lambda text: None)
-    assert (
-        own == [read(text) for text in texts]
-        and sum(isinstance(formula, Formula) for formula in own) > 100
-    )
+    assert own == [read(text) for text in texts]
+    assert sum(isinstance(formula, Formula) for formula in own) > 100
 
 
 def test_a_spec_keeps_a_slope_without_intercepts() -> None:

@@ -1,4 +1,6 @@
-"""Write the stored fits that tests of logic read: ``uv run python tests/stored/make.py [NAME ...]``.
+"""Write the stored fits that tests of logic read.
+
+``uv run python tests/stored/make.py [NAME ...]`` writes all of them, or those of the names.
 
 Each is a real fit to simulated runs, saved as a user saves it. What a test says of decisions,
 figures, commands or files holds for any posterior: such a test reads one of these with

@@ -75,12 +75,11 @@ def report(decided: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_is_one_small_file_that_asks_for_nothing(report: Path, browser: Browser) -> None:
     opened = Opened(browser, report)
-    assert opened.asked == [report.as_uri()] and opened.said == []
+    assert opened.asked == [report.as_uri()]
+    assert opened.said == []
     assert report.stat().st_size < 3e6
-    assert (
-        opened.page.locator("svg").count() >= 10
-        and opened.page.locator("img, link[rel=stylesheet], script[src]").count() == 0
-    )
+    assert opened.page.locator("svg").count() >= 10
+    assert opened.page.locator("img, link[rel=stylesheet], script[src]").count() == 0
 
 
 def test_labels_from_the_data_are_text(report: Path, browser: Browser) -> None:
@@ -90,9 +89,8 @@ def test_labels_from_the_data_are_text(report: Path, browser: Browser) -> None:
     page = Opened(browser, report).page
     assert page.locator("h1").inner_text() == "Small <script>alert(1)</script> & co"
     assert page.title().endswith("Small <script>alert(1)</script> & co")
-    assert (
-        page.locator("b").count() == 0 and "<b>bold</b>" in page.locator("#panel-rows").inner_text()
-    )
+    assert page.locator("b").count() == 0
+    assert "<b>bold</b>" in page.locator("#panel-rows").inner_text()
     assert any("<b>bold</b>" in text for text in page.locator("svg text").all_text_contents())
     page.fill("#target", "0.9")
     assert (
@@ -126,14 +124,11 @@ def test_the_panel_is_decide(report: Path, decided: Outcome, browser: Browser) -
             ("expectedValue", "expected_value"),
         ):
             np.testing.assert_allclose(page_found[theirs], mine.table[ours], atol=1e-6, rtol=1e-6)
-        assert (
-            page_found["evpi"] == pytest.approx(mine.evpi, abs=1e-6)
-            and page_found["chosen"] == mine.chosen
-        )
+        assert page_found["evpi"] == pytest.approx(mine.evpi, abs=1e-6)
+        assert page_found["chosen"] == mine.chosen
         verdicts.append(mine.verdict)
-        assert page_found["verdict"] == mine.verdict and len(page_found["doubts"]) == len(
-            mine.doubts
-        )
+        assert page_found["verdict"] == mine.verdict
+        assert len(page_found["doubts"]) == len(mine.doubts)
         plain = bl.decide(
             decided.fit, OPTIONS, target, at={"data_size": 4e9}, cost=costs, checks=[]
         )
@@ -142,9 +137,11 @@ def test_the_panel_is_decide(report: Path, decided: Outcome, browser: Browser) -
         )
         np.testing.assert_allclose(without["pTarget"], plain.table["p_target"], atol=1e-6)
         np.testing.assert_allclose(without["pBest"], plain.table["p_best"], atol=1e-6)
-        assert without["chosen"] == plain.chosen and without["evpi"] is None
+        assert without["chosen"] == plain.chosen
+        assert without["evpi"] is None
         verdicts.append(plain.verdict)
-        assert without["verdict"] == plain.verdict and len(without["doubts"]) == len(plain.doubts)
+        assert without["verdict"] == plain.verdict
+        assert len(without["doubts"]) == len(plain.doubts)
     assert {"go", "no-go"} <= set(verdicts)
 
 
@@ -169,21 +166,17 @@ def test_a_doubt_is_of_the_option_that_is_chosen(
     easy = float(y.max() + 1)
     for chosen, doubts in ((0, 0), (1, 1), (2, 0)):
         found = page.evaluate(judge, [easy, [0.0 if i == chosen else 9.0 for i in range(3)]])
-        assert (
-            found["chosen"] == chosen
-            and len(found["doubts"]) == doubts
-            and found["verdict"] == ("inconclusive" if doubts else "go")
-        )
+        assert found["chosen"] == chosen
+        assert len(found["doubts"]) == doubts
+        assert found["verdict"] == ("inconclusive" if doubts else "go")
     # At the median of the third option other priors move its probability by a quarter.
     found = page.evaluate(
         "([target, costs]) => window.bayeslaw.judge(target, costs, 1000)",
         [float(np.median(y[:, 2])), [5000.0, 5000.0, 1.0]],
     )
-    assert (
-        found["chosen"] == 2
-        and found["byPrior"] == pytest.approx([0.75, 0.5], abs=0.01)
-        and "The prior decides" in found["doubts"][0]
-    )
+    assert found["chosen"] == 2
+    assert found["byPrior"] == pytest.approx([0.75, 0.5], abs=0.01)
+    assert "The prior decides" in found["doubts"][0]
 
 
 def test_the_panel_moves_with_its_inputs(report: Path, decided: Outcome, browser: Browser) -> None:
@@ -192,13 +185,12 @@ def test_the_panel_moves_with_its_inputs(report: Path, decided: Outcome, browser
     y = decided.decision.draws
     said = page.locator("#panel-verdict")
     page.fill("#target", str(float(y.max() + 1)))
-    assert (
-        said.inner_text().startswith("GO")
-        and "more than 99 %" in page.locator("#panel-rows").inner_text()
-    )
+    assert said.inner_text().startswith("GO")
+    assert "more than 99 %" in page.locator("#panel-rows").inner_text()
     for i in range(3):
         page.fill(f"#cost-{i}", "1000")
-    assert said.inner_text().startswith("NO-GO") and "less than nothing" in said.inner_text()
+    assert said.inner_text().startswith("NO-GO")
+    assert "less than nothing" in said.inner_text()
     page.fill("#cost-0", "-5")
     assert "Fill in a number" in said.inner_text()
     page.click("button[type=reset]")
@@ -225,10 +217,8 @@ def test_a_doubt_holds_wherever_the_panel_is_moved(
     )
     page = Opened(browser, path).page
     page.fill("#target", "100")
-    assert (
-        page.locator("#panel-verdict").inner_text().startswith("INCONCLUSIVE")
-        and doubt in page.locator("#panel-verdict").inner_text()
-    )
+    assert page.locator("#panel-verdict").inner_text().startswith("INCONCLUSIVE")
+    assert doubt in page.locator("#panel-verdict").inner_text()
     assert page.locator("#verdict-word").inner_text() == "INCONCLUSIVE"
 
 
@@ -273,15 +263,18 @@ def test_it_prints(report: Path, browser: Browser, tmp_path: Path) -> None:
     """Black on white whatever the screen has, without the panel, wide figures."""
     page = Opened(browser, report, color_scheme="dark").page
     page.emulate_media(media="print")
-    assert not page.locator("#panel").is_visible() and page.locator(".wide").first.is_visible()
+    assert not page.locator("#panel").is_visible()
+    assert page.locator(".wide").first.is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.pdf()[:4] == b"%PDF"
 
 
 def test_what_stands_in_it(decided: Outcome, report: Path, browser: Browser) -> None:
     text = Opened(browser, report).page.locator("main").inner_text()
-    assert decided.decision is not None and decided.bands is not None
-    assert words.sentence(decided) in text and "90 % of runs like this land between" in text
+    assert decided.decision is not None
+    assert decided.bands is not None
+    assert words.sentence(decided) in text
+    assert "90 % of runs like this land between" in text
     for reason in decided.decision.reasons:
         assert reason in text
     for check in decided.checks:
@@ -312,12 +305,10 @@ def test_a_block_is_overridden_and_a_template_that_is_none_is_told(
         " }}.{% endblock %}{% block style %}h1 { color: green; }{% endblock %}"
     )
     page = render(outcome, own)
-    assert (
-        "Ours, seed 1." in page
-        and "h1 { color: green; }" in page
-        and "Made by bayeslaw." not in page
-        and words.verdict(outcome) in page
-    )
+    assert "Ours, seed 1." in page
+    assert "h1 { color: green; }" in page
+    assert "Made by bayeslaw." not in page
+    assert words.verdict(outcome) in page
     own.write_text(
         "{% extends 'report.html.jinja' %}{% block footer %}{{ nothing.at_all }}{% endblock %}"
     )
@@ -354,10 +345,8 @@ def test_many_draws_are_thinned_and_told(outcome: Outcome) -> None:
         prior_weights=np.tile(outcome.decision.prior_weights / times, times),
     )
     found = panel(replace(outcome, decision=many))
-    assert (
-        found is not None
-        and found["thinned"]
-        and found["samples"] * 3 <= MOST_NUMBERS
-        and len(found["draws"]) < 2.2e6
-    )
-    assert not panel(outcome)["thinned"]  # type: ignore[index]
+    assert found is not None
+    assert found["thinned"]
+    assert found["samples"] * 3 <= MOST_NUMBERS
+    assert len(found["draws"]) < 2.2e6
+    assert not panel(outcome)["thinned"]

@@ -84,7 +84,7 @@ def test_a_study_is_what_its_parts_are(outcome: Outcome, home: Path) -> None:
         random_seed=1,
         progressbar=False,
     )
-    pd.testing.assert_frame_equal(outcome.backtest.points, tested.points)  # type: ignore[union-attr]
+    pd.testing.assert_frame_equal(outcome.backtest.points, tested.points)
     assert {path.name for path in (home / "out").iterdir()} == {
         "fit.nc",
         "bands.csv",
@@ -102,14 +102,13 @@ def test_a_study_is_what_its_parts_are(outcome: Outcome, home: Path) -> None:
 def test_the_decision_file_has_its_schema(outcome: Outcome, home: Path) -> None:
     found = json.loads((home / "out" / "decision.json").read_text())
     read = DecisionFile.model_validate(found)
-    assert (
-        read.verdict == outcome.decision.verdict
-        and len(read.options) == 3
-        and read.met == "at or below"
-    )  # type: ignore[union-attr]
-    assert (
-        read.checks and read.next_runs and read.backtest and read.provenance["random seed"] == "1"
-    )
+    assert read.verdict == outcome.decision.verdict
+    assert len(read.options) == 3
+    assert read.met == "at or below"
+    assert read.checks
+    assert read.next_runs
+    assert read.backtest
+    assert read.provenance["random seed"] == "1"
     with pytest.raises(ValidationError):
         DecisionFile.model_validate(found | {"verdict": "maybe"})
     documented = json.loads((REPOSITORY / "docs" / "decision.schema.json").read_text())
@@ -120,16 +119,15 @@ def test_a_second_run_computes_what_changed_and_nothing_else(outcome: Outcome, h
     before = numbers(home / "out")
     said: list[str] = []
     again = bl.run_study(home / "study.toml", home / "out", progressbar=False, say=said.append)
-    assert again.reused == ("fit", "checks", "backtest") and numbers(home / "out") == before
+    assert again.reused == ("fit", "checks", "backtest")
+    assert numbers(home / "out") == before
     # Another question of the same fit; the parts that it does not ask for are gone.
     other = home / "other.toml"
     other.write_text(SMALL.replace("loss = 0.75", "loss = 0.7").split("[next_runs]")[0])
     asked = bl.run_study(other, home / "out", progressbar=False)
-    assert (
-        asked.reused == again.reused
-        and asked.decision.target == 0.7
-        and not (home / "out" / "next_runs.csv").exists()
-    )  # type: ignore[union-attr]
+    assert asked.reused == again.reused
+    assert asked.decision.target == 0.7
+    assert not (home / "out" / "next_runs.csv").exists()
     # Another seed, another prior, another table: other results.
     for name, text in (
         ("seed", SMALL.replace("[runs]", "seed = 2\n[runs]", 1)),
@@ -157,7 +155,8 @@ def test_a_result_that_was_cut_short_is_made_again(
     for path in kept:
         path.write_text('[{"name": "R-h')
     again = bl.run_study(home / "study.toml", home / "out", progressbar=False)
-    assert "checks" not in again.reused and "fit" in again.reused
+    assert "checks" not in again.reused
+    assert "fit" in again.reused
     assert [c.message for c in again.checks] == [c.message for c in outcome.checks]
     assert numbers(home / "out").keys() >= before.keys()
     # What a killed run left behind is swept after an hour, and not before: another run may be
@@ -167,7 +166,8 @@ def test_a_result_that_was_cut_short_is_made_again(
         path.write_text("half")
     os.utime(stale, (time.time() - 7200,) * 2)
     bl.run_study(home / "study.toml", home / "out", progressbar=False)
-    assert not stale.exists() and fresh.exists()
+    assert not stale.exists()
+    assert fresh.exists()
     fresh.unlink()
 
 
@@ -177,12 +177,10 @@ def test_a_backtest_on_disk_is_the_backtest(outcome: Outcome, tmp_path: Path) ->
     again = load_backtest(save_backtest(tested, tmp_path / "backtest.nc"))
     pd.testing.assert_frame_equal(again.points, tested.points, check_dtype=False)
     pd.testing.assert_frame_equal(again.scores(), tested.scores())
-    assert (
-        again.converged == tested.converged
-        and again.probs == tested.probs
-        and list(again.fits) == list(tested.fits)
-        and again.groups == tested.groups
-    )
+    assert again.converged == tested.converged
+    assert again.probs == tested.probs
+    assert list(again.fits) == list(tested.fits)
+    assert again.groups == tested.groups
     with pytest.raises(StorageError, match="not a saved backtest"):
         load_backtest(outcome.fit.save(tmp_path / "fit.nc"))
 
@@ -336,9 +334,11 @@ def test_a_broken_study_gets_one_message_and_writes_nothing(
     monkeypatch.setattr("bayeslaw.study.run.fit", None)  # whoever came so far would stumble
     assert run(["run", str(path), "-o", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("Error: ") and said.count("Error:") == 1
+    assert said.startswith("Error: ")
+    assert said.count("Error:") == 1
     assert says in said.replace("\n    ", " "), said
-    assert "Traceback" not in said and sorted(p.name for p in tmp_path.iterdir()) == [
+    assert "Traceback" not in said
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
         "simulated.csv",
         "study.toml",
     ]
@@ -394,9 +394,8 @@ def test_a_folder_keeps_what_is_not_the_studys(
         bl.run_study(home / "study.toml", tmp_path / "never", stored=True)
     assert not (tmp_path / "never").exists()
     (tmp_path / "study.toml").write_text(SMALL)
-    assert (
-        run(["demo", "-o", str(tmp_path)]) == 2 and (tmp_path / "study.toml").read_text() == SMALL
-    )
+    assert run(["demo", "-o", str(tmp_path)]) == 2
+    assert (tmp_path / "study.toml").read_text() == SMALL
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.toml")), ids=lambda path: path.stem)
@@ -405,16 +404,13 @@ def test_the_files_of_init_are_valid_and_explained(
 ) -> None:
     out = tmp_path / "study.toml"
     assert run(["init", path.stem.replace("_", "-"), "-o", str(out)]) == 0
-    assert run(["run", str(out), "--dry-run"]) == 0 and [p.name for p in tmp_path.iterdir()] == [
-        "study.toml"
-    ]
+    assert run(["run", str(out), "--dry-run"]) == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["study.toml"]
     assert "has no fault" in capsys.readouterr().out
     prepared = prepare(out)
-    assert (
-        "simulated" in prepared.runs.source
-        and prepared.options is not None
-        and prepared.study.backtest is not None
-    )
+    assert "simulated" in prepared.runs.source
+    assert prepared.options is not None
+    assert prepared.study.backtest is not None
     lines = [line for line in out.read_text().splitlines() if line.strip()]
     assert sum("#" in line for line in lines) > len(lines) / 3
     assert run(["init", path.stem.replace("_", "-"), "-o", str(out)]) == 2  # what is there stays
@@ -424,11 +420,11 @@ def test_the_files_of_init_are_valid_and_explained(
 def test_the_gate_of_a_study(
     outcome: Outcome, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = {"go": 0, "no-go": 10, "inconclusive": 11}[outcome.decision.verdict]  # type: ignore[union-attr]
+    code = {"go": 0, "no-go": 10, "inconclusive": 11}[outcome.decision.verdict]
     assert (
         run(["run", str(home / "study.toml"), "-o", str(home / "out"), "--gate", "--quiet"]) == code
     )
-    assert capsys.readouterr().out.strip() == outcome.decision.verdict.upper()  # type: ignore[union-attr]
+    assert capsys.readouterr().out.strip() == outcome.decision.verdict.upper()
     assert run(["run", str(home / "study.toml"), "-o", str(home / "out"), "--json"]) == 0
     DecisionFile.model_validate(json.loads(capsys.readouterr().out))
     assert run(["report", str(home / "study.toml"), "-o", str(home / "out")]) == 0
