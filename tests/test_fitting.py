@@ -17,6 +17,7 @@ import bayeslaw as bl
 from bayeslaw.errors import ConvergenceWarning, SpecError
 from bayeslaw.model.build import build
 from bayeslaw.model.sampling import Compiled
+from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.settings import SamplerSettings
 
 
@@ -206,7 +207,9 @@ def test_a_compiled_model_is_sampled_on_other_data(
     chinchilla_runs: bl.Runs, chinchilla_fit: bl.Fit
 ) -> None:
     """Losses 10 % higher give A, B, E 10 % higher, without a compile: the exponents stay."""
-    compiled = Compiled(build(bl.ModelSpec("chinchilla"), chinchilla_runs), refit=True)
+    compiled = Compiled(
+        build(resolve(bl.ModelSpec("chinchilla"), chinchilla_runs), chinchilla_runs), refit=True
+    )
     data = {
         "y": np.log(1.1 * chinchilla_runs.y),
         "typical_response": 1.1 * chinchilla_runs.typical_response,

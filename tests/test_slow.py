@@ -30,6 +30,7 @@ from bayeslaw.model.sampling import Compiled
 from bayeslaw.posterior.discrepancy import DiscrepancyDraws
 from bayeslaw.posterior.draws import Convergence
 from bayeslaw.posterior.parameters import Parameters
+from bayeslaw.spec.design import Design
 from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.settings import SamplerSettings
 from bayeslaw.study.prepare import prepare
@@ -97,10 +98,10 @@ def ranks_of_the_truth(law: Law, fits: int) -> Iterator[dict[str, float]]:
     runs = bl.read_runs(table, law)
     # where a setting deviates, one law is enough to see it
     effects = dict.fromkeys(law.params, "1") if law.name != "isoflop" else {}
-    spec = resolve(bl.ModelSpec(law, discrepancy="none", effects=effects), runs)
-    model = build(spec, runs)
+    design = resolve(bl.ModelSpec(law, discrepancy="none", effects=effects), runs)
+    model = build(design, runs)
     compiled = Compiled(model, refit=True)
-    names = [name for name, prior in spec.priors.items() if prior.distribution != "Constant"]
+    names = [name for name, prior in design.priors.items() if prior.distribution != "Constant"]
     with model:
         prior = pm.sample_prior_predictive(fits, random_seed=11, var_names=[*names, "response"])
     drawn, y = prior["prior"].to_dataset(), prior["prior_predictive"]["response"]
@@ -142,12 +143,12 @@ def test_the_demo_covers_16b(script: ModuleType) -> None:
         table = script.simulate(1000 + seed)
         runs = bl.read_runs(table[~table["heldout"]], study.law, groups=study.study.runs.groups)
         if compiled is None:
-            spec = resolve(study.spec, runs)
-            compiled = Compiled(build(spec, runs), refit=True)
+            design = resolve(study.spec, runs)
+            compiled = Compiled(build(design, runs), refit=True)
             centring = compiled.pilot(SamplerSettings(200, 400, 2, 0.95, 1, progressbar=False))
         data = {"y": np.log(runs.y), "typical_response": runs.typical_response, **centring}
         tree = compiled.sample(SamplerSettings(500, 700, 4, 0.95, seed, progressbar=False), data)
-        fit = as_fit(spec, runs, tree, seed)
+        fit = as_fit(design, runs, tree, seed)
         big = table[table["heldout"]].reset_index(drop=True)
         bands = fit.bands(big[["task", "method", "llm", "model_size", "finetuning_data"]])
         inside.append(
@@ -168,9 +169,9 @@ def test_the_demo_covers_16b(script: ModuleType) -> None:
         assert abs(coverage[p].mean() - nominal) < 2.5 * error, coverage.mean().to_dict()
 
 
-def as_fit(spec: bl.ModelSpec, runs: bl.Runs, tree: xr.DataTree, seed: int) -> bl.Fit:
+def as_fit(design: Design, runs: bl.Runs, tree: xr.DataTree, seed: int) -> bl.Fit:
     """A Fit around draws that were sampled without compiling anew."""
-    return bl.Fit(spec, runs, tree, convergence(tree), seed, (), {})
+    return bl.Fit(design, runs, tree, convergence(tree), seed, (), {})
 
 
 def curves_of_the_law(curves: int, points: int, noise: float, seed: int) -> pd.DataFrame:

@@ -195,11 +195,11 @@ def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
         }
     ).to_csv(table)
     code = (
-        "import os, signal, threading, sys; from bayeslaw import cli, sampling; draw ="
-        " sampling.Compiled.draw\n"
-        "def interrupted(self, effort, data=None):\n"
+        "import os, signal, threading, sys; from bayeslaw import cli; from bayeslaw.model"
+        " import sampling; draw = sampling.Compiled.draw\n"
+        "def interrupted(self, settings, data=None):\n"
         "    threading.Timer(12, os.kill, (os.getpid(), signal.SIGINT)).start(); return draw(self,"
-        " effort, data)\n"
+        " settings, data)\n"
         "sampling.Compiled.draw = interrupted\n"
         # a test run in the background would inherit that it is ignored
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"

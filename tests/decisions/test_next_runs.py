@@ -17,6 +17,7 @@ from bayeslaw.decisions.checkpoints import standard_normal
 from bayeslaw.errors import SpecError
 from bayeslaw.model.build import build
 from bayeslaw.model.sampling import Compiled
+from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.settings import SamplerSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
@@ -55,7 +56,7 @@ def test_expected_reduction_against_refits(table: pd.DataFrame, fit: bl.Fit) -> 
         pd.concat([table, pd.DataFrame({"data_size": [6e9], "loss": [2.0]})], ignore_index=True),
         "power",
     )
-    compiled = Compiled(build(SPEC, runs), refit=True)
+    compiled = Compiled(build(resolve(SPEC, runs), runs), refit=True)
     # The same prior as before: the unit of relative priors and the centre are those of the fit.
     kept = {
         "typical_response": fit.runs.typical_response,
