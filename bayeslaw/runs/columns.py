@@ -15,6 +15,8 @@ from bayeslaw.laws.kl import BestOfN, kl_of_n
 
 #: FLOP of training per parameter and token: Kaplan et al. 2020 (arXiv 2001.08361), section 2.1.
 TRAINING = 6.0
+#: Columns from which inputs of a law are derived.
+DERIVED_FROM = ("compute", "n", "sqrt_kl")
 
 
 def tokens_of(compute: Any, model_size: Any) -> Any:
