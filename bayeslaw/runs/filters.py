@@ -1,6 +1,4 @@
-"""Filters over a table, such as ``model_size >= 8e9 and method in ["lora", "prompt"]``, read
-without running code.
-"""
+"""Filters of a table's rows, such as ``model_size >= 8e9``, read without running code."""
 
 from __future__ import annotations
 
@@ -26,12 +24,12 @@ COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.NotIn: lambda column, values: ~pd.Series(column).isin(values),
 }
 
-#: Longer expressions could nest deeper than Python's own parser goes.
+#: Most characters of an expression. Longer ones could nest too deeply for Python's parser.
 LONGEST = 2000
 
 
 def names(expression: str) -> set[str]:
-    """The columns that an expression speaks of."""
+    """The columns that an expression names."""
     return {node.id for node in ast.walk(_parse(expression)) if isinstance(node, ast.Name)}
 
 
@@ -101,11 +99,11 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
             )
         if isinstance(right, list) and not isinstance(left, pd.Series):
             raise ExpressionError(f"{expression!r}: to the left of in stands a column.")
-        there = np.logical_and.reduce(
-            [np.asarray(pd.notna(side)) for side in (left, right) if isinstance(side, pd.Series)]
-            or [np.array(True)]
-        )
-        return np.asarray(COMPARISONS[type(op)](left, right), dtype=bool) & there
+        columns = [side for side in (left, right) if isinstance(side, pd.Series)]
+        result = np.asarray(COMPARISONS[type(op)](left, right), dtype=bool)
+        for column in columns:
+            result = result & np.asarray(pd.notna(column))
+        return np.asarray(result)
 
     try:
         mask = np.broadcast_to(np.asarray(holds(_parse(expression)), dtype=bool), len(table))
@@ -120,6 +118,7 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
 
 
 def _parse(expression: str) -> ast.expr:
+    """The syntax tree of an expression."""
     if len(expression) > LONGEST:
         raise ExpressionError(
             f"The expression has {len(expression)} characters, and at most {LONGEST} are read."
