@@ -47,7 +47,7 @@ def derive(
 def _data_size(
     frame: pd.DataFrame, law: Law, number: dict[str, pd.Series]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The table with ``data_size`` from ``compute`` and ``model_size`` (C = 6 N D), if it needs it."""
+    """The table with ``data_size`` from ``compute`` and ``model_size``, if the law needs it."""
     needed = "data_size" in law.inputs and "data_size" not in frame
     if not needed or not {"compute", "model_size"} <= set(frame.columns):
         return frame, []

@@ -330,7 +330,7 @@ def _group_names(frame: pd.DataFrame, law: Law, groups: Sequence[str] | None) ->
 def _where(frame: pd.DataFrame, law: Law, where: str) -> pd.Series:
     """Whether ``where`` keeps each row.
 
-    A row with text in a numeric column that the filter reads is kept, so that the fault is reported.
+    A row with text in a numeric column that the filter reads is kept, so its fault is reported.
     """
     numeric = [name for name in (*law.inputs, law.response.name) if name in frame.columns]
     numbers = {name: numbers_of(frame[name]) for name in numeric}

@@ -51,7 +51,7 @@ def test_where_a_checkpoint_is_sampled_leaves_its_prior(centring: float) -> None
     stays where its runs have it.
     """
     name = "A_1|model_size"
-    model = build(deviating(0.02), simulated())
+    model = build(resolve(deviating(0.02), simulated()), simulated())
     raw = model[f"{name}{RAW}"]
     with model:
         pm.set_data({CENTRING: np.full(len(SIZES), centring)})
