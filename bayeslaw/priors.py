@@ -175,7 +175,7 @@ def _with_mu(parameters: dict[str, float]) -> dict[str, float]:
     return {**others, "mu": math.log(median)}
 
 
-def _check_value(distribution: str, name: str, value: object) -> None:
+def _check_value(distribution: str, name: str, value: Any) -> None:
     """Raise unless a parameter is finite, and positive where it must be."""
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise SpecError(
@@ -186,7 +186,7 @@ def _check_value(distribution: str, name: str, value: object) -> None:
         or distribution == "Beta"
         or (distribution == "Gamma" and name == "mu")
     )
-    if must_be_positive and not value > 0:
+    if must_be_positive and not float(value) > 0:
         raise SpecError(f"Prior {distribution}: {name} is {value!r}, and it must be positive.")
 
 

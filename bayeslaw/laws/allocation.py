@@ -58,7 +58,9 @@ def flops_per_token(
     --------
     >>> import bayeslaw as bl
     >>> bl.flops_per_token(32, 4096)
+    38654705664
     >>> bl.flops_per_token(32, 4096, sequence_length=4096)
+    45097156608
     """
     if sequence_length is not None and vocabulary is not None:
         raise SpecError(

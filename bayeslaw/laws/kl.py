@@ -121,6 +121,7 @@ def kl_of_n(n: Any) -> Any:
     --------
     >>> import bayeslaw as bl
     >>> bl.kl_of_n([1, 16, 1000]).round(3)
+    array([0.   , 1.835, 5.909])
     """
     # Near n = 1 both terms are about m, and their difference about m^2 / 2.
     m = np.asarray(n, dtype=float) - 1
@@ -145,6 +146,7 @@ def n_of_kl(kl: Any) -> Any:
     --------
     >>> import bayeslaw as bl
     >>> float(bl.n_of_kl(bl.kl_of_n(16)).round(6))
+    16.0
     """
     kl = np.asarray(kl, dtype=float)
     v = np.sqrt(2 * kl) + kl

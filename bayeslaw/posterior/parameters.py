@@ -141,7 +141,7 @@ class Parameters:
                 rng = stream(self.seed, f"baseline {label}")
                 standardised[label] = rng.standard_normal(self.draws.samples)
         errors = table[BASELINE_SE].to_numpy(float)
-        return np.column_stack([standardised[label] for label in labels]) * errors
+        return np.asarray(np.column_stack([standardised[label] for label in labels]) * errors)
 
     def _parameter(self, name: str, table: pd.DataFrame) -> np.ndarray:
         """A parameter as it is sampled, on its own scale, in the shape of `sampled`."""

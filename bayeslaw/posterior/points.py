@@ -25,8 +25,8 @@ def grid(points: Points) -> pd.DataFrame:
 
     >>> grid({"model_size": [1e9, 2e9], "method": "lora"})
          model_size method
-    0  1000000000.0   lora
-    1  2000000000.0   lora
+    0  1.000000e+09   lora
+    1  2.000000e+09   lora
     """
     if isinstance(points, pd.DataFrame):
         return points.reset_index(drop=True)

@@ -38,8 +38,8 @@ def dataset(name: str) -> pd.DataFrame:
     Examples
     --------
     >>> import bayeslaw as bl
-    >>> table = bl.dataset("chinchilla_simulated")
-    >>> list(table.columns)
+    >>> list(bl.dataset("pretraining_simulated").columns)
+    ['model_size', 'data_size', 'compute', 'loss', 'heldout']
     """
     known = datasets()
     if name not in known:

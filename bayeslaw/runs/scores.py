@@ -59,6 +59,9 @@ def relative_scores(
     >>> import pandas as pd
     >>> raw = pd.DataFrame({"kl": [0, 0, 4, 9], "gold_score": [0.9, 1.1, 2.0, 2.5]})
     >>> bl.relative_scores(raw)
+       kl  gold_score  baseline_se  baseline
+    2   4         1.0          0.1       1.0
+    3   9         1.5          0.1       1.0
     """
     frame, source = load_table(table)
     rows, frame = frame.index, frame.reset_index(drop=True)

@@ -92,7 +92,7 @@ class Runs:
     @property
     def y(self) -> np.ndarray:
         """The response, shape (run,), in the law's unit."""
-        return self.table[self.law.response.name].to_numpy(float)
+        return np.asarray(self.table[self.law.response.name], float)
 
     @property
     def inputs(self) -> dict[str, np.ndarray]:
@@ -103,7 +103,7 @@ class Runs:
     def averaged(self) -> np.ndarray:
         """How many logged values each row is the mean of, (run,)."""
         if AVERAGED in self.table:
-            return self.table[AVERAGED].to_numpy(float)
+            return np.asarray(self.table[AVERAGED], float)
         return np.ones(len(self))
 
     @property
@@ -217,8 +217,9 @@ def read_runs(
     Examples
     --------
     >>> import bayeslaw as bl
-    >>> runs = bl.read_runs(bl.dataset("chinchilla_simulated"), "chinchilla", where="loss < 2.5")
+    >>> runs = bl.read_runs(bl.dataset("pretraining_simulated"), "chinchilla", where="loss < 2.5")
     >>> print(str(runs).splitlines()[0])
+    15 runs from pretraining_simulated, for the law chinchilla
     """
     law = find_law(law)
     frame, source = load_table(table)

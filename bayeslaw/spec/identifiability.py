@@ -75,7 +75,7 @@ def sensitivity(design: Design, runs: Runs) -> Sensitivity:
         from_runs = (pooled.expected(theta) - y) / prior_noise
         from_priors = (theta - location) / sd
         both = np.concatenate([from_runs, from_priors])
-        return np.nan_to_num(both, nan=1e6, posinf=1e6, neginf=-1e6)
+        return np.asarray(np.nan_to_num(both, nan=1e6, posinf=1e6, neginf=-1e6))
 
     theta = least_squares(residuals, location, loss="soft_l1", max_nfev=200).x
     noise = float(prior_noise)

@@ -14,6 +14,7 @@ import bayeslaw as bl
 from bayeslaw.model.build import CENTRING, build
 from bayeslaw.model.effects import RAW
 from bayeslaw.priors import lognormal
+from bayeslaw.spec.resolve import resolve
 
 SIZES = np.array([1e9, 2e9, 4e9, 8e9, 1.6e10])
 
@@ -51,7 +52,8 @@ def test_where_a_checkpoint_is_sampled_leaves_its_prior(centring: float) -> None
     stays where its runs have it.
     """
     name = "A_1|model_size"
-    model = build(resolve(deviating(0.02), simulated()), simulated())
+    runs = simulated()
+    model = build(resolve(deviating(0.02), runs), runs)
     raw = model[f"{name}{RAW}"]
     with model:
         pm.set_data({CENTRING: np.full(len(SIZES), centring)})
