@@ -1,4 +1,4 @@
-"""What `bayeslaw` has, for type checkers, and for `__init__.py`, which loads each name where it is first used."""
+"""The names of `bayeslaw`, for type checkers and for `__init__.py`, which loads them when used."""
 
 from . import errors, plots
 from .answers.allocation import allocate, allocation_penalty, isoflop, isoloss

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes: a file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from bayeslaw.errors import StorageError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` that takes its place when the block ends well, and is gone
-    when it does not.
+    """A temporary file beside ``path``, which replaces ``path`` when the block succeeds.
+
+    If the block fails, the temporary file is deleted and ``path`` is unchanged.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        # mkstemp's files are the owner's alone; ours are as readable as any
+        # mkstemp makes a file that only its owner can read; this one gets the usual permissions.
         part.chmod(0o666 & ~_umask())
         part.replace(path)
     except OSError as error:
@@ -44,6 +45,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def _umask() -> int:
+    """The permissions that new files do not get; reading them needs setting them."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

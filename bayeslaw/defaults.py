@@ -13,16 +13,15 @@ ESS_MIN = 400
 #: section 6.2).
 DIVERGENCES_MAX = 0
 
-#: Sampling effort of one fit.
+#: Draws and tuning steps of each chain, and the number of chains.
 DRAWS = 1000
 TUNE = 1000
 CHAINS = 4
 #: Above nutpie's .8. Measured on 30 models in 8 families, 4,000 draws: .9 left one divergence in
 #: two fits of three, .95 none in three, at 5 % more steps.
 TARGET_ACCEPT = 0.95
-#: Where the paths of curves are integrated out, what is left to sample is smooth. Measured on 36
-#: learning curves: no divergence at .8, .9 or .95, and .8 gives 160 effective draws in 16 s where
-#: .95 gives 75 in 34 s.
+#: With the paths of curves integrated out, the posterior is smooth. Measured on 36 learning curves:
+#: no divergence at .8, .9 or .95; .8 gives 160 effective draws in 16 s, .95 gives 75 in 34 s.
 TARGET_ACCEPT_CURVES = 0.8
 #: The remedy after divergences. Measured on 6 curves of 16 points, 3,200 draws, three seeds: .8
 #: leaves 13, 12 and 13, .95 leaves 3, none and 16, .99 none, 2 and none.
@@ -32,38 +31,38 @@ TARGET_ACCEPT_CAREFUL = 0.99
 #: families) it takes 40 s for 1.6 times the effective draws that a diagonal one gives in 13 s, most
 #: of it in eigendecompositions.
 LOW_RANK_DIMENSIONS = 100
-#: Tries of a fit before it is reported as not converged.
+#: Attempts before a fit is reported as not converged.
 ATTEMPTS = 3
 
-#: Effort of the pilot run that sets the parametrisation of group effects.
+#: Tuning steps, draws and chains of the pilot run that sets the centring of group effects.
 PILOT_TUNE = 400
 PILOT_DRAWS = 200
 PILOT_CHAINS = 2
-#: Bounds of the centring in the pilot: at 0 its draws could not tell what a group inherits, at 1 a
-#: funnel would stop it.
+#: Bounds of the centring in the pilot. At 0 the value that a group inherits cannot be computed from
+#: its draws; at 1 the sampler may get stuck in a funnel.
 PILOT_CENTRING = (0.1, 0.95)
 
-#: A parameter that the table narrows by less than a tenth of its prior's width is called not
-#: identified.
+#: Posterior over prior standard deviation above which a parameter is called not identified: the
+#: runs narrow it by less than a tenth.
 PRIOR_SHARE_MAX = 0.9
-#: |correlation| of two log inputs above which their exponents cannot be told apart (fixed tokens
-#: per parameter has 1).
+#: |correlation| of two log inputs above which their exponents cannot be told apart. It is 1 with a
+#: fixed number of tokens per parameter.
 COLLINEAR_ABOVE = 0.98
 
-#: Points predicted at a time: 4,000 draws x 256 points is 8 MB an array, so the temporaries stay in
-#: cache and memory flat.
+#: Points predicted at a time. An array of 4,000 draws x 256 points has 8 MB, so temporary arrays
+#: stay in the cache.
 POINTS_PER_BLOCK = 256
 
-#: Probability that the peak is passed from which on to stop, and below which to go on: four to one.
+#: Probability that the peak is passed above which to stop, and below which to go on: odds of four
+#: to one.
 STOP_ABOVE = 0.8
 GO_ON_BELOW = 0.2
 
-#: P(target met) from which on the verdict is go, and up to which no-go: DESIGN section 7, four to
-#: one.
+#: P(target met) from which the verdict is go, and up to which it is no-go: odds of four to one.
 GO_AT = 0.8
 NO_GO_AT = 0.2
-#: Decades beyond the runs, in any input, from which on nothing is decided: public runs were
-#: foretold over one to one and a half (benchmarks/README.md), and nobody has looked further.
+#: Decades beyond the runs, in any input, from which nothing is decided. Forecasts were tested on
+#: public runs up to one to one and a half decades (benchmarks/README.md), and not further.
 FAR = 1.5
 #: Coverage of 90 % bands in a backtest below which nothing is decided.
 COVERAGE_MIN = 0.8
@@ -72,46 +71,44 @@ COVERAGE_MIN = 0.8
 #: DeepSeek-AI 2024 (arXiv 2401.02954), section 3.1.
 NEAR_OPTIMAL = 0.0025
 
-#: Components of each curve's own discrepancy, unless its law has others. On 36 learning curves
-#: (benchmarks/README.md) a process that returns to the law beat one that keeps the last slope,
-#: RMSLE .0132 against .015; finetuning is the other way round.
+#: Components of each curve's own discrepancy, unless the law has others. On 36 learning curves
+#: (benchmarks/README.md) a process that returns to the law was better than one that keeps the last
+#: slope, RMSLE .0132 against .015; on finetuning it was worse.
 OWN_COMPONENTS = ("matern", "local")
-#: Knots of a process that runs have in common.
+#: Knots of a process that runs share.
 SHARED_KNOTS = 8
-#: Decades in which what runs have in common forgets its curvature, and goes on straight.
-#: Finetuning, the six splits of benchmarks/README.md: a curvature that is forgotten at once leaves
-#: bands too narrow far out (it cannot be large without a jitter that nobody sees), one that is kept
-#: for two decades overshoots where a curve is an S (WMT19 at r = 32: RMS .117, against .096 at a
-#: half and .105 at one).
+#: Decades over which a process that runs share keeps its curvature; then it continues straight.
+#: Measured on finetuning, the six splits of benchmarks/README.md: with no memory, bands are too
+#: narrow far from the runs, because a large curvature would need a jitter that the runs do not
+#: show. With a memory of two decades, forecasts overshoot where a curve is S-shaped (WMT19 at
+#: r = 32: RMS .117, against .096 for a half and .105 for one).
 CURVATURE_MEMORY = 0.5
-#: Points of a curve that enter one by one; a longer curve enters as averages in this many
-#: log-spaced bins.
+#: Points of a curve that are used one by one; a longer curve is averaged in this many bins.
 CURVE_POINTS = 100
 
-#: Share of the runs outside the prior predictive's central 99 % band from which on the prior is
-#: held to exclude them: five times what a prior that is right leaves outside.
+#: Share of the runs outside the prior predictive's central 99 % band above which the prior is said
+#: to exclude them: five times the share that a correct prior leaves outside.
 PRIOR_OUTSIDE_MAX = 0.05
-#: Distance of a posterior, per doubling of the prior's power, above which it is called sensitive to
-#: the prior: Kallioinen et al. 2023 (arXiv 2107.14054). It is that of a normal from one whose mean
-#: lies a quarter of a standard deviation off.
+#: Distance by which a posterior moves, per doubling of the prior's power, above which it is called
+#: sensitive to the prior: Kallioinen et al. 2023 (arXiv 2107.14054). Two normals whose means are a
+#: quarter of a standard deviation apart have this distance.
 SENSITIVE_ABOVE = 0.05
-#: k-hat above which the draws do not say what they would be without a run: Vehtari, Gelman, Gabry
-#: 2017 (arXiv 1507.04544).
+#: k-hat above which the draws cannot show what the posterior would be without a run: Vehtari,
+#: Gelman, Gabry 2017 (arXiv 1507.04544).
 KHAT_MAX = 0.7
-#: Draws below which importance weights have no tail to smooth: a fifth of them is the tail (arXiv
-#: 1507.02646), and 20 make a fit of it.
+#: Draws below which importance weights are not smoothed: a fifth of them is the tail (arXiv
+#: 1507.02646), which needs 20 to be fitted.
 SMOOTHED_FROM = 100
-#: Family-wise probability of calling any group of runs ill-fitted where the model is right.
+#: Family-wise probability of calling a group of runs ill-fitted although the model is right.
 GROUPS_ALPHA = 0.05
-#: Posterior standard deviations by which leaving out one run may move a parameter of the law:
-#: beyond its own 95 % interval, that run decides. Measured: .44 at most on the 240 Chinchilla runs,
-#: .83 on 30 finetuned models, where k-hat reaches 1.4; of 36 random parts of 8 to 40 Chinchilla
-#: runs, k-hat is above .7 in 35, so that it cannot judge, and the move is up to 1.9, but for one
-#: part (3.7) whose largest run alone says what data are worth.
+#: Posterior standard deviations by which a parameter of the law may move when one run is left out.
+#: Beyond that it leaves its own 95 % interval, and that run decides. Measured: at most .44 on the
+#: 240 Chinchilla runs, and .83 on 30 finetuned models, where k-hat reaches 1.4. On 36 random parts
+#: of 8 to 40 Chinchilla runs, k-hat is above .7 in 35 and cannot judge; the move is at most 1.9,
+#: except in one part (3.7), where one run alone determines the effect of data.
 MOVED_MAX = 2.0
-#: Powers of a weaker and a stronger prior, under which P(target met) is told again: Kallioinen et
-#: al. 2023 (arXiv 2107.14054) use them.
+#: Powers of a weaker and a stronger prior under which P(target met) is computed again: those of
+#: Kallioinen et al. 2023 (arXiv 2107.14054).
 PRIOR_POWERS = (0.8, 1.25)
-#: By how much such a prior may move P(target met) before the prior, and not the runs, is held to
-#: decide.
+#: Change of P(target met) under such a prior above which the prior, and not the runs, decides.
 PRIOR_MOVES_MAX = 0.1

@@ -27,8 +27,8 @@ from typing import Any
 class BayeslawError(Exception):
     """Base of every error that bayeslaw raises on purpose.
 
-    ``key`` is the argument that the error is about, and what inside it, such as ``("effects",
-    "alpha")``; () where it is about no single one. A study file finds its line by it.
+    ``key`` names the argument that is wrong, and the part of it, such as ``("effects", "alpha")``;
+    it is () if no single argument is wrong. It serves to find the line of a study file.
     """
 
     def __init__(self, *message: object, key: str | tuple[str | int, ...] = ()):
@@ -38,10 +38,10 @@ class BayeslawError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a table: where it is, what stands there, what would be right.
+    """One thing that is wrong with a table: the problem, its remedy, and where it is.
 
-    ``row`` is a row as the user can find it ("line 17" of a file, "row 3" of a DataFrame), or ""
-    for a fault of the whole table.
+    ``row`` names a row as the user can find it ("line 17" of a file, "row 3" of a DataFrame). It is
+    "" for a fault of the whole table. ``value`` is what the table has there.
     """
 
     problem: str
@@ -51,14 +51,14 @@ class Fault:
     value: Any = None
 
     def __str__(self) -> str:
-        place = ", ".join(
-            part for part in (self.row, f"column {self.column!r}" if self.column else "") if part
-        )
-        return f"{place + ': ' if place else ''}{self.problem}. {self.remedy}"
+        column = f"column {self.column!r}" if self.column else ""
+        place = ", ".join(part for part in (self.row, column) if part)
+        text = f"{self.problem}. {self.remedy}"
+        return f"{place}: {text}" if place else text
 
 
 class RunsError(BayeslawError):
-    """A table has faults; ``faults`` holds all of them, the message shows the first ``SHOWN``."""
+    """A table has faults: all are in ``faults``, the first ``SHOWN`` also in the message."""
 
     SHOWN = 20
 
@@ -67,7 +67,7 @@ class RunsError(BayeslawError):
     ):
         self.source = source
         self.faults = tuple(faults)
-        lines = [f"{source} has {len(self.faults)} fault{'s' * (len(self.faults) != 1)}:"]
+        lines = [_counted(source, self.faults)]
         lines += [f"  - {fault}" for fault in self.faults[: self.SHOWN]]
         if len(self.faults) > self.SHOWN:
             lines.append(
@@ -77,19 +77,24 @@ class RunsError(BayeslawError):
 
 
 class StudyError(BayeslawError):
-    """A study file has faults; ``faults`` holds all of them: ``row`` is its line, ``column`` the
-    key.
+    """A study file has faults: all are in ``faults``, with the line as ``row``, the key as
+    ``column``.
     """
 
     def __init__(self, source: str, faults: Sequence[Fault]):
         self.source = source
         self.faults = tuple(faults)
-        lines = [f"{source} has {len(self.faults)} fault{'s' * (len(self.faults) != 1)}:"]
+        lines = [_counted(source, self.faults)]
         for fault in self.faults:
             place = ", ".join(part for part in (fault.row, fault.column) if part)
-            said = f"{fault.problem} {fault.remedy}".rstrip().replace("\n", "\n    ")
-            lines.append(f"  - {place}: {said}" if place else f"  - {said}")
+            text = f"{fault.problem} {fault.remedy}".rstrip().replace("\n", "\n    ")
+            lines.append(f"  - {place}: {text}" if place else f"  - {text}")
         super().__init__("\n".join(lines))
+
+
+def _counted(source: str, faults: Sequence[Fault]) -> str:
+    """The first line of a message about faults: "runs.csv has 2 faults:"."""
+    return f"{source} has {len(faults)} fault{'s' * (len(faults) != 1)}:"
 
 
 class SpecError(BayeslawError):
@@ -143,11 +148,11 @@ class IdentifiabilityWarning(BayeslawWarning):
 
 
 class ConvergenceWarning(BayeslawWarning):
-    """The sampler did not reach its target; every result derived from the fit carries the failure."""
+    """The sampler did not reach its target; every result derived from the fit says so."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean 'x'?`` if a known name is near, else an empty string."""
+    """ " Did you mean 'x'?", with the space before it, if a known name is near; else ""."""
     by_lower = {str(k).lower(): str(k) for k in known}
     near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.55)
     return f" Did you mean {' or '.join(repr(by_lower[n]) for n in near)}?" if near else ""

@@ -1,4 +1,4 @@
-"""A law fitted to runs: the draws, with the questions that they answer as methods."""
+"""A law fitted to runs: the draws, with methods for what can be asked of them."""
 
 from __future__ import annotations
 
@@ -24,26 +24,29 @@ class Fit(Draws):
 
     Attributes
     ----------
-    spec : what was fitted, every formula and prior written out.
+    spec : what was fitted, with every formula and prior written out.
     design : the same, resolved for the runs.
-    runs : the table it was fitted to.
-    idata : DataTree with groups posterior, sample_stats, observed_data, as PyMC and ArviZ know it.
-    convergence : whether the chains agree, which every result derived from the fit carries.
-    random_seed : gives the same draws again, and seeds the predictions.
-    warnings : what the table cannot identify, and what did not converge.
-    versions : of the libraries that made it.
+    runs : the runs it was fitted to.
+    idata : DataTree with the groups posterior, sample_stats and observed_data, as in PyMC and
+        ArviZ.
+    convergence : whether the chains agree. Every result derived from the fit says so too.
+    random_seed : the seed that gives the same draws again; also that of the predictions.
+    warnings : what the runs cannot identify, and what did not converge.
+    versions : the version of each library that made the fit.
     """
 
     @classmethod
     def of(cls, draws: Draws) -> Self:
-        """Draws, with the methods of a fit."""
+        """The fit that has these draws."""
         return cls(**{field.name: getattr(draws, field.name) for field in fields(Draws)})
 
     def summary(
         self, var_names: Sequence[str] | None = None, *, ci_prob: float = 0.9
     ) -> pd.DataFrame:
-        """A row a variable: mean, sd, equal-tailed interval, effective sample sizes, R-hat; see
-        `bayeslaw.posterior.bands.summary`. Default: all but the groups' deviations."""
+        """Mean, interval and diagnostics, one row per variable.
+
+        See `bayeslaw.posterior.bands.summary`. Default: all but the deviations of groups.
+        """
         from bayeslaw.posterior.bands import summary
 
         return summary(self, var_names, ci_prob=ci_prob)
@@ -51,8 +54,10 @@ class Fit(Draws):
     def predict(
         self, points: Points, kind: Kind = "run", *, random_seed: int | None = None
     ) -> xr.DataArray:
-        """The posterior predictive at new points, (chain, draw, point): see
-        `bayeslaw.posterior.predict.predict`."""
+        """The posterior predictive at new points, (chain, draw, point).
+
+        See `bayeslaw.posterior.predict.predict`.
+        """
         from bayeslaw.posterior.predict import predict
 
         return predict(self, points, kind, random_seed=random_seed)
@@ -65,29 +70,37 @@ class Fit(Draws):
         *,
         random_seed: int | None = None,
     ) -> pd.DataFrame:
-        """Mean, median and equal-tailed bands at new points, a row a point: see
-        `bayeslaw.posterior.bands.bands`."""
+        """Mean, median and equal-tailed bands at new points, one row per point.
+
+        See `bayeslaw.posterior.bands.bands`.
+        """
         from bayeslaw.posterior.bands import bands
 
         return bands(self, points, kind, probs, random_seed=random_seed)
 
     def quantity(self, name: str, **at: float) -> xr.DataArray:
-        """A parameter or a quantity of the law over the draws, (chain, draw[, group]): see
-        `bayeslaw.posterior.quantities.quantity`."""
+        """A parameter or a quantity of the law over the draws, (chain, draw[, group]).
+
+        See `bayeslaw.posterior.quantities.quantity`.
+        """
         from bayeslaw.posterior.quantities import quantity
 
         return quantity(self, name, **at)
 
     def known(self, *params: str) -> dict[str, xr.DataArray]:
-        """What this fit knows of parameters, as ``fixed`` of `bayeslaw.fit` takes it: see
-        `bayeslaw.posterior.known.known`."""
+        """Parameters as this fit estimates them, for ``fixed`` of a second `bayeslaw.fit`.
+
+        See `bayeslaw.posterior.known.known`.
+        """
         from bayeslaw.posterior.known import known
 
         return known(self, *params)
 
     def save(self, path: str | Path) -> Path:
-        """Write the fit to one NetCDF file, whole or not at all: see
-        `bayeslaw.posterior.storage.save`."""
+        """Write the fit to one NetCDF file, by an atomic write.
+
+        See `bayeslaw.posterior.storage.save`.
+        """
         from bayeslaw.posterior.storage import save
 
         return save(self, path)
@@ -98,8 +111,16 @@ def load(path: str | Path) -> Fit:
 
     Raises
     ------
-    StorageError : no such file, not a saved fit, cut short, or written by a newer format.
-    UnknownNameError : its law is not registered: import the module that registers it first.
+    StorageError : there is no such file, it is not a saved fit, it is incomplete, or its format is
+        newer than this version of bayeslaw.
+    UnknownNameError : its law is not registered. Import the module that registers it first.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> path = fit.save("pretraining.nc")
+    >>> bl.load(path).law.name
+    'chinchilla'
     """
     from bayeslaw.posterior.storage import draws_of, opened
 

@@ -1,4 +1,4 @@
-"""Fit a law to runs: the posterior, and what it rests on."""
+"""Fit a law to runs: `fit` for one table, `fit_each` for several parts of one."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayeslaw.posterior.draws import Convergence
+    from bayeslaw.spec.identifiability import Sensitivity
 
 
 def fit(
@@ -46,14 +47,14 @@ def fit(
 
     Parameters
     ----------
-    spec : what to fit, or the name of a law, for its defaults.
+    spec : what to fit, or the name of a law, which stands for its defaults.
     runs : from `bayeslaw.read_runs`.
-    sampler : "nutpie", "pymc" or "numpyro" (the latter needs the extra ``numpyro``).
-    fixed : variables of the model whose values are known, such as ``other_fit.known("E", "beta")``:
-        the second of two steps. What is uncertain about them is then in no band. Group deviations
-        that are known are not in the spec of the fit: fitting that again estimates them.
-    **sampling : ``draws, tune, chains, random_seed, target_accept, attempts, cores, progressbar``:
-        see `bayeslaw.spec.settings.Sampling`.
+    sampler : "nutpie", "pymc" or "numpyro"; the last needs the extra ``numpyro``.
+    fixed : variables of the model whose values are known, for the second of two fits:
+        ``first.known("E", "beta")``. Their uncertainty is then in no band. Known deviations of
+        groups are not part of the new fit's spec: fitting that spec again would estimate them.
+    **sampling : ``draws, tune, chains, random_seed, target_accept, attempts, cores, progressbar``,
+        explained in `bayeslaw.spec.settings.Sampling`.
 
     Returns
     -------
@@ -61,13 +62,22 @@ def fit(
 
     Raises
     ------
-    SpecError, SamplingError. Warns `IdentifiabilityWarning`, `RunsWarning` where long curves enter
-    as averages, and `ConvergenceWarning` if the last attempt failed.
+    SpecError : the spec does not suit the runs, or a setting is out of range.
+    SamplingError : the sampler could not start.
+
+    Warns
+    -----
+    IdentifiabilityWarning : the runs cannot identify a parameter.
+    RunsWarning : long curves are averaged in bins.
+    ConvergenceWarning : no attempt converged.
 
     Examples
     --------
-    ``bl.fit("chinchilla", runs, random_seed=1)``; with options of the model
-    ``bl.fit(bl.ModelSpec("chinchilla", noise="laplace"), runs, draws=2000)``.
+    >>> import bayeslaw as bl
+    >>> runs = bl.read_runs(bl.dataset("pretraining_simulated"), "chinchilla")
+    >>> fit = bl.fit("chinchilla", runs, draws=200, tune=200, random_seed=1, progressbar=False)
+    >>> fit.predict({"model_size": 7e10, "data_size": 1.4e12}).dims
+    ('chain', 'draw', 'point')
     """
     spec = as_spec(spec, runs)
     pinned = {name: float(value) for name, value in (fixed or {}).items() if np.ndim(value) == 0}
@@ -87,7 +97,7 @@ def _fitted(
     fixed: Mapping[str, Mapping[str, float]],
     more_notes: Sequence[str],
 ) -> Fit:
-    """The fit of a design that is resolved for these runs."""
+    """Fit a design that was resolved for these runs."""
     from bayeslaw.model.build import build
     from bayeslaw.model.convergence import converge
     from bayeslaw.model.sampling import Compiled
@@ -106,11 +116,11 @@ def _fitted(
 
 
 def _fixed_deviations(design: Design, fixed: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Known deviations by variable and group.
+    """The known deviations, by variable and group.
 
     Raises
     ------
-    SpecError : the model has no such deviations, or a group of the runs is not among them.
+    SpecError : the model has no such deviations, or a group of the runs has no value.
     """
     levels = {
         f"{name}_{term}": groups
@@ -148,20 +158,21 @@ def fit_each(
     parts: Sequence[np.ndarray],
     **sampling: Unpack[Sampling],
 ) -> list[Fit]:
-    """Fit one spec to several parts of a table, with one compile.
+    """Fit one spec to several parts of a table, compiling the model once.
+
+    The parts are compiled one by one if the spec has covariates or a curve is averaged in bins: the
+    mean of a covariate and the bins of a curve differ between parts, and a compiled model cannot
+    change them.
 
     Parameters
     ----------
-    parts : for each fit, which runs it sees, (run,), boolean. Defaults of the spec that depend on
-        the table, such as effects, are those for the runs that any part sees.
-
-    The others are those of `fit`. A covariate is centred at the mean of its own part, and a long
-    curve is averaged within its own part, which a compiled model cannot follow: then each part is
-    compiled.
+    spec, runs, **sampling : as for `fit`.
+    parts : for each fit, which runs it uses, (run,), boolean. Defaults of the spec that depend on
+        the table, such as effects, are those for all runs that any part uses.
 
     Returns
     -------
-    A fit for each part, as `fit` gives it.
+    A fit for each part, as from `fit`.
 
     Raises
     ------
@@ -177,24 +188,26 @@ def fit_each(
     design = resolve(as_spec(spec, runs), union)
     settings = SamplerSettings.of(sampling, design.spec)
     if len(parts) == 1 or design.numeric_columns or binned(design, union)[1]:
-        each = [runs.rows(seen) for seen in parts]
-        return [_fitted(design.for_runs(part), part, settings, {}, []) for part in each]
+        tables = [runs.rows(used) for used in parts]
+        return [_fitted(design.for_runs(part), part, settings, {}, []) for part in tables]
     compiled = Compiled(build(design, union, parts=True), refit=True)
     fits = []
-    for seen in parts:
-        part, seen_of_union = runs.rows(seen), seen[in_any]
-        own = design.for_runs(part)
-        data = _data_of_part(part, union, seen_of_union)
-        notes = _identifiability(own, part, sensitivity(own, part))
+    for used in parts:
+        part, used_of_union = runs.rows(used), used[in_any]
+        part_design = design.for_runs(part)
+        data = _data_of_part(part, union, used_of_union)
+        notes = _identifiability(part_design, part, sensitivity(part_design, part))
         verdict, tree = converge(compiled, settings, data)
-        tree = _restricted(tree, own, part, seen_of_union)
-        fits.append(_with_verdict(own, part, tree, verdict, settings, notes))
+        tree = _restricted(tree, part_design, part, used_of_union)
+        fits.append(_with_verdict(part_design, part, tree, verdict, settings, notes))
     return fits
 
 
 def _data_of_part(part: Runs, union: Runs, seen: np.ndarray) -> dict[str, Any]:
-    """What a compiled model of the union is given for a part: which runs are seen, (run,), and the
-    part's typical response and centre."""
+    """The data of a part for a model that was compiled for the union of all parts.
+
+    They are the runs that the part uses, ``seen``, (run,), and its typical response and centre.
+    """
     from bayeslaw.model.build import SEEN
 
     data: dict[str, Any] = {
@@ -204,15 +217,14 @@ def _data_of_part(part: Runs, union: Runs, seen: np.ndarray) -> dict[str, Any]:
     of_union = union.centre_of(union.table)
     for name, value in part.centre_of(union.table).items():
         if np.ndim(value):
-            # Of a group that the part has no run of, the centre is that of all runs.
+            # A group that has no run in the part keeps its centre over all runs.
             value = np.where(np.isnan(value), of_union[name], value)
         data[f"centre_{name}"] = value
     return data
 
 
 def _restricted(tree: xr.DataTree, design: Design, part: Runs, seen: np.ndarray) -> xr.DataTree:
-    """The draws without the groups that the part has no run of: their deviations are draws of the
-    prior."""
+    """The draws without the groups that have no run in the part, which are draws from the prior."""
     import xarray as xr
 
     kept = {
@@ -235,14 +247,14 @@ def _restricted(tree: xr.DataTree, design: Design, part: Runs, seen: np.ndarray)
 
 
 def as_spec(spec: ModelSpec | str, runs: Runs) -> ModelSpec:
-    """The spec, from a spec or the name of a law. The runs' own law keeps its options."""
+    """The spec, from a spec or the name of a law; the name of the runs' law keeps its options."""
     if isinstance(spec, ModelSpec):
         return spec
     return ModelSpec(runs.law if spec == runs.law.name else find_law(spec))
 
 
-def _identifiability(design: Design, runs: Runs, at: Any) -> list[str]:
-    """What the runs cannot identify, warned of."""
+def _identifiability(design: Design, runs: Runs, at: Sensitivity) -> list[str]:
+    """Warn of what the runs cannot identify, and return the warnings."""
     from bayeslaw.spec.identifiability import identifiability_warnings
 
     notes = identifiability_warnings(design, runs, at)
@@ -259,11 +271,11 @@ def _with_verdict(
     settings: SamplerSettings,
     notes: Sequence[str],
 ) -> Fit:
-    """The fit, with a warning where the chains did not converge."""
+    """The fit, with a warning if the chains did not converge."""
     if not verdict.passed:
         failure = (
             f"The chains did not converge after {len(verdict.attempts)} attempts: {verdict}."
-            " Results from this fit are not to be relied on."
+            " Do not rely on results from this fit."
         )
         warnings_module.warn(failure, ConvergenceWarning, stacklevel=4)
         notes = [*notes, failure]
@@ -272,6 +284,7 @@ def _with_verdict(
 
 
 def _versions(sampler: str) -> dict[str, str]:
+    """The versions of Python and of the libraries that draws depend on, and the sampler's name."""
     names = ["bayeslaw", "pymc", "arviz-stats", "numpy"]
     names += [sampler] if sampler != "pymc" else []
     versions = {name: version(name) for name in names}

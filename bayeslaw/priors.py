@@ -1,9 +1,9 @@
-"""Priors as values: a distribution's name and its parameters, in PyMC's words.
+"""Priors as values: a distribution and its parameters, named as in PyMC.
 
 A prior is on the population value of one parameter, on the parameter's own scale (an exponent, a
-loss in nats), never on a transformed one. ``relative=True`` says that its location and scale are in
-units of the table's typical response (geometric mean of a loss, root mean square of a score): "0.6"
-is then "60 % of the typical loss", in whatever unit the loss was logged.
+loss in nats), never on a transformed one. With ``relative=True`` its location and scale are in
+units of the table's typical response (geometric mean of a loss, root mean square of a score): .6
+then means 60 % of the typical loss, whatever the unit of the loss.
 """
 
 from __future__ import annotations
@@ -18,36 +18,46 @@ import numpy as np
 
 from bayeslaw.errors import SpecError, suggest
 
-#: distribution -> (its parameters, those that scale with the unit of the response)
+#: For each distribution: its parameters, and those of them that scale with the response's unit.
 DISTRIBUTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Normal": (("mu", "sigma"), ("mu", "sigma")),
     "StudentT": (("nu", "mu", "sigma"), ("mu", "sigma")),
-    "LogNormal": (("mu", "sigma"), ()),  # its unit enters as mu + log(unit)
+    "LogNormal": (("mu", "sigma"), ()),  # the unit is added to mu, as log(unit)
     "HalfNormal": (("sigma",), ("sigma",)),
     "Gamma": (("mu", "sigma"), ("mu", "sigma")),
     "Beta": (("alpha", "beta"), ()),
     "Uniform": (("lower", "upper"), ("lower", "upper")),
 }
-#: Where each distribution puts its mass, to be held against the parameter's support.
+#: The parameter of the distribution that pins.
+CONSTANT = ("value",)
+#: Distributions with mass on the whole real line, which suit no positive parameter.
 REAL_LINE = ("Normal", "StudentT")
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Prior:
-    """The prior of one parameter: ``Prior("LogNormal", mu=-1.2, sigma=0.5)``.
+    """The prior of one parameter.
 
     Parameters
     ----------
-    distribution : one of `DISTRIBUTIONS`, named as in PyMC; "Constant" (with ``value``) pins the
-        parameter.
-    relative : location and scale are in units of the table's typical response.
-    **parameters : the distribution's parameters, named as in PyMC. A LogNormal also takes
-        ``median`` for ``mu``.
+    distribution : one of `DISTRIBUTIONS`, named as in PyMC; or "Constant", with ``value``, which
+        pins the parameter.
+    relative : whether location and scale are in units of the table's typical response.
+    **parameters : the distribution's parameters, named as in PyMC. A LogNormal may have ``median``
+        in place of ``mu``.
 
     Raises
     ------
-    SpecError : unknown distribution, missing or surplus parameters, or a scale that is not
+    SpecError : an unknown distribution, missing or surplus parameters, or a scale that is not
         positive.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> print(bl.Prior("LogNormal", median=0.3, sigma=0.6))
+    LogNormal(median=0.3, sigma=0.6)
+    >>> print(bl.Prior("Normal", mu=0.5, sigma=0.1, relative=True))
+    Normal(mu=0.5, sigma=0.1) x typical response
     """
 
     distribution: str
@@ -56,57 +66,33 @@ class Prior:
 
     def __init__(self, distribution: str, *, relative: bool = False, **parameters: float):
         if distribution == "LogNormal" and "median" in parameters:
-            median = parameters.pop("median")
-            if "mu" in parameters:
-                raise SpecError("Prior LogNormal takes mu or median, not both.")
-            if not (isinstance(median, Real) and median > 0):
-                raise SpecError(
-                    f"Prior LogNormal: the median is {median!r}, and it must be a positive number."
-                )
-            parameters["mu"] = math.log(median)
-        known = {
-            **{name: names for name, (names, _) in DISTRIBUTIONS.items()},
-            "Constant": ("value",),
-        }
-        if distribution not in known:
+            parameters = _with_mu(parameters)
+        names_of = {name: names for name, (names, _) in DISTRIBUTIONS.items()}
+        names_of["Constant"] = CONSTANT
+        if distribution not in names_of:
             raise SpecError(
-                f"There is no prior distribution {distribution!r}.{suggest(distribution, known)}"
-                f" Known: {', '.join(known)}."
+                f"There is no prior distribution {distribution!r}.{suggest(distribution, names_of)}"
+                f" Known: {', '.join(names_of)}."
             )
-        if set(parameters) != set(known[distribution]):
+        names = names_of[distribution]
+        if set(parameters) != set(names):
             raise SpecError(
-                f"Prior {distribution} takes {', '.join(known[distribution])}; it was given"
+                f"Prior {distribution} takes {', '.join(names)}; it was given"
                 f" {', '.join(parameters) or 'nothing'}."
             )
         for name, value in parameters.items():
-            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-                raise SpecError(
-                    f"Prior {distribution}: {name} is {value!r}, and it must be a finite number."
-                )
-            positive = (
-                name in ("sigma", "nu")
-                or distribution == "Beta"
-                or (distribution == "Gamma" and name == "mu")
-            )
-            if positive and not value > 0:
-                raise SpecError(
-                    f"Prior {distribution}: {name} is {value!r}, and it must be positive."
-                )
+            _check_value(distribution, name, value)
         if distribution == "Uniform" and not parameters["lower"] < parameters["upper"]:
             raise SpecError("Prior Uniform: lower must be below upper.")
+        values = tuple((name, float(parameters[name])) for name in names)
         object.__setattr__(self, "distribution", distribution)
-        object.__setattr__(
-            self,
-            "parameters",
-            tuple((name, float(parameters[name])) for name in known[distribution]),
-        )
+        object.__setattr__(self, "parameters", values)
         object.__setattr__(self, "relative", bool(relative))
 
     def in_units(self, unit: Any) -> dict[str, Any]:
-        """The distribution's parameters with ``unit``, the typical response, multiplied in where
-        the prior is relative.
+        """The distribution's parameters, multiplied by ``unit`` where a relative prior needs it.
 
-        ``unit`` is a number or a PyTensor scalar; so are the values returned.
+        ``unit`` is the typical response, a number or a PyTensor scalar; so are the values returned.
         """
         parameters: dict[str, Any] = dict(self.parameters)
         if not self.relative:
@@ -121,8 +107,11 @@ class Prior:
         return parameters
 
     def in_scipy(self, unit: float) -> Any:
-        """The frozen SciPy distribution, where ``unit`` is the typical response. A Constant has
-        none.
+        """The frozen SciPy distribution; ``unit`` is the typical response.
+
+        Raises
+        ------
+        SpecError : a Constant, which has no distribution.
         """
         from scipy import stats
 
@@ -146,9 +135,7 @@ class Prior:
 
     @classmethod
     def of(cls, value: Prior | Mapping[str, Any] | float) -> Prior:
-        """A prior from a prior, from its JSON form, or from a number, which pins the parameter to
-        it.
-        """
+        """A prior from a prior, from its JSON form, or from a number, which pins the parameter."""
         if isinstance(value, Prior):
             return value
         if isinstance(value, Mapping):
@@ -163,26 +150,49 @@ class Prior:
 
     def to_json(self) -> dict[str, Any]:
         """The prior as plain data; `of` reads it back."""
-        return {
-            "distribution": self.distribution,
-            **dict(self.parameters),
-            **({"relative": True} if self.relative else {}),
-        }
+        data = {"distribution": self.distribution, **dict(self.parameters)}
+        return data | {"relative": True} if self.relative else data
 
     def __str__(self) -> str:
-        inner = ", ".join(
-            (
-                f"median={math.exp(value):.3g}"
-                if self.distribution == "LogNormal" and name == "mu"
-                else f"{name}={value:.3g}"
-            )
-            for name, value in self.parameters
+        shown = dict(self.parameters)
+        if self.distribution == "LogNormal":
+            shown = {"median": math.exp(shown["mu"]), "sigma": shown["sigma"]}
+        inner = ", ".join(f"{name}={value:.3g}" for name, value in shown.items())
+        unit = " x typical response" if self.relative else ""
+        return f"{self.distribution}({inner}){unit}"
+
+
+def _with_mu(parameters: dict[str, float]) -> dict[str, float]:
+    """The parameters of a LogNormal with ``mu`` in place of ``median``."""
+    if "mu" in parameters:
+        raise SpecError("Prior LogNormal takes mu or median, not both.")
+    median = parameters["median"]
+    if not (isinstance(median, Real) and median > 0):
+        raise SpecError(
+            f"Prior LogNormal: the median is {median!r}, and it must be a positive number."
         )
-        return f"{self.distribution}({inner}){' x typical response' if self.relative else ''}"
+    others = {name: value for name, value in parameters.items() if name != "median"}
+    return {**others, "mu": math.log(median)}
+
+
+def _check_value(distribution: str, name: str, value: Any) -> None:
+    """Raise unless a parameter is finite, and positive where it must be."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise SpecError(
+            f"Prior {distribution}: {name} is {value!r}, and it must be a finite number."
+        )
+    must_be_positive = (
+        name in ("sigma", "nu")
+        or distribution == "Beta"
+        or (distribution == "Gamma" and name == "mu")
+    )
+    if must_be_positive and not float(value) > 0:
+        raise SpecError(f"Prior {distribution}: {name} is {value!r}, and it must be positive.")
 
 
 def lognormal(median: float, sigma: float, *, relative: bool = False) -> Prior:
-    """A LogNormal by its median and its standard deviation on the log scale: 90 % lie within a
-    factor exp(1.64 sigma).
+    """A LogNormal by its median and its standard deviation on the log scale.
+
+    90 % of its mass lies within a factor exp(1.64 sigma) of the median.
     """
     return Prior("LogNormal", median=median, sigma=sigma, relative=relative)

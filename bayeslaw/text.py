@@ -10,8 +10,9 @@ import pandas as pd
 
 
 def label(value: Any) -> str:
-    """A group's label: numbers as short as they can be told apart (7e+09, 0.5), else text; a
-    missing value is ''.
+    """The label of a group, as text.
+
+    Numbers are as short as they can be without losing digits (7e+09, 0.5); a missing value is "".
     """
     if isinstance(value, str):
         return value
@@ -24,7 +25,7 @@ def label(value: Any) -> str:
 
 
 def canonical_label(value: Any) -> str:
-    """A label of a number, however it is written: 7e9, "7e9" and 7000000000 are one."""
+    """The label of a number in any notation: 7e9, "7e9" and 7000000000 have the same one."""
     try:
         return label(float(value))
     except (TypeError, ValueError):
@@ -32,23 +33,21 @@ def canonical_label(value: Any) -> str:
 
 
 def numeric_labels(labels: pd.Series) -> pd.Series:
-    """Labels of groups as the numbers that they are, where all of them are and give the same labels
-    again: sizes sort as sizes.
-    """
+    """Labels as numbers, so that sizes sort as sizes; unchanged unless all labels are numbers."""
     numbers = pd.to_numeric(labels, errors="coerce")
-    return (
-        numbers
-        if numbers.notna().all() and (numbers.map(label) == labels.map(label)).all()
-        else labels
-    )
+    if numbers.notna().all() and (numbers.map(label) == labels.map(label)).all():
+        return numbers
+    return labels
 
 
+#: Powers of ten, and the letters for them.
 PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
 
 
 def magnitude(x: float, _: Any = None) -> str:
-    """1.6e10 as ``16B``: how people write model sizes and token counts. FLOP and other giants as a
-    power of ten.
+    """A number as people write model sizes and token counts: 1.6e10 is "16B".
+
+    Numbers from 1e18 on, such as FLOP, are powers of ten.
     """
     if x >= 1e18 or x < 1:
         return f"{x:.3g}"
@@ -59,17 +58,16 @@ def magnitude(x: float, _: Any = None) -> str:
 
 
 def named(column: str, value: Any) -> str:
-    """A value in words: a word stands for itself, a number needs its name."""
-    return (
-        f"{column.replace('_', ' ')} {magnitude(float(value))}"
-        if isinstance(value, Real)
-        else str(value)
-    )
+    """A value in words: text by itself ("lora"), a number with its column ("data size 10K")."""
+    if isinstance(value, Real):
+        return f"{column.replace('_', ' ')} {magnitude(float(value))}"
+    return str(value)
 
 
 def named_rows(table: pd.DataFrame) -> list[str]:
-    """Rows by the columns in which they differ: "lora, data size 10K"; with every digit where fewer
-    would not tell them apart.
+    """Rows in words, by the columns in which they differ: "lora, data size 10K".
+
+    Numbers have every digit if fewer would make two rows the same.
     """
     differing = [c for c in table if table[c].map(label).nunique() > 1] or list(table)
     rows = [
@@ -77,8 +75,6 @@ def named_rows(table: pd.DataFrame) -> list[str]:
         for row in zip(*(table[c].tolist() for c in differing), strict=True)
     ]
     short = [", ".join(named(c, x) for c, x in row) for row in rows]
-    return (
-        short
-        if len(set(short)) == len(short)
-        else [", ".join(f"{c.replace('_', ' ')} {label(x)}" for c, x in row) for row in rows]
-    )
+    if len(set(short)) == len(short):
+        return short
+    return [", ".join(f"{c.replace('_', ' ')} {label(x)}" for c, x in row) for row in rows]

@@ -1,1 +1,1 @@
-"""Processes along curves, with NumPy and Numba: state spaces, their filter, and their paths."""
+"""Processes along curves, with NumPy and Numba: state spaces, filter, and draws of paths."""

@@ -1,5 +1,4 @@
-"""Long curves as averages in bins along their axis: a logged curve of thousands of points says
-little more than a hundred of them."""
+"""Long curves averaged in bins: a hundred averages say nearly as much as thousands of points."""
 
 from __future__ import annotations
 
@@ -17,14 +16,13 @@ from bayeslaw.spec.spec import ModelSpec
 
 
 def binned(design: Design, runs: Runs) -> tuple[Runs, list[str]]:
-    """The runs with each curve of more than `CURVE_POINTS` points averaged in as many bins along
-    its axis, and words that say so.
+    """The runs with long curves averaged in bins, and notes on it.
 
-    Response and input are averaged on their scales (logarithms of a loss and of tokens, the root of
-    KL), other numbers as they are; the column ``averaged`` counts what a row is the mean of, and
-    the noise of a mean is that much smaller in variance. A row keeps the index of the first row of
-    its bin. Without a discrepancy along curves, and for shorter curves, the runs are returned as
-    they are.
+    A curve of more than `CURVE_POINTS` points is averaged in that many bins along its axis. The
+    response and the input are averaged on their scales (logarithms of a loss and of tokens, the
+    root of KL), other numbers as they are. The column ``averaged`` counts the points of each row;
+    the variance of their mean is smaller by that factor. A row keeps the index of the first row in
+    its bin. Short curves are unchanged, and so are all runs without a discrepancy along curves.
     """
     if not design.spec.discrepancy.along_curves:
         return runs, []
@@ -47,7 +45,7 @@ def binned(design: Design, runs: Runs) -> tuple[Runs, list[str]]:
 
 
 def _averaged(curve: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
-    """One curve, a row a bin."""
+    """One curve averaged in bins, one row per bin."""
     link, response = spec.law.response.link, spec.law.response.name
     t = spec.axis.forward(curve[spec.along].to_numpy(float))
     edges = np.linspace(t.min(), t.max(), CURVE_POINTS + 1)
@@ -56,17 +54,15 @@ def _averaged(curve: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
     on_scale = curve.assign(**{response: y, spec.along: t})
     rows = [_mean(on_scale[bins == place], se_column(spec.law)) for place in np.unique(bins)]
     means = pd.DataFrame(rows).set_index("").rename_axis(curve.index.name)
-    return means.assign(
-        **{
-            response: link.inverse(means[response]),
-            spec.along: spec.axis.inverse(means[spec.along]),
-        }
-    )
+    y_mean, x_mean = link.inverse(means[response]), spec.axis.inverse(means[spec.along])
+    return means.assign(**{response: y_mean, spec.along: x_mean})
 
 
 def _mean(rows: pd.DataFrame, errors: str) -> dict[Hashable, object]:
-    """The weighted mean of the rows of a bin, with the index of the first under "". ``errors`` is
-    the column of standard errors: theirs is that of the mean of values with errors of their own."""
+    """The weighted mean of the rows of a bin, with the index of the first row under "".
+
+    In the column ``errors``, it is the standard error of the mean response.
+    """
     weight = rows[AVERAGED].to_numpy(float)
     means: dict[Hashable, object] = {
         column: np.average(x.to_numpy(float), weights=weight)
@@ -74,4 +70,5 @@ def _mean(rows: pd.DataFrame, errors: str) -> dict[Hashable, object]:
     }
     if errors in rows:
         means[errors] = float(np.sqrt(((rows[errors] * weight) ** 2).sum()) / weight.sum())
-    return rows.iloc[0].to_dict() | means | {AVERAGED: weight.sum(), "": rows.index[0]}
+    first_row: dict[Hashable, object] = rows.iloc[0].to_dict()
+    return first_row | means | {AVERAGED: weight.sum(), "": rows.index[0]}

@@ -1,4 +1,4 @@
-r"""A Kalman filter with its gradient, and draws of the path that it filters, compiled by Numba.
+r"""A Kalman filter, its gradient, and draws of the path that it filters, compiled by Numba.
 
 The model is that of `bayeslaw.curves.state_space`, observed with independent noise:
 
@@ -6,7 +6,7 @@ The model is that of `bayeslaw.curves.state_space`, observed with independent no
     z_i &= \Phi_i z_{i-1} + u_i, \quad u_i \sim N(0, Q_i) \tag{1} \\
     r_i &= h^\top z_i + e_i, \quad e_i \sim N(0, R_i) \tag{2}
 
-Prediction, innovation and update, with states m and their covariance P:
+Prediction, innovation and update, with the mean m of the state and its covariance P:
 
 .. math::
     m_i^- &= \Phi_i m_{i-1}, \quad P_i^- = \Phi_i P_{i-1} \Phi_i^\top + Q_i \tag{3} \\
@@ -14,9 +14,9 @@ Prediction, innovation and update, with states m and their covariance P:
     m_i &= m_i^- + g_i v_i / S_i, \quad P_i = P_i^- - g_i g_i^\top / S_i \tag{5} \\
     \log p(r) &= -\tfrac12 \sum_i \log(2 \pi S_i) + v_i^2 / S_i \tag{6}
 
-The gradient of (6) by r, R, Phi and Q is each line differentiated in turn, from the last to the
-first. Many curves are one sequence: at the first point of a curve Phi is zero. Time is linear in
-the points, where a covariance matrix would take their cube.
+The gradient of (6) by r, R, Phi and Q differentiates each line in turn, from the last to the first.
+Many curves are one sequence: at the first point of a curve Phi is zero. The time is linear in the
+number of points; with a covariance matrix it would be cubic.
 
 References
 ----------
@@ -33,24 +33,25 @@ from typing import Any
 import numba
 import numpy as np
 
-#: All of fast-math but what supposes that nothing overflows.
+#: The options of fast-math without those that assume that nothing overflows.
 FAST = frozenset(("contract", "reassoc", "arcp", "nsz"))
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled by Numba when first called, and kept on disk."""
+    """The function compiled by Numba when it is first called, and cached on disk."""
     return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=set(FAST))(function)
 
 
 @lru_cache
 def forward_pass(states: int) -> Callable[..., Any]:
-    """The filter, equations 3 to 6, for a number of states."""
+    """The filter, equations 3 to 6, compiled for a number of states."""
     J = states  # known to the compiler, so that it unrolls the small loops
 
     @jit
     def forward(r, R, seen, Phi, Q, h):  # type: ignore[no-untyped-def]
-        """Predicted and filtered states, innovations and their variances; the log density of the
-        innovations.
+        """The log density, the filtered and predicted states, the gains and the innovations.
+
+        States come with their covariances, innovations with their variances.
         """
         n = r.size
         filtered, spread = np.zeros((n + 1, J)), np.zeros((n + 1, J, J))
@@ -86,7 +87,7 @@ def forward_pass(states: int) -> Callable[..., Any]:
                 gain[i, a] = total
                 S += h[a] * total
             innovation[i], variance[i] = v, S
-            # Equations 5 and 6: the update, where something was seen.
+            # Equations 5 and 6: the update, if the point was observed.
             if seen[i] == 0.0:
                 for a in range(J):
                     filtered[i + 1, a] = predicted[i, a]
@@ -105,14 +106,15 @@ def forward_pass(states: int) -> Callable[..., Any]:
 
 @lru_cache
 def log_likelihood(states: int) -> Callable[..., Any]:
-    """The log density of the residuals and its gradient, for a number of states."""
+    """The log density of the residuals and its gradient, compiled for a number of states."""
     J = states  # known to the compiler, so that it unrolls the small loops
     forward = forward_pass(states)
 
     @jit
     def likelihood(r, R, seen, Phi, Q, h):  # type: ignore[no-untyped-def]
-        """The log density of r, and its gradient by r, R, Phi and Q: `forward`, differentiated line
-        by line from its end.
+        """The log density of r, and its gradient by r, R, Phi and Q.
+
+        The gradient differentiates `forward` line by line from its end.
         """
         n = r.size
         logp, filtered, spread, _, _, gain, innovation, variance = forward(r, R, seen, Phi, Q, h)
@@ -126,7 +128,7 @@ def log_likelihood(states: int) -> Callable[..., Any]:
                     for b in range(J):
                         d_before[a, b] = d_P[a, b]
             else:
-                # Equations 6, 5 and 4 differentiated: by the innovation and its variance.
+                # Equations 6, 5 and 4 differentiated by the innovation and its variance.
                 v, S = innovation[i], variance[i]
                 mg, gPg = 0.0, 0.0
                 for a in range(J):
@@ -145,7 +147,7 @@ def log_likelihood(states: int) -> Callable[..., Any]:
                     d_m[a] -= h[a] * d_v
                     for b in range(J):
                         d_before[a, b] = d_P[a, b] + 0.5 * (d_gain[a] * h[b] + h[a] * d_gain[b])
-            # Equation 3 differentiated: by Q, then by Phi, then by the state before.
+            # Equation 3 differentiated by Q, by Phi, and by the previous state.
             for a in range(J):
                 for b in range(J):
                     d_Q[i, a, b] = d_before[a, b]
@@ -178,17 +180,17 @@ def log_likelihood(states: int) -> Callable[..., Any]:
 
 @lru_cache
 def path_sampler(states: int) -> Callable[..., Any]:
-    """Draws of the path given the residuals, for a number of states (section 4.9)."""
+    """Draws of the path given the residuals, compiled for a number of states (section 4.9)."""
     J = states  # known to the compiler, so that it unrolls the small loops
     forward = forward_pass(states)
 
     @jit
     def paths(r, R, seen, Phi, Q, h, z, e, out):  # type: ignore[no-untyped-def]
-        """For each draw, h'z at every point given the r that were seen: a path of the prior,
-        corrected by what it got wrong.
+        """For each draw, h'z at every point given the observed r, written to ``out``.
 
-        r, R, e : (draw, point); Phi, Q : (draw, point, state, state); z : (draw, point, state) and
-            e standard normal.
+        A path is drawn from the prior, and corrected by the smoothed difference from r. r, R, e and
+        out are (draw, point); Phi and Q (draw, point, state, state); z (draw, point, state). z and
+        e are standard normal.
         """
         n = seen.size
         L, state, moved = np.empty((J, J)), np.zeros(J), np.empty(J)
@@ -228,7 +230,7 @@ def path_sampler(states: int) -> Callable[..., Any]:
                     d_v = (mg - innovation[i]) / variance[i]
                     for a in range(J):
                         d_m[a] -= h[a] * d_v
-                # the state is its prediction plus its covariance times the gradient there
+                # The smoothed state is the predicted one plus its covariance times the gradient.
                 for a in range(J):
                     total = predicted[i, a]
                     for b in range(J):

@@ -1,4 +1,4 @@
-"""Draws of a curve's own process at points, given the residuals of its runs."""
+"""Draws of a curve's own process at any points, given the residuals of its runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from bayeslaw.curves.state_space import runs_in_sequence, state_space
 
-#: Draws of a path that are made at a time: their transition matrices are some tens of megabytes.
+#: Draws of one block, whose transition matrices take some tens of megabytes.
 DRAWS_PER_BLOCK = 500
 
 
@@ -23,21 +23,23 @@ def draw_curve(
     seen: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """`draw_paths` of one curve at points in any order, (draw, point).
+    """`draw_paths` for one curve whose points are in any order, (draw, point).
 
     Parameters
     ----------
-    origin : where the process is zero, `bayeslaw.laws.base.Axis.origin`; None: nowhere.
-    t : where on the curve each point lies, (point,), in units of the law's axis.
-
-    The others are those of `draw_paths`.
+    origin : the place where the process is zero (`bayeslaw.laws.base.Axis.origin`); None: nowhere.
+    t : the place of each point on the curve, (point,), in units of the law's axis.
+    own, params, residual, variance, seen, rng : as for `draw_paths`.
     """
     point, is_point, step, first = runs_in_sequence(t, np.full(len(t), ""), origin)
-    in_order = residual[:, point], variance[:, point], seen[point] * is_point
-    drawn = draw_paths(own, step, first, params, *in_order, rng)
-    placed = np.empty_like(residual)
-    placed[:, point[is_point == 1]] = drawn[:, is_point == 1]
-    return placed
+    sorted_residual, sorted_variance = residual[:, point], variance[:, point]
+    sorted_seen = seen[point] * is_point
+    in_sequence = draw_paths(
+        own, step, first, params, sorted_residual, sorted_variance, sorted_seen, rng
+    )
+    in_given_order = np.empty_like(residual)
+    in_given_order[:, point[is_point == 1]] = in_sequence[:, is_point == 1]
+    return in_given_order
 
 
 def draw_paths(
@@ -50,14 +52,16 @@ def draw_paths(
     seen: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """For each draw, a path of a state space at every point, given the residuals that were seen.
+    """For each draw, a path of a state space at every point, given the observed residuals.
 
     Parameters
     ----------
-    own, step, first, params : as `bayeslaw.curves.state_space.state_space` takes them; params
-        (draw, 1).
-    residual, variance : (draw, point), observed values and their noise; seen : (point,), 1 where
-        there is one.
+    own, step, first : as for `bayeslaw.curves.state_space.state_space`.
+    params : likewise, each (draw, 1).
+    residual : observed residuals, (draw, point).
+    variance : variance of their noise, (draw, point).
+    seen : 1 where a residual was observed, else 0, (point,).
+    rng : the generator.
 
     Returns
     -------
@@ -68,11 +72,11 @@ def draw_paths(
     drawn = np.empty_like(residual)
     for start in range(0, len(residual), DRAWS_PER_BLOCK):
         block = slice(start, start + DRAWS_PER_BLOCK)
-        some = {
+        of_block = {
             name: np.broadcast_to(value, (len(residual), 1))[block]
             for name, value in params.items()
         }
-        Phi, Q, h = state_space(own, step, first, some)
+        Phi, Q, h = state_space(own, step, first, of_block)
         n, points = residual[block].shape
         z, e = rng.standard_normal((n, points, len(h))), rng.standard_normal((n, points))
         arrays = (residual[block], variance[block], seen, Phi, Q, h, z, e)

@@ -2,8 +2,8 @@ r"""A curve's own process as a state space, and the runs of many curves as one s
 
 .. math:: z_i = \Phi_i z_{i-1} + u_i, \quad u_i \sim N(0, Q_i), \qquad \delta(t_i) = h^\top z_i
 
-The process is a sum of the components of `bayeslaw.spec.discrepancy`, each with states of its own,
-so that Phi and Q are block-diagonal. Time t is in the units of the law's axis ("decades").
+The process is a sum of the components of `bayeslaw.spec.discrepancy`. Each component has states of
+its own, so Phi and Q are block-diagonal. t is in units of the law's axis ("decades").
 
 References
 ----------
@@ -21,13 +21,15 @@ import numpy as np
 from bayeslaw.laws import ops
 from bayeslaw.spec.discrepancy import COMPONENTS
 
-#: The entries of a matrix that are not zero, by row and column.
+#: The non-zero entries of a matrix, by row and column.
 Entries = Mapping[tuple[int, int], Any]
 
 
 def curvature(sigma: Any) -> Any:
-    """The spectral density q of the white noise that bends a curve: in a decade it strays by
-    q^(1/2) / 3^(1/2)."""
+    """The spectral density q of the white noise that bends a curve.
+
+    Within a decade it moves the curve by sigma = (q / 3)^(1/2), as a standard deviation.
+    """
     return 3 * sigma**2
 
 
@@ -82,7 +84,8 @@ def smooth(step: Any, first: Any, params: Mapping[str, Any]) -> tuple[Entries, E
         h^3/6 & h^2/2 & h \end{pmatrix}
     """
     later = 1 - first
-    q = 20 * params["smooth_sigma"] ** 2 * later  # in one unit it strays by (q / 20)^(1/2)
+    # Within one unit the process moves by (q / 20)^(1/2), as a standard deviation.
+    q = 20 * params["smooth_sigma"] ** 2 * later
     moved = later * step
     Phi = {
         (0, 0): later,
@@ -129,20 +132,21 @@ def state_space(
     params: Mapping[str, Any],
     stack: Callable[..., Any] = np.stack,
 ) -> tuple[Any, Any, np.ndarray]:
-    """Transitions and innovations of a curve's own process from point to point.
+    """The transitions and innovations of a curve's own process from point to point.
 
     Parameters
     ----------
     own : names of components.
-    step : decades since the point before, (..., point); first : 1 at the first point of each curve,
-        else 0.
+    step : decades from the previous point, (..., point).
+    first : 1 at the first point of each curve, else 0, (point,).
     params : the components' parameters, each of a shape that broadcasts with ``step``.
-    stack : of the arrays' kind: NumPy's or PyTensor's.
+    stack : the function that stacks arrays: NumPy's or PyTensor's.
 
     Returns
     -------
-    Phi, Q : (..., point, state, state). At the first point of a curve Phi is 0 and Q the initial
-        covariance. h : (state,), NumPy.
+    Phi, Q : (..., point, state, state). At the first point of a curve Phi is 0, and Q the initial
+        covariance.
+    h : NumPy, (state,).
     """
     size = sum(COMPONENTS[name].states for name in own)
     names = [name for component in own for name in COMPONENTS[component].params]
@@ -153,8 +157,9 @@ def state_space(
     start = 0
     for name in own:
         h[start] = 1.0
-        for whole, block in zip((Phi, Q), BLOCKS[name](step, first, params), strict=True):
-            whole |= {(start + i, start + j): entry for (i, j), entry in block.items()}
+        for matrix_of_all, block in zip((Phi, Q), BLOCKS[name](step, first, params), strict=True):
+            for (i, j), entry in block.items():
+                matrix_of_all[start + i, start + j] = entry
         start += COMPONENTS[name].states
 
     def matrix(entries: Entries) -> Any:
@@ -168,8 +173,14 @@ def state_space(
 
 
 def sequence(t: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points of many curves as one sequence: their order (by curve, then t), decades since the
-    point before, and 1 at a curve's first."""
+    """The points of many curves as one sequence.
+
+    Returns
+    -------
+    order : the points by curve and then by t.
+    step : decades from the previous point of the curve; 0 at its first.
+    first : 1 at the first point of a curve, else 0.
+    """
     order = np.lexsort((t, labels.astype(str)))
     first = np.append(True, labels[order][1:] != labels[order][:-1])
     return order, np.where(first, 0.0, np.diff(t[order], prepend=0.0)), first.astype(float)
@@ -178,19 +189,20 @@ def sequence(t: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 def runs_in_sequence(
     t: np.ndarray, labels: np.ndarray, origin: float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Runs of many curves as one `sequence`.
+    """The runs of many curves as one `sequence`, each curve starting at the origin if it has one.
 
     Parameters
     ----------
-    t, labels : where on its curve each run lies, and which curve that is, (run,).
-    origin : where every curve is what its law says: an unobserved point there begins it. None: the
-        first run does.
+    t : the place of each run on its curve, (run,).
+    labels : the curve of each run, (run,).
+    origin : the place where every curve follows its law exactly. Each curve then starts with an
+        unobserved point there. None: each curve starts with its first run.
 
     Returns
     -------
-    run, is_run, step, first : each (point,). Which run a point is, and 1 where it is one, 0 where
-        it is the origin (whose run is one of the curve's); decades since the point before; 1 at a
-        curve's first.
+    run : the run at each point, (point,); at an origin, some run of its curve.
+    is_run : 1 at a run, 0 at an origin, (point,).
+    step, first : as for `sequence`, (point,).
     """
     run, is_run = np.arange(len(t)), np.ones(len(t))
     if origin is not None:
@@ -203,5 +215,5 @@ def runs_in_sequence(
 
 
 def row_of_each_curve(labels: np.ndarray) -> np.ndarray:
-    """A row of each curve, (curve,)."""
+    """The position of the first row of each curve, (curve,), curves in sorted order."""
     return np.unique(labels.astype(str), return_index=True)[1]

@@ -1,9 +1,11 @@
-r"""How the compute-optimal model and data grow with compute: of optima that were found, and of the
-runs along each budget.
+r"""Laws of allocation: how the compute-optimal model size and data grow with compute.
+
+They are fitted to optima that were found (`Allocation`), or to runs along budgets (`IsoFLOP`).
 
 The compute of a token is 6 N FLOP, or more exactly
 
-.. math:: 6 N_1 = 72 \, n \, d^2, \qquad 6 N_2 = 72 \, n \, d^2 + 6 \, V d, \qquad M = 72 \, n \, d^2 + 12 \, n \, d \, l
+.. math:: 6 N_1 = 72 \, n \, d^2, \qquad 6 N_2 = 72 \, n \, d^2 + 6 \, V d, \qquad
+    M = 72 \, n \, d^2 + 12 \, n \, d \, l
 
 for n layers of width d, a vocabulary V and sequences of length l (DeepSeek-AI 2024, arXiv
 2401.02954, eq. 2): `flops_per_token`.
@@ -26,24 +28,39 @@ from bayeslaw.priors import lognormal
 def flops_per_token(
     layers: Any, width: Any, *, sequence_length: Any = None, vocabulary: Any = None
 ) -> Any:
-    """FLOP that training spends on a token: 6 N_1, or M with a ``sequence_length``, or 6 N_2 with a
-    ``vocabulary``.
+    r"""The FLOP of training per token.
+
+    .. math:: 6 N_1 = 72 \, n \, d^2, \qquad 6 N_2 = 6 N_1 + 6 \, V d, \qquad
+        M = 6 N_1 + 12 \, n \, d \, l
+
+    Without options it is 6 N_1, with N_1 the non-embedding parameters of Kaplan et al.
 
     Parameters
     ----------
     layers, width : n and d of the transformer.
-    sequence_length : l in tokens: counts attention (M, the model scale that DeepSeek fits best;
-        compute C = M D).
-    vocabulary : V: counts the embedding, as in N of Hoffmann et al.; without either N is Kaplan's,
-        non-embedding.
+    sequence_length : l, in tokens. With it, attention is counted: M, the model scale with which
+        DeepSeek's fits are best (compute C = M D).
+    vocabulary : V. With it, the embedding is counted: 6 N_2, with N_2 as in Hoffmann et al.
+
+    Returns
+    -------
+    FLOP per token.
 
     Raises
     ------
-    SpecError : both a sequence length and a vocabulary: no definition counts both.
+    SpecError : both a sequence length and a vocabulary were given; no definition counts both.
 
     References
     ----------
     DeepSeek-AI 2024, arXiv 2401.02954, eq. 2 and table 3.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.flops_per_token(32, 4096)
+    38654705664
+    >>> bl.flops_per_token(32, 4096, sequence_length=4096)
+    45097156608
     """
     if sequence_length is not None and vocabulary is not None:
         raise SpecError(
@@ -74,8 +91,7 @@ class Allocation(Law):
     .. math:: Y_\mathrm{opt}(C) = G \, C^{a}
 
     C (compute) : FLOP. Y : what ``of`` names: model_scale (FLOP per token), model_size
-        (parameters), data_size (tokens). G : the same, at
-    C = 1. a : exponent.
+    (parameters), data_size (tokens). G : Y at C = 1. a : exponent.
 
     Fails where the optimum was read off parabolas that are not centred on it (arXiv 2603.22339):
     fit the runs themselves then (`isoflop`, `chinchilla`).
@@ -126,12 +142,12 @@ class IsoFLOP(Law):
     r"""Loss along budgets of equal compute: a parabola in log model size for each (Hoffmann et al.
     2022, approach 2).
 
-    .. math:: L(C, N) = E + \frac{A}{C^\gamma} + \frac{\kappa}{2} \log^2 \frac{N}{N_\mathrm{opt}}, \qquad N_\mathrm{opt}(C) = G \, C^{a}
+    .. math:: L(C, N) = E + \frac{A}{C^\gamma}
+        + \frac{\kappa}{2} \log^2 \frac{N}{N_\mathrm{opt}}, \qquad N_\mathrm{opt}(C) = G \, C^{a}
 
-    C (compute) : FLOP. N (model_size) : parameters. L, E : nats per token. A : nats per token, at C
-        = 1. gamma : exponent of compute in the least
-    loss. kappa : curvature, nats per token. G : parameters, at C = 1. a : exponent of compute in
-        the optimal model size.
+    C (compute) : FLOP. N (model_size) : parameters. L, E : nats per token. A : nats per token, at
+    C = 1. gamma : exponent of compute in the least loss. kappa : curvature, nats per token. G :
+    parameters, at C = 1. a : exponent of compute in the optimal model size.
 
     Each budget has a curvature, a least loss and an optimum of its own, around those of the power
     laws.

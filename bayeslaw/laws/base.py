@@ -35,10 +35,10 @@ class Input:
     meaning: str
     plausible: tuple[float, float]
     low: float = 0.0
-    #: The value that stands for none of it, where a table has rows with none: it has no part in the
-    #: table's centre.
+    #: The value in rows that have none of this input. It is left out of the table's centre.
     none: float | None = None
-    #: The column that selects what this input is, and its unit: each has a centre of its own.
+    #: The column that says what this input is, and so its unit. Each value of that column has a
+    #: centre of its own.
     selector: str = ""
 
 
@@ -95,9 +95,9 @@ class Axis:
 
     forward: Callable[[Any], Any]
     inverse: Callable[[Any], Any]
-    #: Prior of the distance over which neighbours err together.
+    #: Prior of the distance over which neighbouring points have errors in common.
     near: Prior
-    #: Where every curve is known to be what its law says, if there is such a place.
+    #: The place where every curve is known to follow its law exactly, if there is one.
     origin: float | None = None
 
 
@@ -215,9 +215,9 @@ class Law(ABC):
     #: argument -> "decreasing" or "increasing" response.
     monotone: ClassVar[Mapping[str, str]] = {}
     limits: ClassVar[tuple[Limit, ...]] = ()
-    #: The discrepancy that a spec has unless it says otherwise, as
-    #: `bayeslaw.spec.discrepancy.Discrepancy.of` reads it: "curve" where runs are points logged along
-    #: curves. The choices, with the backtests behind them: benchmarks/README.md.
+    #: The default discrepancy of a spec for this law, as `bayeslaw.spec.discrepancy.Discrepancy.of`
+    #: reads it: "curve" if runs are points logged along curves. benchmarks/README.md has the
+    #: choices, and the backtests behind them.
     discrepancy: ClassVar[str | Mapping[str, Any]] = "none"
     #: How a discrepancy along curves measures distance.
     axis: ClassVar[Axis] = DECADES
@@ -387,5 +387,5 @@ INPUTS: Mapping[str, Input] = {
 
 
 def slope_at_centre(of: str) -> str:
-    """What is sampled in place of an exponent."""
+    """What is sampled in place of the exponent of an input."""
     return f"-d log loss / d log {of} at the table's centre"

@@ -24,9 +24,9 @@ from bayeslaw.priors import Prior, lognormal
 #: A loss or an error rate, in the unit of the table.
 LOSS = Response("loss", "the table's unit", scale="log", plausible=(0.02, 50.0))
 
-#: What the two laws share, with their priors: the loss at the centre is near the typical one;
-#: curves of vision and language models have log slopes of .02 to .6; the irreducible share is
-#: anything but the extremes.
+#: Parameters that several laws of this file share. The loss at the centre is near the typical one;
+#: curves of vision and language models have log slopes of .02 to .6; the irreducible share may be
+#: anything except the extremes.
 LEVEL = Param(
     "A",
     "reducible loss, at x = 1",
@@ -55,8 +55,8 @@ SHARE = Param(
 class CurveLaw(Law):
     """A law of one input x. ``input`` names the column that is x."""
 
-    #: What curves of a task have in common is left out: beside a path of each curve it changed no
-    #: score of the 36 curves of the benchmark, and chains did not converge.
+    #: Curves share no discrepancy: besides a process of each curve, it changed no score of the
+    #: benchmark's 36 curves, and chains did not converge.
     discrepancy = {"kind": "curve", "shared": False}
     input: str = "data_size"
 
@@ -78,8 +78,8 @@ class Power(CurveLaw):
 
     .. math:: L(x) = A \, x^{-\alpha} + E
 
-    x : ``input`` (tokens, examples, steps or FLOP). L, E : the table's unit. A : the same, at x =
-        1.
+    x : ``input`` (tokens, examples, steps or FLOP). L, E : the table's unit. A : the same, at
+    x = 1.
 
     Fails at the start of training, where the curve has not yet bent into a power law (see
     `ShiftedPower`), and where the exponent changes along the way.
@@ -122,8 +122,7 @@ class ShiftedPower(CurveLaw):
     .. math:: L(x) = A \, (x + s)^{-\alpha} + E
 
     x : ``input`` (tokens, examples, steps or FLOP). s (``shift``) : in the unit of x. L, E : the
-        table's unit.
-    A : the table's unit times the unit of x to the power α.
+    table's unit. A : the table's unit times the unit of x to the power α.
 
     Fails where the exponent changes along the way, and on curves that rise first.
 
@@ -182,9 +181,8 @@ class SaturatingPower(CurveLaw):
     .. math:: \frac{L(x) - E}{(L_0 - L(x))^\alpha} = A \, x^{-c}
 
     x : ``input`` (tokens, examples, steps or FLOP). L, L_0 (``L0``, the loss before training), E :
-        the table's unit. c : exponent
-    far along the curve; alpha shapes the start, where :math:`L_0 - L \propto x^{c/\alpha}`. A : the
-    table's unit to the power 1 - alpha, at x = 1.
+    the table's unit. c : exponent far along the curve; alpha shapes the start, where
+    :math:`L_0 - L \propto x^{c/\alpha}`. A : the table's unit to the power 1 - alpha, at x = 1.
 
     The equation has no closed solution; `bayeslaw.laws.ops.saturation` solves it to 1e-8 of the
     ratio.
@@ -254,11 +252,9 @@ class BrokenPower(CurveLaw):
 
     .. math:: L(x) = A \, x^{-\alpha} \left(1 + (x/x_1)^{1/f}\right)^{-(\alpha_1 - \alpha) f} + E
 
-    x : ``input`` (tokens, examples, steps or FLOP). x_1 (``x_break``) : where it breaks, in the
-        unit of x. alpha, alpha_1
-    (``alpha_after``) : exponents before and after. f : width of the break, in e-folds of x. L, E :
-    the table's unit.
-    A : the table's unit, at x = 1.
+    x : ``input`` (tokens, examples, steps or FLOP). x_1 (``x_break``) : where the exponent changes,
+    in the unit of x. alpha, alpha_1 (``alpha_after``) : exponents before and after. f : width of
+    the break, in e-folds of x. L, E : the table's unit. A : the table's unit, at x = 1.
 
     Fails on curves with several breaks; and a sharp break beyond the runs cannot be foreseen from
     before it.
@@ -332,13 +328,12 @@ class SigmoidCompute(CurveLaw):
     .. math:: R(C) = R_0 + \frac{A - R_0}{1 + (C_\mathrm{mid} / C)^B}
 
     C (x) : ``input``, FLOP, GPU-hours or steps. R : pass rate, between 0 and 1. R_0 (``R0``) : rate
-        of the initial policy. A : rate that
-    endless compute reaches. C_mid : compute at which half of the gain is made, in the unit of C. B
-        : how fast.
+    of the initial policy. A : rate that endless compute reaches. C_mid : compute at which half of
+    the gain is made, in the unit of C. B : how fast the gain is made.
 
     Fails in the first part of training (the authors leave out the first 1,500 of 100,000
-    GPU-hours), and before the curve has bent: A and C_mid then are their priors'. Between equal
-    runs A moves by .015 (three runs of the authors).
+    GPU-hours), and before the curve has bent: A and C_mid then follow their priors. Between three
+    equal runs of the authors, A differs by .015.
 
     References
     ----------

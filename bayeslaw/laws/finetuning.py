@@ -1,4 +1,4 @@
-"""Laws of finetuning: loss against one factor of the base model and the amount of finetuning data."""
+"""Laws of finetuning: loss against a factor of the base model and the finetuning data."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class FinetuningMultiplicative(FactorLaw):
     .. math:: L(X, D) = A \, X^{-\alpha} D^{-\beta} + E
 
     X : ``factor``, one of model size (parameters), pretraining data (tokens), PET size (prompt
-        tokens or rank).
-    D : finetuning examples. L, E : nats per token. A : nats per token, at X = 1 and D = 1.
+    tokens or rank). D : finetuning examples. L, E : nats per token. A : nats per token, at X = 1
+    and D = 1.
 
     Fails far from the sizes it was fitted on when a checkpoint deviates (their 16B on WMT19), and
     on few examples, where the loss leaves its zero-shot value slowly (see `FinetuningRectified`).
@@ -163,17 +163,17 @@ class FinetuningFactors(Law):
     .. math:: L(X_f, D) = A_f \, X_f^{-\alpha_f} D^{-\beta} + E
 
     X_f (``factor_size``) : the size of what the column ``factor`` names, such as model_size
-        (parameters), pretraining_data (tokens) or pet_size
-    (prompt tokens or rank); each is centred on its own. D : finetuning examples. L, E : nats per
-    token. A : nats per token, at X_f = 1 and D = 1.
+    (parameters), pretraining_data (tokens) or pet_size (prompt tokens or rank); each factor has a
+    centre of its own. D : finetuning examples. L, E : nats per token. A : nats per token, at
+    X_f = 1 and D = 1.
 
-    By default A and alpha differ by factor, and E and beta are what a task and method has in all
-    its sweeps, as in the paper. There they are estimated first, without the PET sweep, and A and
-    alpha then: ``bl.fit(spec, runs, fixed=first.known("E", "beta"))``. alpha may be negative: more
+    By default A and alpha differ by factor. E and beta are the same in all sweeps of a task and
+    method, as in the paper, which estimates these two first, without the PET sweep, and then A and
+    alpha: ``bl.fit(spec, runs, fixed=first.known("E", "beta"))``. alpha may be negative: more
     prompt tokens need not help.
 
     Fails where `FinetuningMultiplicative` does, and where sweeps share a base model whose
-    checkpoint deviates: that is in all of them.
+    checkpoint deviates from the law: its deviation is then in all of these sweeps.
 
     References
     ----------
@@ -252,8 +252,8 @@ class FinetuningAdditive(FactorLaw):
     .. math:: L(X, D) = \frac{A}{X^\alpha} + \frac{B}{D^\beta} + E
 
     X : ``factor``, one of model size (parameters), pretraining data (tokens), PET size (prompt
-        tokens or rank).
-    D : finetuning examples. L, E : nats per token. A, B : nats per token, at X = 1 and D = 1.
+    tokens or rank). D : finetuning examples. L, E : nats per token. A, B : nats per token, at X = 1
+    and D = 1.
 
     Fails where data helps a large model more than a small one in absolute loss; it had the larger
     held-out error on 5 of the 9 sweeps of Zhang et al. (table 6), and the smaller one on MLSum.
@@ -318,8 +318,7 @@ class FinetuningRectified(Law):
     .. math:: L(D) = \frac{B}{D_t + D^\beta} + E
 
     D : finetuning examples. D_t (``D_pre``) : what pretraining is worth, in examples^β. L, E : nats
-        per token.
-    B : nats per token times examples^β.
+    per token. B : nats per token times examples^β.
 
     Fails by a common shift of all models far beyond the data: from at most 1/128 of the examples it
     is off by .18 in log loss at the largest size on FLAN, and its intervals are too narrow unless a
@@ -384,8 +383,8 @@ class FinetuningRectified(Law):
 
     @staticmethod
     def at_centre(*, finetuning_data: Any, B: Any, D_pre: Any, beta: Any, E: Any) -> dict[str, Any]:
-        # With L, s, r as in the multiplicative law and d = D_t / D^beta: s = (1 - r) beta / (1 +
-        # d).
+        # With L, s, r as in the multiplicative law and d = D_t / D^beta:
+        # s = (1 - r) beta / (1 + d).
         beta = beta * (1 + D_pre) / (1 - E)
         data = finetuning_data**beta
         return {
@@ -405,10 +404,12 @@ class FinetuningRectified(Law):
 
 
 def critical_power(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Any, Any]:
-    r"""H and gamma of the data size :math:`D_c = H X^\gamma` at which two multiplicative laws of
-    one E tie (Zhang et al. 2024, eq. 3).
+    r"""H and gamma of the data size :math:`D_c = H X^\gamma` at which two multiplicative laws tie.
 
-    .. math:: H = (A_1 / A_2)^{1/(\beta_1 - \beta_2)}, \qquad \gamma = \frac{\alpha_2 - \alpha_1}{\beta_1 - \beta_2}
+    The two laws have the same E (Zhang et al. 2024, eq. 3).
+
+    .. math:: H = (A_1 / A_2)^{1/(\beta_1 - \beta_2)}, \qquad
+        \gamma = \frac{\alpha_2 - \alpha_1}{\beta_1 - \beta_2}
 
     ``first`` and ``second`` hold A, alpha and beta, of any kind of array.
     """

@@ -1,6 +1,4 @@
-"""Distance from the initial policy: KL of best-of-n, and the two forms of a score along it, with
-their peaks.
-"""
+"""Distance from the initial policy: KL of best-of-n, and two forms of a score along it."""
 
 from __future__ import annotations
 
@@ -100,31 +98,59 @@ TO_NOTHING = (
 
 
 def kl_of_n(n: Any) -> Any:
-    r"""KL of best-of-n from the policy that it samples, in nats: :math:`\log n - (n - 1)/n`, for
-    real n of at least 1.
+    r"""The KL of best-of-n from the policy that it samples.
 
-    Exact where no two samples can have the same proxy score, an upper bound where they can (Beirami
-    et al. 2024, arXiv 2401.01879).
+    .. math:: \mathrm{KL} = \log n - (n - 1)/n
+
+    It is exact if no two samples can have the same proxy score, and an upper bound otherwise
+    (Beirami et al. 2024, arXiv 2401.01879).
+
+    Parameters
+    ----------
+    n : number of samples, a real number of at least 1, or an array of them.
+
+    Returns
+    -------
+    KL in nats, in the shape of n.
 
     References
     ----------
     Stiennon et al. 2020, arXiv 2009.01325, appendix G.3.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.kl_of_n([1, 16, 1000]).round(3)
+    array([0.   , 1.835, 5.909])
     """
-    # near n = 1 both terms are m, and their difference is m^2 / 2
+    # Near n = 1 both terms are about m, and their difference about m^2 / 2.
     m = np.asarray(n, dtype=float) - 1
     return np.log1p(m) - m / (1 + m)
 
 
 def n_of_kl(kl: Any) -> Any:
-    """The real n whose best-of-n has that KL (`kl_of_n`): infinite where it exceeds what a float
-    holds.
+    """The real n whose best-of-n has a given KL: the inverse of `kl_of_n`.
 
-    With v = log n, Newton's method on v - 1 + exp(-v) = KL, convex in v, from a start above the
-    root: every step stays above it, and ten reach the last digit.
+    With v = log n, it solves v - 1 + exp(-v) = KL by Newton's method. The left side is convex, and
+    the start lies above the root, so every step stays above it; ten steps reach the last digit.
+
+    Parameters
+    ----------
+    kl : KL in nats, at least 0, or an array.
+
+    Returns
+    -------
+    n, in the shape of ``kl``; infinite if it exceeds the largest float.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> float(bl.n_of_kl(bl.kl_of_n(16)).round(6))
+    16.0
     """
     kl = np.asarray(kl, dtype=float)
     v = np.sqrt(2 * kl) + kl
-    # an infinite KL less itself is no number: it stays as it is
+    # An infinite KL minus itself is not a number; the last line gives it an infinite n.
     with np.errstate(invalid="ignore", over="ignore"):
         for _ in range(10):
             v = v - np.where(v > 0, (v + np.expm1(-v) - kl) / -np.expm1(-v), 0.0)
@@ -134,10 +160,10 @@ def n_of_kl(kl: Any) -> Any:
 class KLLaw(Law):
     """A law of d = sqrt(KL)."""
 
-    # points of a curve are as far apart as their d: RL moves d about evenly from step to step
+    # Distance along a curve is measured in d, which grows about evenly from step to step of RL.
     axis = SQUARE_ROOT
-    #: Neighbours on a curve err together: they are evaluated on the same prompts, in RL they are
-    #: also steps of one training run.
+    #: Neighbouring points of a curve have errors in common: they are evaluated on the same prompts,
+    #: and in RL they are steps of one training run.
     discrepancy = {"kind": "curve", "own": ("local",), "shared": False}
 
     @property
@@ -147,12 +173,12 @@ class KLLaw(Law):
     def at_centred(
         self, inputs: Mapping[str, Any], params: Mapping[str, Any], centre: Mapping[str, Any]
     ) -> Any:
-        # A logarithm of d is not one of d in other units; and no power overflows here.
+        # The forms have log d, so d must keep its unit; and no power overflows here.
         return self.evaluate(inputs, self.from_centre(params, centre))
 
 
 class Peaked(KLLaw):
-    """A law with the best policy somewhere along the curve."""
+    """A law whose score has a peak along the curve."""
 
     quantities = PEAKS
     quantities_at = AT_KL
@@ -184,8 +210,8 @@ class Peaked(KLLaw):
 class BestOfN(Peaked):
     """The quadratic form, whatever is scored."""
 
-    #: Estimates at all n are from the same samples, so that their errors are smooth; and the form
-    #: bends otherwise than public runs. The choice among kernels: benchmarks/README.md.
+    #: Estimates at all n come from the same samples, so their errors are smooth; and public runs
+    #: bend differently from the form. benchmarks/README.md has the choice among kernels.
     discrepancy = {"kind": "curve", "own": ("wiener", "smooth"), "shared": False}
 
     quantities = {**PEAKS, "n_peak": "n of best-of-n at which the score is highest"}
@@ -225,7 +251,7 @@ class ReinforcementLearning(Peaked):
 
     @staticmethod
     def d_peak(*, alpha: Any, beta: Any, **_: Any) -> Any:
-        with np.errstate(over="ignore"):  # beta next to nothing: the score rises for ever
+        with np.errstate(over="ignore"):  # with beta near 0 the score rises without end
             return ops.exp(alpha / beta - 1)
 
     @staticmethod
@@ -235,9 +261,7 @@ class ReinforcementLearning(Peaked):
 
 
 class Rate(Peaked):
-    """A law of a rate: what a score's law says of scores is said of its logit, less that of the
-    initial policy.
-    """
+    """A law of a rate: its logit, minus that of the initial policy, has the form of a score."""
 
     # The score's form stands after this class among the bases of each law.
     @classmethod

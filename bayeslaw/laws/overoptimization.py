@@ -1,9 +1,8 @@
-r"""Laws of over-optimisation: true ("gold") and proxy score against how far a policy was moved from
-where it began.
+r"""Laws of over-optimisation: true ("gold") and proxy score against distance from the start.
 
 The distance is :math:`d = \sqrt{\mathrm{KL}(\pi \| \pi_\mathrm{init})}`, with the KL in nats per
-sequence, and the score at d = 0 is that of the initial policy, 0 by definition: it is known, not
-observed (`bayeslaw.runs.scores.relative_scores` makes such scores of raw ones).
+sequence. The score at d = 0 is that of the initial policy, which is 0 by definition: it is known,
+not observed (`bayeslaw.runs.scores.relative_scores` computes such scores from raw ones).
 """
 
 from __future__ import annotations
@@ -39,15 +38,15 @@ from bayeslaw.priors import lognormal
 class OveroptimizationBestOfN(BestOfN):
     r"""Gold score of best-of-n against a proxy reward (Gao et al. 2022).
 
-    .. math:: R(d) = d \, (\alpha - \beta d), \qquad d = \sqrt{\mathrm{KL}}, \quad \mathrm{KL} = \log n - (n - 1)/n
+    .. math:: R(d) = d \, (\alpha - \beta d), \qquad d = \sqrt{\mathrm{KL}}, \quad
+        \mathrm{KL} = \log n - (n - 1)/n
 
-    kl (KL) : nats; a table may give n instead, and KL follows (`kl_of_n`; an upper bound for
-        discrete rewards). R : gold reward, 0 for the
-    initial policy. alpha : per nat^½. beta : per nat. The peak is at :math:`d = \alpha / 2\beta`,
-        with the score :math:`\alpha^2 / 4\beta`.
+    kl (KL) : nats; a table may give n instead, from which KL is computed (`kl_of_n`; an upper bound
+    for discrete rewards). R : gold reward, 0 for the initial policy. alpha : per nat^½. beta : per
+    nat. The peak is at :math:`d = \alpha / 2\beta`, with the score :math:`\alpha^2 / 4\beta`.
 
-    Fails where gold and proxy agree to the last: a peak is always somewhere. It was formed on n up
-    to 1,000 and foretold 60,000; its residuals on public runs bend.
+    Fails where gold and proxy always agree, because the form always has a peak. Its authors chose
+    it on n up to 1,000 and forecast n = 60,000 with it; its residuals on public runs are curved.
 
     References
     ----------
@@ -70,11 +69,11 @@ class OveroptimizationRL(ReinforcementLearning):
     .. math:: R(d) = d \, (\alpha - \beta \log d), \qquad d = \sqrt{\mathrm{KL}}
 
     kl (KL) : nats per sequence. R : gold reward, 0 for the initial policy. alpha, beta : per nat^½.
-        The peak is at
-    :math:`d = e^{\alpha/\beta - 1}`, with the score :math:`\beta \, e^{\alpha/\beta - 1}`.
+    The peak is at :math:`d = e^{\alpha/\beta - 1}`, with the score
+    :math:`\beta \, e^{\alpha/\beta - 1}`.
 
-    Fails near d = 0, where its slope is infinite (the authors say so), and under a KL penalty only
-    in how soon training stops, not in the curve. KL of RL and of best-of-n are not comparable.
+    Fails near d = 0, where its slope is infinite, as the authors say. A KL penalty changes how soon
+    training stops, and not the curve. The KL of RL and that of best-of-n are not comparable.
 
     References
     ----------
@@ -97,12 +96,12 @@ class OveroptimizationRLIterated(Peaked):
 
     .. math:: R(d) = d \, (\alpha - \beta \log d + \beta \log k), \qquad d = \sqrt{\mathrm{KL}}
 
-    kl (KL) : nats per sequence, over all rounds. rounds (k) : of equal distance d / k. R : gold
-        reward, 0 for the initial policy. alpha, beta : per
-    nat^½. The peak is at :math:`d = k \, e^{\alpha/\beta - 1}`.
+    kl (KL) : nats per sequence, over all rounds. rounds (k) : their number, each of the distance
+    d / k. R : gold reward, 0 for the initial policy. alpha, beta : per nat^½. The peak is at
+    :math:`d = k \, e^{\alpha/\beta - 1}`.
 
-    Fails where coefficients change from round to round, or distances do not add up: both are
-    assumed, and nobody has tested it.
+    Fails where coefficients change from round to round, or where distances do not add up. Both are
+    assumptions that nobody has tested.
 
     References
     ----------
@@ -152,15 +151,16 @@ class Overoptimization(KLLaw):
     r"""Gold score of best-of-n and of RL in one table, told apart by the column ``method`` (Gao et
     al. 2022).
 
-    .. math:: R(d) = d \, (\alpha - \beta d) \text{ for best-of-n}, \quad d \, (\alpha' - \beta' \log d) \text{ for RL}, \qquad d = \sqrt{\mathrm{KL}}
+    .. math:: R(d) = d \, (\alpha - \beta d) \text{ for best-of-n}, \quad
+        d \, (\alpha' - \beta' \log d) \text{ for RL}, \qquad d = \sqrt{\mathrm{KL}}
 
     kl (KL) : nats. rl : 1 where ``method`` is "rl", 0 where it is "bon". R : gold reward, 0 for the
-        initial policy. alpha_bon, beta_bon (α, β)
-    and alpha_rl, beta_rl (α', β') : as in the laws of one method. Each moves with reward-model size
-    and data in its own way, but for alpha_rl, which is the same for all sizes; noise is shared.
+    initial policy. alpha_bon, beta_bon (α, β) and alpha_rl, beta_rl (α', β') : as in the laws of
+    one method. Each depends on reward-model size and data by a formula of its own, except alpha_rl,
+    which is the same for all sizes. Both methods have the same noise.
 
-    Fails where the laws of one method do. The two methods' KL are not comparable: nothing is said
-    of which is better at one KL.
+    Fails where the laws of one method do. The KL of the two methods are not comparable: the law
+    does not say which method is better at a given KL.
 
     References
     ----------
@@ -230,7 +230,7 @@ class ProxyScoreBestOfN(OveroptimizationBestOfN):
     .. math:: R(d) = d \, (\alpha - \beta d), \qquad d = \sqrt{\mathrm{KL}}
 
     kl (KL) : nats, or n. R : proxy reward, 0 for the initial policy. alpha : per nat^½. beta : per
-        nat, much smaller than that of the gold score.
+    nat, much smaller than that of the gold score.
 
     Fails far out: proxy scores could not be fitted satisfactorily. Fits underestimate at high KL,
     where the score goes on linearly in d.
@@ -256,8 +256,7 @@ class ProxyScoreRL(OveroptimizationRL):
     .. math:: R(d) = d \, (\alpha - \beta \log d), \qquad d = \sqrt{\mathrm{KL}}
 
     kl (KL) : nats per sequence. R : proxy reward, 0 for the initial policy. alpha, beta : per
-        nat^½; beta is much smaller than that of the gold
-    score.
+    nat^½; beta is much smaller than that of the gold score.
 
     Fails far out: proxy scores could not be fitted satisfactorily. Fits underestimate at high KL,
     where the score goes on linearly in d.
@@ -280,11 +279,11 @@ class ProxyScoreRL(OveroptimizationRL):
 class RateBestOfN(Rate, BestOfN):  # type: ignore[misc]  # Rate takes R0 and hands the rest on
     r"""A gold rate, such as accuracy or win rate, of best-of-n against a proxy reward.
 
-    .. math:: \mathrm{logit} R(d) = \mathrm{logit} R_0 + d \, (\alpha - \beta d), \qquad d = \sqrt{\mathrm{KL}}
+    .. math:: \mathrm{logit} R(d) = \mathrm{logit} R_0 + d \, (\alpha - \beta d), \qquad
+        d = \sqrt{\mathrm{KL}}
 
     kl (KL) : nats, or n; rows with n = 1 are of the initial policy. R : gold rate, between 0 and 1.
-        R0 : that of the initial policy. alpha :
-    logits per nat^½. beta : logits per nat.
+    R0 : gold rate of the initial policy. alpha : logits per nat^½. beta : logits per nat.
 
     Fails where the law of scores fails; that it holds of the logit is our reading, which keeps
     rates between 0 and 1.
@@ -310,10 +309,11 @@ class RateBestOfN(Rate, BestOfN):  # type: ignore[misc]  # Rate takes R0 and han
 class RateRL(Rate, ReinforcementLearning):  # type: ignore[misc]
     r"""A gold rate, such as accuracy or win rate, after RL against a proxy reward.
 
-    .. math:: \mathrm{logit} R(d) = \mathrm{logit} R_0 + d \, (\alpha - \beta \log d), \qquad d = \sqrt{\mathrm{KL}}
+    .. math:: \mathrm{logit} R(d) = \mathrm{logit} R_0 + d \, (\alpha - \beta \log d), \qquad
+        d = \sqrt{\mathrm{KL}}
 
-    kl (KL) : nats per sequence. R : gold rate, between 0 and 1. R0 : that of the initial policy.
-        alpha, beta : logits per nat^½.
+    kl (KL) : nats per sequence. R : gold rate, between 0 and 1. R0 : gold rate of the initial
+    policy. alpha, beta : logits per nat^½.
 
     Fails where the law of scores fails; that it holds of the logit is our reading, which keeps
     rates between 0 and 1.

@@ -45,7 +45,7 @@ class Chinchilla(Law):
     .. math:: L(N, D) = E + \frac{A}{N^\alpha} + \frac{B}{D^\beta}
 
     N : parameters. D : training tokens. L, E : nats per token. A, B : nats per token, at N = 1 and
-        D = 1.
+    D = 1.
 
     Exponents are shared by groups unless asked otherwise: a corpus seldom has runs enough to show
     its own.
@@ -126,9 +126,8 @@ class Skaling(Law):
     .. math:: L(N, D) = E + \left(\frac{A}{N^\alpha} + \frac{B}{D^\beta}\right)^k
 
     N : parameters. D : training tokens. L, E : nats per token. k : coupling; 1 is `chinchilla`, and
-        below 1 each resource makes
-    the other worth more, as in Kaplan et al. 2020, eq. 1.5. A, B : nats per token to the power 1/k,
-        at N = 1 and D = 1.
+    below 1 each resource makes the other worth more, as in Kaplan et al. 2020, eq. 1.5. A, B : nats
+    per token to the power 1/k, at N = 1 and D = 1.
 
     beta equals alpha unless ``beta_at_centre``, their ratio, is given a prior that lets it vary:
     see `SAME_EXPONENT` for why. Exponents and the coupling are shared by groups unless asked
@@ -221,12 +220,12 @@ class Kaplan(Law):
     r"""Pretraining loss against model size and data, without an irreducible part (Kaplan et al.
     2020, eq. 1.5).
 
-    .. math:: L(N, D) = \left[\left(\frac{N_c}{N}\right)^{\alpha_N / \alpha_D} + \frac{D_c}{D}\right]^{\alpha_D}
+    .. math:: L(N, D) = \left[\left(\frac{N_c}{N}\right)^{\alpha_N / \alpha_D}
+        + \frac{D_c}{D}\right]^{\alpha_D}
 
     N : parameters, in the paper without embeddings. D : training tokens. L : nats per token. N_c :
-        parameters, D_c : tokens at which either
-    alone would give a loss of 1. alpha_N, alpha_D : exponents of the loss in N and D where the
-        other is endless.
+    parameters, and D_c : tokens, at which either alone would give a loss of 1. alpha_N, alpha_D :
+    exponents of the loss in N and D where the other is endless.
 
     Exponents are shared by groups unless asked otherwise.
 
@@ -320,12 +319,11 @@ class DataConstrained(Law):
         D' = U + U R_D^* \left(1 - e^{-R_D / R_D^*}\right), \qquad
         N' = U_N + U_N R_N^* \left(1 - e^{-R_N / R_N^*}\right)
 
-    N : parameters. D : training tokens, repeats included. U (``unique_data``) : tokens that differ;
-        U = min(U, D).
-    R_D = D/U - 1 : repeats. U_N : the parameters that U tokens are worth, min(N, N_opt(U)) with the
-    compute-optimal N_opt(U) of A, B, alpha, beta; R_N = N/U_N - 1 : excess parameters. R_D^*, R_N^*
-    (``R_D``, ``R_N``) : repeats and excess that are worth as much as (1 - 1/e) of endless ones. L,
-    E : nats per token. A, B : nats per token, at N = 1 and D = 1.
+    N : parameters. D : training tokens, repeats included. U (``unique_data``) : tokens that differ,
+    at most D. R_D = D/U - 1 : repeats. U_N : the parameters that U tokens are worth, min(N,
+    N_opt(U)) with the compute-optimal N_opt(U) of A, B, alpha, beta. R_N = N/U_N - 1 : excess
+    parameters. R_D^*, R_N^* (``R_D``, ``R_N``) : repeats and excess that are worth as much as
+    (1 - 1/e) of endless ones. L, E : nats per token. A, B : nats per token, at N = 1 and D = 1.
 
     beta equals alpha, as in the paper's fit, unless ``beta_at_centre``, their ratio, is given a
     prior that lets it vary.

@@ -1,4 +1,4 @@
-"""From a name to a law."""
+"""The registry of laws: a law by its name and options."""
 
 from __future__ import annotations
 
@@ -36,11 +36,17 @@ _LAWS: dict[str, type[Law]] = {}
 
 
 def register(law: type[Law]) -> type[Law]:
-    """Add a law to the registry, under its ``name``; usable as a class decorator.
+    """Add a law to the registry under its ``name``. It can be used as a class decorator.
 
     Raises
     ------
-    SpecError : another law has that name already, or the class is not a frozen dataclass.
+    SpecError : another law already has that name, or the class is not a frozen dataclass.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.register(bl.laws()["chinchilla"]).name  # a law may be registered again
+    'chinchilla'
     """
     if _LAWS.get(law.name, law) is not law:
         raise SpecError(
@@ -56,26 +62,39 @@ def register(law: type[Law]) -> type[Law]:
 
 
 def laws() -> dict[str, type[Law]]:
-    """Every registered law, by name."""
+    """The class of every registered law, by name.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.laws()["chinchilla"].formula
+    'E + A / model_size^alpha + B / data_size^beta'
+    """
     return dict(_LAWS)
 
 
 def law(which: str | Law | Mapping[str, Any], *, allow_import: bool = False, **options: Any) -> Law:
-    """A law by its name and options: ``law("finetuning_multiplicative", factor="model_size")``.
+    """A law by its name and options.
 
     Parameters
     ----------
-    which : a name, a law (returned as it is), a table of a name and options, as in a study file, or
-        ``"my_module:MyLaw"``, a law of your own.
-    allow_import : import ``my_module``, which runs its code, and register the law. Without it only
-        a law that is registered already is found so.
+    which : a name; a law, which is returned unchanged; a mapping with a name and options, as in a
+        study file; or ``"my_module:MyLaw"``, a law of your own.
+    allow_import : whether ``my_module`` may be imported, which runs its code, and the law be
+        registered. If not, such a law must be registered already.
     **options : the law's options.
 
     Raises
     ------
-    UnknownNameError : no law of that name; near names are offered.
-    SpecError : an option that the law does not have, or a value that it cannot take; a law to
-        import that may not be, or is none.
+    UnknownNameError : there is no law of that name; near names are offered.
+    SpecError : the law does not have an option, or cannot take its value; or a law may not be
+        imported, or what is imported is not a law.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> list(bl.law("finetuning_multiplicative", factor="model_size").inputs)
+    ['model_size', 'finetuning_data']
     """
     if isinstance(which, Law):
         return which
@@ -110,29 +129,25 @@ def _imported(path: str, allowed: bool) -> str:
             " --allow-import on the command line, allow_import=True in Python, or import and"
             " register it there."
         )
-    here = str(Path.cwd())  # where a user's module lies; a console script does not look there
-    sys.path.insert(0, here)
+    folder = str(Path.cwd())  # a user's module lies here, and a console script does not look here
+    sys.path.insert(0, folder)
     try:
-        found = getattr(importlib.import_module(module), attribute, None)
+        imported = getattr(importlib.import_module(module), attribute, None)
     except (Exception, SystemExit) as error:  # whatever the module's code raises
         raise SpecError(f"{path} cannot be imported: {type(error).__name__}: {error}.") from error
     finally:
-        sys.path.remove(here)
-    if not (isinstance(found, type) and issubclass(found, Law)):
+        sys.path.remove(folder)
+    if not (isinstance(imported, type) and issubclass(imported, Law)):
         raise SpecError(
-            f"{path} is {'missing' if found is None else f'{found!r}'}: it must be a class made of"
-            " bayeslaw.laws.Law."
+            f"{path} is {'missing' if imported is None else f'{imported!r}'}: it must be a subclass"
+            " of bayeslaw.laws.base.Law."
         )
-    if lacking := [
-        *(
-            name
-            for name in ("name", "formula", "source", "response", "params")
-            if not hasattr(found, name)
-        ),
-        *sorted(found.__abstractmethods__),
-    ]:
+    attributes = ("name", "formula", "source", "response", "params")
+    lacking = [name for name in attributes if not hasattr(imported, name)]
+    lacking += sorted(imported.__abstractmethods__)
+    if lacking:
         raise SpecError(f"{path} is a law without {', '.join(lacking)}.")
-    return register(found).name
+    return register(imported).name
 
 
 for _law in (

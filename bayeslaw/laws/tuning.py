@@ -1,15 +1,15 @@
-r"""Laws of learning rate and batch size: how much a choice loses, and where the best one lies at a
-scale.
+r"""Laws of learning rate and batch size: the best choice at each scale, and what others lose.
 
 .. math::
-    L = L_\mathrm{opt} \left(1 + \kappa_\eta \, \frac{e^{s u} - s u - 1}{s^2} + \kappa_B \frac{v^2}{2}\right), \qquad
+    L = L_\mathrm{opt} \left(1 + \kappa_\eta \, \frac{e^{s u} - s u - 1}{s^2}
+    + \kappa_B \frac{v^2}{2}\right), \qquad
     v = \log \frac{B}{B_\mathrm{opt}}, \quad u = \log \frac{\eta}{\eta_\mathrm{opt}} - m v
 
-a bowl in the two logarithms: a larger batch wants a larger learning rate (the tilt m), and too
-large a learning rate does more harm than too small a one (the skew s). :math:`L_\mathrm{opt},
+This is a bowl in the two logarithms. A larger batch needs a larger learning rate (the tilt m), and
+too large a learning rate does more harm than too small a one (the skew s). :math:`L_\mathrm{opt},
 \eta_\mathrm{opt}, B_\mathrm{opt}` are power laws of scale: of compute (`LearningRateBatchSize`), or
-of model size and data (`StepLaw`). The bowl's form is ours; the benchmark on public grids is in
-benchmarks/README.md.
+of model size and data (`StepLaw`). The form of the bowl is our own; benchmarks/README.md has its
+benchmark on public grids.
 """
 
 from __future__ import annotations
@@ -187,12 +187,13 @@ class LearningRateBatchSize(TunedLaw):
     2024, eq. 1).
 
     .. math::
-        L_\mathrm{opt} = E + \frac{A}{C^\gamma}, \qquad \eta_\mathrm{opt} = \eta_0 C^{a}, \qquad B_\mathrm{opt} = B_0 C^{b}
+        L_\mathrm{opt} = E + \frac{A}{C^\gamma}, \qquad \eta_\mathrm{opt} = \eta_0 C^{a}, \qquad
+        B_\mathrm{opt} = B_0 C^{b}
 
     C (compute) : FLOP. learning_rate (η) : peak. batch_size (B) : tokens. The loss around the
-        optimum is the bowl of this module: kappa_lr,
-    kappa_bs its curvatures, tilt, skew. E, A, gamma : of the least loss, nats per token. eta, eta_C
-        (η₀, a), batch, batch_C (B₀, b).
+    optimum is the bowl of this module, with the curvatures kappa_lr and kappa_bs, tilt and skew. E,
+    A, gamma : parameters of the least loss, in nats per token. eta, eta_C (η₀, a), batch, batch_C
+    (B₀, b) : those of the optima.
 
     Each compute deviates from the power laws, in the least loss, in the best learning rate and in
     its curvature.
@@ -281,13 +282,14 @@ class StepLaw(TunedLaw):
     (Li et al. 2025, Step Law).
 
     .. math::
-        L_\mathrm{opt} = E + \left(\frac{A}{N^\alpha} + \frac{B}{D^\beta}\right)^k, \qquad \eta_\mathrm{opt} = \eta_0 N^{a} D^{b}, \qquad B_\mathrm{opt} = B_0 D^{c}
+        L_\mathrm{opt} = E + \left(\frac{A}{N^\alpha} + \frac{B}{D^\beta}\right)^k, \qquad
+        \eta_\mathrm{opt} = \eta_0 N^{a} D^{b}, \qquad B_\mathrm{opt} = B_0 D^{c}
 
     N (model_size) : parameters. D (data_size) : tokens. learning_rate (η) : peak. batch_size :
-        tokens. The loss around the optimum is the
-    bowl of this module: kappa_lr, kappa_bs its curvatures, tilt, skew. E, A, B, alpha, beta, k : of
-    the least loss, as in `skaling`; beta is alpha unless ``beta_at_centre``, their ratio, may vary.
-    eta, eta_N, eta_D (η₀, a, b), batch, batch_D (B₀, c).
+    tokens. The loss around the optimum is the bowl of this module, with the curvatures kappa_lr and
+    kappa_bs, tilt and skew. E, A, B, alpha, beta, k : parameters of the least loss, as in
+    `skaling`; beta equals alpha unless ``beta_at_centre``, their ratio, may vary. eta, eta_N, eta_D
+    (η₀, a, b), batch, batch_D (B₀, c) : those of the optima.
 
     Each pair of model size and data deviates from the power laws, in the least loss, in the best
     learning rate and in its curvature.
@@ -427,8 +429,8 @@ class StepLaw(TunedLaw):
         batch_D: Any,
         **_: Any,
     ) -> dict[str, Any]:
-        # A is the least loss here, E a share of it; its log slope where both inputs grow is k
-        # (alpha (1 - B) + beta B) times the reducible share.
+        # Here A is the least loss, and E a share of it. The log slope of the least loss, where both
+        # inputs grow, is k (alpha (1 - B) + beta B) times the reducible share.
         weight = (1 - E) * (1 - B + B * beta)
         least = Skaling.at_centre(
             model_size=model_size,

@@ -1,1 +1,1 @@
-"""From a design to draws: the only folder that knows PyMC and PyTensor."""
+"""From a design to draws: the only folder that imports PyMC and PyTensor."""

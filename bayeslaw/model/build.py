@@ -1,15 +1,16 @@
-r"""From a design and runs to a PyMC model.
+r"""Build the PyMC model of a design for a table of runs.
 
 .. math:: g(y_i) = g(f(x_i; \theta_i)) + \delta_i + \varepsilon_i, \quad
     g = \log \text{ for losses, identity for scores, logit for rates}
 
-with each parameter given by its formula (`bayeslaw.model.effects`), and the discrepancy delta as
-`bayeslaw.spec.discrepancy` has it: a curve's own process is integrated out
-(`bayeslaw.model.filter_op`), what runs have in common is sampled. The posterior of a built model
-holds, for a parameter ``alpha``: ``alpha``, its population value in the paper's units;
-``alpha_1|method``, the groups' deviations on the unconstrained scale; ``alpha_1|method_sigma``,
-their standard deviation; ``alpha_log10(size)``, a trend. A parameter sampled at the table's centre
-also has ``A_at_centre`` (see `bayeslaw.laws.base.Param`).
+Each parameter is given by its formula (`bayeslaw.model.effects`), and delta is the discrepancy of
+`bayeslaw.spec.discrepancy`. A curve's own process is integrated out (`bayeslaw.model.filter_op`);
+the process that runs share is sampled.
+
+The posterior has these variables for a parameter ``alpha``: ``alpha``, its population value in the
+paper's units; ``alpha_1|method``, the deviations of groups on the unconstrained scale;
+``alpha_1|method_sigma``, their standard deviation; ``alpha_log10(size)``, a trend. A parameter
+sampled at the table's centre also has ``A_at_centre`` (see `bayeslaw.laws.base.Param`).
 """
 
 from __future__ import annotations
@@ -40,16 +41,15 @@ from bayeslaw.spec.design import Design, cells
 from bayeslaw.spec.identifiability import Sensitivity, first_centring
 from bayeslaw.spec.spec import ModelSpec
 
-#: The ``pm.Data`` that says how far each deviation is centred: one vector for all, because each
-#: ``pm.Data`` slows the compiler.
+#: The ``pm.Data`` that says how far each deviation is centred. It is one vector for all deviations,
+#: because each ``pm.Data`` slows the compiler.
 CENTRING = "centring"
-#: Its dimension, whose coordinate names each entry's variable.
+#: The dimension of that vector, whose coordinate names the variable of each entry.
 DEVIATION = "deviation"
 
-#: What runs have in common along an input: weights of the process's basis, named by the input.
+#: The weights of the shared process along an input, named by the input.
 IN_COMMON = "{}|in_common"
-#: 1 for a run that counts, 0 for one that is hidden, where a model is made to be fitted to parts of
-#: its table.
+#: The ``pm.Data`` of a model that is fitted to parts of its table: 1 for a run that counts, else 0.
 SEEN = "seen"
 
 
@@ -69,11 +69,12 @@ def build(
     runs : the table. The response ``y``, the inputs ``x_<input>``, their ``centre_<input>``,
         ``typical_response`` and ``centring`` are ``pm.Data``, so that a compiled model can be given
         other values.
-    parts : the model is to be fitted to parts of the table: `SEEN` is a ``pm.Data`` too, and says
-        which runs count.
-    fixed : group deviations that are known: ``"E_1|task:method"`` -> the value of each of its
-        groups.
-    sensitivity : of the same design and runs, for the first guess of ``centring``; None: computed.
+    parts : whether the model will be fitted to parts of the table. If so, `SEEN` is a ``pm.Data``
+        too, and says which runs count.
+    fixed : known deviations of groups: for a variable such as ``"E_1|task:method"``, the value of
+        each group.
+    sensitivity : that of the same design and runs, for the first guess of ``centring``. None: it
+        is computed.
 
     Returns
     -------
@@ -122,7 +123,7 @@ def build(
 
 
 def _coords(design: Design, runs: Runs, first: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The model's dimensions: runs, the groups of each factor, and the deviations of all groups."""
+    """The coordinates of the model: runs, the groups of each factor, and all deviations."""
     coords: dict[str, Any] = {"run": np.arange(len(runs))}
     for predictor in design.predictors.values():
         coords |= {term.split("|")[-1]: list(levels) for term, levels in predictor.levels.items()}
@@ -132,7 +133,7 @@ def _coords(design: Design, runs: Runs, first: Mapping[str, np.ndarray]) -> dict
 
 
 def _centring(first: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """How far each deviation is centred, by its variable: parts of the one vector of data."""
+    """How far each group is centred, by the deviations' variable: parts of one ``pm.Data``."""
     if not first:
         return {}
     start = np.clip(np.concatenate(list(first.values())), *PILOT_CENTRING)
@@ -153,7 +154,7 @@ def _populations(design: Design, runs: Runs, effects: Effects) -> dict[str, Any]
 def _in_papers_units(
     design: Design, population: Mapping[str, Any], centre: Mapping[str, Any]
 ) -> None:
-    """Parameters that are sampled at the table's centre, recorded in the paper's units too."""
+    """Record, in the paper's units too, the parameters that are sampled at the table's centre."""
     law = design.law
     sampled = {name: population[name] for name in law.params}
     for name, value in law.from_centre(sampled, centre).items():
@@ -162,7 +163,7 @@ def _in_papers_units(
 
 
 def _noise(spec: ModelSpec, by_run: Mapping[str, Any], scale: Any) -> tuple[Any, dict[str, Any]]:
-    """The noise's distribution and its parameters but for the mean."""
+    """The distribution of the noise, and its parameters without the mean."""
     match spec.noise:
         case "student_t":
             return pm.StudentT, {"nu": by_run["nu"], "sigma": scale}
@@ -172,8 +173,10 @@ def _noise(spec: ModelSpec, by_run: Mapping[str, Any], scale: Any) -> tuple[Any,
 
 
 def _baseline_error(runs: Runs) -> Any:
-    """The error of the baselines that responses are measured from, (run,): one for all runs of a
-    baseline; 0 where none is given."""
+    """The error of the baseline that each response is measured from, (run,); 0 without baselines.
+
+    All runs measured from one baseline have the same error.
+    """
     if BASELINE_SE not in runs.table:
         return 0.0
     labels, index = np.unique(baseline_labels(runs.table), return_inverse=True)
@@ -189,11 +192,11 @@ def _shared_discrepancy(
     population: Mapping[str, Any],
     centre: Mapping[str, Any],
 ) -> Any:
-    """The discrepancy that runs have in common, (run,); 0 where there is no such part.
+    """The discrepancy that runs share, (run,); 0 without one.
 
-    What is sampled is the whole curve that runs have in common, law and discrepancy, which they
-    determine; the law is where its prior is centred. The discrepancy alone would be tied to the
-    law's parameters as tightly as the runs tie their sum.
+    What is sampled is the sum of law and shared discrepancy, because that is what the runs
+    determine. Its prior is centred at the law. If the discrepancy were sampled alone, it would be
+    strongly correlated with the law's parameters.
     """
     spec, law = design.spec, design.law
     along = spec.discrepancy_inputs(runs.inputs)
@@ -207,23 +210,23 @@ def _shared_discrepancy(
     total = 0.0
     for name, x in along.items():
         t, sigma = spec.axis.forward(x), by_run[spec.discrepancy_sigma(name)]
-        at = shared.knots(t)
+        knots = shared.knots(t)
         dims = ("in_common", f"{name}_knot")
-        model.add_coords({dims[1]: at[1:]})
-        of_law = 0.0
+        model.add_coords({dims[1]: knots[1:]})
+        law_weights = 0.0
         if name in law.inputs:
-            at_knots = {**centre, name: spec.axis.inverse(at)}
+            at_knots = {**centre, name: spec.axis.inverse(knots)}
             curve = law.response.link.forward(law.at_centred(at_knots, natural, centre))
-            # The level is that of the law, at the reference.
-            of_law = pt.dot(np.linalg.inv(shared.knot_factor(at)), curve[1:] - curve[0])
-        # Where the table has one value there is nothing to determine, and only the discrepancy in
-        # units of its sigma samples well.
+            law_weights = pt.dot(np.linalg.inv(shared.knot_factor(knots)), curve[1:] - curve[0])
+        # If the table has one value of the input, the runs determine nothing along it, and only the
+        # discrepancy in units of its sigma samples well.
         unit = sigma if np.ptp(t) > 1e-6 else 1.0
         variable = IN_COMMON.format(name)
-        raw = pm.Normal(variable + RAW, of_law / sigma * unit, unit, dims=dims)
-        weights = raw * (sigma / unit) - of_law
+        raw = pm.Normal(variable + RAW, law_weights / sigma * unit, unit, dims=dims)
+        weights = raw * (sigma / unit) - law_weights
         pm.Deterministic(variable, weights / sigma, dims=dims)
-        basis = shared.basis(t, at) - shared.basis(shared.reference(at), at)
+        # The process is zero at the reference, where the level is the law's.
+        basis = shared.basis(t, knots) - shared.basis(shared.reference(knots), knots)
         total = total + (basis * weights[group]).sum(axis=-1)
     return total
 
@@ -231,15 +234,17 @@ def _shared_discrepancy(
 def _along_curves(
     design: Design, runs: Runs, residual: Any, variance: Any, seen: Any, by_run: Mapping[str, Any]
 ) -> Any:
-    """The log density of the residuals of all curves, each with a process of its own: one sequence,
-    sorted by curve and input."""
+    """The joint log density of residuals where each curve has a process of its own.
+
+    All curves are one sequence of points, sorted by curve and input.
+    """
     spec = design.spec
     t = spec.axis.forward(runs.inputs[spec.along])
     labels = design.curve_labels(runs.table)
     run, is_run, step, first = runs_in_sequence(t, labels, spec.axis.origin)
     names = [name for name in design.params if name in by_run and name not in spec.law.params]
-    own = {name: pt.broadcast_to(by_run[name], (len(runs),))[run] for name in names}
-    Phi, Q, h = state_space(spec.discrepancy.own, step, first, own, pt.stack)
+    at_points = {name: pt.broadcast_to(by_run[name], (len(runs),))[run] for name in names}
+    Phi, Q, h = state_space(spec.discrepancy.own, step, first, at_points, pt.stack)
     variance = pt.broadcast_to(variance, (len(runs),))[run]
     filtered = Filtered(len(h)).make_node(residual[run], variance, seen[run] * is_run, Phi, Q, h)
     log_density, *_ = filtered.outputs

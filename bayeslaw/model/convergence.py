@@ -1,4 +1,4 @@
-"""Sample until the chains converge: the diagnostics, and what is tried when they fail."""
+"""Sample until the chains converge: the diagnostics, and the remedies when they fail."""
 
 from __future__ import annotations
 
@@ -18,26 +18,35 @@ from bayeslaw.spec.settings import SamplerSettings
 def converge(
     compiled: Compiled, settings: SamplerSettings, data: Data | None = None
 ) -> tuple[Convergence, xr.DataTree]:
-    """Sample until the chains converge, or the attempts are used up; the best attempt and its
-    draws. ``data`` as for `Compiled.sample`.
+    """Sample until the chains converge or the attempts are used up.
 
-    After the first attempt the remedies are a smaller step against divergences, and more tuning and
-    draws, with group effects centred anew by a longer pilot, against chains that disagree: both,
-    where both are the case. ``attempts`` of the result lists what was tried.
+    The remedies after a failed attempt: a smaller step, if there were divergences; twice the tuning
+    and draws, and group effects centred again by a longer pilot, if the chains disagree; both, if
+    both happened.
+
+    Parameters
+    ----------
+    compiled : the model.
+    settings : those of the first attempt.
+    data : as for `Compiled.sample`.
+
+    Returns
+    -------
+    The convergence of the best attempt, whose ``attempts`` lists what was tried; and its draws.
     """
-    grouped = CENTRING in compiled.model
-    given = dict(data or {})
-    centring = compiled.pilot(_short(settings), given) if grouped else {}
-    tried: list[tuple[Convergence, xr.DataTree]] = []
+    has_groups = CENTRING in compiled.model
+    data = dict(data or {})
+    centring = compiled.pilot(_short(settings), data) if has_groups else {}
+    attempts: list[tuple[Convergence, xr.DataTree]] = []
     history: list[str] = []
     action = "as asked"
     while True:
-        tree = compiled.sample(settings, given | centring)
+        tree = compiled.sample(settings, data | centring)
         reached = convergence(tree)
-        tried.append((reached, tree))
+        attempts.append((reached, tree))
         history.append(f"{action}: {reached}")
-        if reached.passed or len(tried) == settings.attempts:
-            best, tree = min(tried, key=lambda attempt: attempt[0].badness)
+        if reached.passed or len(attempts) == settings.attempts:
+            best, tree = min(attempts, key=lambda attempt: attempt[0].badness)
             return replace(best, attempts=tuple(history)), tree
         remedies = []
         if reached.divergences and settings.target_accept < TARGET_ACCEPT_CAREFUL:
@@ -46,14 +55,14 @@ def converge(
         if not reached.mixed or not remedies:
             settings = replace(settings, tune=2 * settings.tune, draws=2 * settings.draws)
             remedies.append("twice the tuning and draws")
-            if grouped:
-                centring = compiled.pilot(replace(settings, chains=PILOT_CHAINS), given)
+            if has_groups:
+                centring = compiled.pilot(replace(settings, chains=PILOT_CHAINS), data)
                 remedies.append("group effects centred anew by a longer pilot")
         action = ", ".join(remedies)
 
 
 def _short(settings: SamplerSettings) -> SamplerSettings:
-    """The settings of the first pilot."""
+    """The settings of the first, short pilot."""
     return replace(
         settings,
         tune=min(PILOT_TUNE, max(200, settings.tune // 2)),
@@ -63,7 +72,7 @@ def _short(settings: SamplerSettings) -> SamplerSettings:
 
 
 def convergence(tree: xr.DataTree) -> Convergence:
-    """The worst R-hat, bulk and tail effective sample size over all variables, and the divergences.
+    """The worst R-hat and effective sample sizes over all variables, and the divergences.
 
     Variables that do not vary, such as pinned ones, are left out.
 
@@ -87,12 +96,13 @@ def _varies(values: np.ndarray) -> bool:
 
 def _worst(diagnostic: xr.Dataset, *, largest: bool) -> tuple[float, str]:
     """The worst value of a diagnostic, and the variable that has it."""
-    worst, where = (-np.inf if largest else np.inf), ""
+    worst, variable = (-np.inf if largest else np.inf), ""
     for name, values in diagnostic.data_vars.items():
         finite = values.values[np.isfinite(values.values)]
         if not finite.size:
             continue
         extreme = finite.max() if largest else finite.min()
-        if extreme > worst if largest else extreme < worst:
-            worst, where = float(extreme), str(name)
-    return worst, where
+        is_worse = extreme > worst if largest else extreme < worst
+        if is_worse:
+            worst, variable = float(extreme), str(name)
+    return worst, variable

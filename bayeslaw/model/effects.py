@@ -1,4 +1,4 @@
-r"""The effects on a parameter in the model: its population, trends, and the deviations of groups."""
+r"""The random variables of a parameter: its population value, trends, and groups' deviations."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bayeslaw.spec.design import Design, LinearPredictor
 from bayeslaw.spec.formula import GroupTerm
 from bayeslaw.spec.spec import population_name
 
-#: Suffix of what is sampled in place of a group's deviations, or of other parameters.
+#: Suffix of a variable that is sampled in place of the one it is named after.
 RAW = "_raw"
 
-#: Standard deviation of a Normal prior below which chains start at its mean; others start up to one
-#: unit off.
+#: Standard deviation of a Normal prior below which chains start at its mean. Other variables start
+#: up to one unit away.
 NARROW = 0.5
 
 
@@ -29,16 +29,19 @@ NARROW = 0.5
 class Centring:
     r"""What is sampled in place of a group's deviation, with a centring c between 0 and 1.
 
-    A group deviates by u, with standard deviation s, from a value m that it inherits. Sampled is v,
+    A group deviates by u, with standard deviation s, from a value m that it inherits. The variable
+    that is sampled is v,
 
     .. math:: v \sim N(c \, m, s^c), \qquad u = s^{1-c} (v - c \, m)
 
-    c = 1 samples the group's own value, best where its runs determine it; c = 0 a standardised
-    deviation, best where they do not. u has the same prior under every c.
+    With c = 1, v is the group's own value, which is best if its runs determine that value. With
+    c = 0, v is a standardised deviation, which is best if they do not. u has the same prior under
+    every c.
 
     Parameters
     ----------
-    scale : s; c : the centring. Of PyTensor variables or of NumPy arrays, with the group last.
+    scale : s, a PyTensor variable or a NumPy array with the groups as its last dimension.
+    c : the centring, likewise.
 
     References
     ----------
@@ -57,7 +60,7 @@ class Centring:
         return self.scale ** (1 - self.c) * (raw - self.c * inherited)
 
     def value(self, raw: Any, deviation: Any) -> Any:
-        """m + u from v and u; c must not be 0."""
+        """The group's value m + u from v and u; c must not be 0."""
         return (raw - deviation / self.scale ** (1 - self.c)) / self.c + deviation
 
 
@@ -68,10 +71,10 @@ class Effects:
     Attributes
     ----------
     design : what is fitted.
-    table : a row a cell, `bayeslaw.spec.design.cells`.
+    table : one row per cell (`bayeslaw.spec.design.cells`).
     unit : the typical response.
-    centring : how far each deviation is centred, by its variable.
-    fixed : deviations that are known, by variable and group.
+    centring : how far each group is centred, by the deviations' variable.
+    fixed : the deviations that are known, by variable and group.
     """
 
     design: Design
@@ -81,15 +84,16 @@ class Effects:
     fixed: Mapping[str, Mapping[str, float]]
 
     def population(self, name: str) -> Any:
-        """The population value of a parameter: one, or one a group where its formula has no
-        intercept."""
+        """The population value of a parameter; one for each group if it has no intercept."""
         variable = population_name(name, self.design.params[name])
         by = self.design.predictors[name].formula.by
         return random_variable(variable, self.design.priors[variable], self.unit, dims=by)
 
     def by_cell(self, name: str, population: Any, law_at_groups: Mapping[str, Any]) -> Any:
-        """A parameter's value in each cell, on its own scale: a scalar where no effect makes it
-        differ. ``law_at_groups`` is that of `bayeslaw.model.effects.law_at_groups`."""
+        """A parameter's value in each cell, on its own scale; a scalar if it has no effects.
+
+        ``law_at_groups`` is the result of `bayeslaw.model.effects.law_at_groups`.
+        """
         param, predictor = self.design.params[name], self.design.predictors[name]
         formula = predictor.formula
         if formula.by is None and not formula.covariates and not formula.groups:
@@ -118,11 +122,12 @@ class Effects:
     ) -> dict[str, Any]:
         """The deviations of each group term, by ``str(term)``, (level,).
 
-        A term whose groups each lie within one group of the term before, as models lie in families,
-        inherits the value of that group: ``value`` holds what there is to inherit, and ``cell_of``
-        each cell's place in it. Other terms inherit nothing. Groups that an input makes inherit
-        also what the law's log loss differs by from the table's centre to theirs: there is what
-        their runs determine, and without it every checkpoint would move with each exponent.
+        If each group of a term lies within one group of the term before, as models lie in families,
+        the group inherits the value of that group: ``value`` holds the values to inherit, and
+        ``cell_of`` the position of each cell among them. Other terms inherit nothing. A group made
+        by an input, such as a checkpoint, also inherits the difference of the law's log loss
+        between its inputs and the table's centre. Its runs determine the loss at its inputs;
+        without that difference, every checkpoint's deviation would change with each exponent.
         """
         deviations = {}
         terms = predictor.formula.groups
@@ -147,10 +152,12 @@ class Effects:
         return deviations
 
     def _known(self, variable: str, predictor: LinearPredictor, term: GroupTerm) -> Any:
+        """The known deviations of a group term, as a Deterministic."""
         known = [self.fixed[variable][level] for level in predictor.levels[str(term)]]
         return pm.Deterministic(variable, pt.as_tensor(known), dims=":".join(term.factor))
 
     def _variable(self, name: str, prior: Prior) -> Any:
+        """A random variable whose prior is in the runs' units."""
         return random_variable(name, prior, self.unit)
 
 
@@ -161,13 +168,18 @@ def law_at_groups(
     population: Mapping[str, Any],
     centre: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """By how much the law's log loss at the inputs of each group, their geometric means, differs
-    from that at the table's centre: (level,) by ``str(term)``, for terms of the law's level whose
-    groups are made by an input, as checkpoints are by their size.
+    """The difference of the law's log loss between each group's inputs and the table's centre.
 
-    Only where the law's other parameters are the same in all runs. Elsewhere a checkpoint's runs
-    determine the exponents of their tasks and methods, not the population's: on the README's model,
-    following the latter left a quarter of the effective draws, or fewer.
+    It is computed for the group terms of the law's level whose groups are made by an input, as
+    checkpoints are made by model size. A group's inputs are the geometric means over its runs.
+
+    It is left out unless the law's other parameters are the same in all runs. Otherwise the runs of
+    a checkpoint determine the exponents of their own tasks and methods, not the population's; on
+    the README's model, using the population's left at most a quarter of the effective draws.
+
+    Returns
+    -------
+    By ``str(term)``, the difference for each group, (level,).
     """
     law, param, predictor = design.law, design.params[name], design.predictors[name]
     terms = [
@@ -192,7 +204,7 @@ def law_at_groups(
 
 
 def random_variable(name: str, prior: Prior, unit: Any, dims: str | None = None) -> Any:
-    """A variable of the model with a prior; one that is pinned is no random one."""
+    """A variable of the model with a prior; a Deterministic if the prior pins it."""
     parameters = prior.in_units(unit)
     if prior.distribution == "Constant":
         value = parameters["value"]
@@ -200,8 +212,8 @@ def random_variable(name: str, prior: Prior, unit: Any, dims: str | None = None)
             value = pt.full(len(pm.modelcontext(None).coords[dims]), value)
         return pm.Deterministic(name, pt.as_tensor(value), dims=dims)
     variable = getattr(pm, prior.distribution)(name, **parameters, dims=dims)
-    # An exponent of either sign is known to a few tenths: chains that start a whole unit off may
-    # end in another mode.
+    # An exponent of either sign is known to within a few tenths. Chains that start a whole unit
+    # away may end in another mode.
     narrow = prior.distribution == "Normal" and dict(prior.parameters)["sigma"] < NARROW
     variable.tag.starts_at_prior = narrow
     return variable

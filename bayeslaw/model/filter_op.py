@@ -1,4 +1,4 @@
-"""The log density of curves as an operation of PyTensor: the filter's value, with its gradient."""
+"""The log density of curves as a PyTensor operation: the filter's value and its gradient."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bayeslaw.curves.filter import log_likelihood
 
 
 class Filtered(Op):
-    """The log density of residuals under the state space; further outputs are its gradient, which
-    the sampler needs anyway.
+    """The log density of residuals under a state space, and its gradient as further outputs.
 
-    Inputs: r, R and seen (1 where r counts, else 0), (point,); Phi and Q, (point, state, state); h,
-    (state,).
+    Inputs: the residuals r, the noise variances R, and ``seen``, 1 where a residual counts, else 0,
+    each (point,); Phi and Q, (point, state, state); h, (state,). Outputs: the log density, and its
+    derivatives by r, R, Phi and Q, which the sampler needs in any case.
     """
 
     __props__ = ("states",)
@@ -28,19 +28,18 @@ class Filtered(Op):
     def __init__(self, states: int):
         self.states = states
 
-    def make_node(self, *inputs: Any) -> Apply:
+    def make_node(self, *inputs: Any) -> Apply[Any]:
         r, R, seen, Phi, Q, h = (pt.as_tensor(x) for x in inputs)
         return Apply(
             self, [r, R, seen, Phi, Q, h], [pt.dscalar(), r.type(), R.type(), Phi.type(), Q.type()]
         )
 
-    def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
-        for storage, value in zip(
-            output_storage, log_likelihood(self.states)(*inputs), strict=True
-        ):
+    def perform(self, node: Apply[Any], inputs: Any, output_storage: Any) -> None:
+        outputs = log_likelihood(self.states)(*inputs)
+        for storage, value in zip(output_storage, outputs, strict=True):
             storage[0] = np.asarray(value)
 
-    def infer_shape(self, node: Apply, shapes: Any) -> list[Any]:
+    def infer_shape(self, node: Apply[Any], shapes: Any) -> list[Any]:
         r, R, _, Phi, Q, _ = shapes
         return [(), r, R, Phi, Q]
 
@@ -48,12 +47,13 @@ class Filtered(Op):
         by_r, by_R, by_Phi, by_Q = (cotangents[0] * gradient for gradient in outputs[1:])
         return [by_r, by_R, DisconnectedType()(), by_Phi, by_Q, DisconnectedType()()]
 
-    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+    def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
         return [[True] * 5, [True] * 5, [False] * 5, [True] * 5, [True] * 5, [False] * 5]
 
 
 @register_funcify_default_op_cache_key(Filtered)
 def _(op: Filtered, **_: Any) -> tuple[Callable[..., Any], int]:
+    """The Numba function of the operation, and the version of its cache key."""
     likelihood = log_likelihood(op.states)
 
     @numba_njit

@@ -1,14 +1,15 @@
-r"""Noise, and the errors that neighbours on a curve share, sampled by what the points determine of
-them.
+r"""A parametrisation of noise and ``local`` discrepancy in which chains move well.
 
 .. math:: \gamma = \sigma^2 + \sigma_o^2 \, (1 - e^{-h / \tau_o})
 
-is half the mean squared difference of two neighbours, h decades apart: the exponential
+is half the mean squared difference of two neighbours on a curve, h decades apart: the exponential
 semivariogram with a nugget (Cressie 1993, Statistics for Spatial Data, section 2.3). Every pair of
-neighbours bears on gamma; how much of it is noise, sigma, and how much the ``local`` component of
-`bayeslaw.spec.discrepancy`, few curves can tell. As sigma and sigma_o the posterior is a thin arc, a
-unit or more long, which chains creep along or never leave; as gamma and their ratio it is wide in
-the ratio and narrow in gamma, whatever tau_o is.
+neighbours is evidence about gamma. Few curves show how much of gamma is noise (sigma) and how much
+is the ``local`` component of `bayeslaw.spec.discrepancy` (sigma_o).
+
+In sigma and sigma_o the posterior is therefore a thin arc, a unit or more long, along which chains
+move slowly or not at all. In gamma and the ratio of the two it is narrow in gamma and wide in the
+ratio, whatever tau_o is.
 """
 
 from __future__ import annotations
@@ -24,18 +25,17 @@ from bayeslaw.curves.state_space import sequence
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
 
-#: sigma, sigma_o and tau_o.
+#: The parameters that are sampled together: sigma, sigma_o and tau_o.
 TOGETHER = ("sigma", "local_sigma", "local_length")
 #: Priors of positive values without an upper end.
 POSITIVE = ("LogNormal", "HalfNormal", "Gamma")
 
 
 class Semivariance(Transform):
-    r"""(sigma, sigma_o, tau_o) as (log gamma / 2, log(sigma_o / sigma), log tau_o), which are
-    unconstrained.
+    r"""(sigma, sigma_o, tau_o) as unconstrained (log gamma / 2, log(sigma_o / sigma), log tau_o).
 
-    Given tau_o, the two first are a sum and a difference of log sigma and log sigma_o with weights
-    that add to one, so that volume on the log scale is kept.
+    Given tau_o, the transform of (log sigma, log sigma_o) to the first two keeps volumes, so the
+    Jacobian is that of the logarithms alone.
 
     Parameters
     ----------
@@ -49,10 +49,10 @@ class Semivariance(Transform):
         self.step = step
 
     def forward(self, value: Any, *inputs: Any) -> Any:
-        sigma, shared, length = (pt.log(value[..., i]) for i in range(3))
-        return pt.stack(
-            [sigma + self._of_shared(shared - sigma, length), shared - sigma, length], axis=-1
-        )
+        log_sigma, log_local, log_length = (pt.log(value[..., i]) for i in range(3))
+        ratio = log_local - log_sigma
+        half_log_gamma = log_sigma + self._above_sigma(ratio, log_length)
+        return pt.stack([half_log_gamma, ratio, log_length], axis=-1)
 
     def backward(self, value: Any, *inputs: Any) -> Any:
         return pt.exp(self._logs(value))
@@ -61,22 +61,22 @@ class Semivariance(Transform):
         return self._logs(value).sum(axis=-1)
 
     def _logs(self, value: Any) -> Any:
-        total, ratio, length = (value[..., i] for i in range(3))
-        sigma = total - self._of_shared(ratio, length)
-        return pt.stack([sigma, sigma + ratio, length], axis=-1)
+        """The logarithms of sigma, sigma_o and tau_o, from the unconstrained values."""
+        half_log_gamma, ratio, log_length = (value[..., i] for i in range(3))
+        log_sigma = half_log_gamma - self._above_sigma(ratio, log_length)
+        return pt.stack([log_sigma, log_sigma + ratio, log_length], axis=-1)
 
-    def _of_shared(self, ratio: Any, length: Any) -> Any:
+    def _above_sigma(self, ratio: Any, log_length: Any) -> Any:
         """log(gamma) / 2 - log(sigma)."""
-        return pt.softplus(2 * ratio + pt.log(-pt.expm1(-self.step * pt.exp(-length)))) / 2
+        return pt.softplus(2 * ratio + pt.log(-pt.expm1(-self.step * pt.exp(-log_length)))) / 2
 
 
 def reparametrised(name: str, design: Design, runs: Runs, unit: Any) -> dict[str, Any]:
-    """The population values of `TOGETHER`, as Deterministics of the model in context, from one
-    random variable that is called ``name``.
+    """The population values of `TOGETHER`, computed from one random variable named ``name``.
 
-    Empty where they are better sampled one by one: without a ``local`` component, where no curve
-    has neighbours, where one of them is pinned or has a prior with an upper end, or is another in
-    each group.
+    They are Deterministics of the model in context. The result is empty if the parameters are
+    sampled one by one: if there is no ``local`` component, if no curve has two points, if one of
+    them is pinned or has a prior with an upper end, or if one has a separate value in each group.
     """
     spec = design.spec
     if not spec.discrepancy.along_curves or not set(TOGETHER) <= set(design.params):
@@ -90,14 +90,17 @@ def reparametrised(name: str, design: Design, runs: Runs, unit: Any) -> dict[str
     if not len(between) or bounded or by_group:
         return {}
 
-    def each(unit: Any) -> list[Any]:
+    def marginals(unit: Any) -> list[Any]:
         return [getattr(pm, prior.distribution).dist(**prior.in_units(unit)) for prior in priors]
+
+    def log_density(value: Any, unit: Any) -> Any:
+        return sum(pm.logp(x, value[i]) for i, x in enumerate(marginals(unit)))
 
     sampled = pm.CustomDist(
         name,
         unit,
-        dist=lambda unit, size: pt.stack(each(unit)),
-        logp=lambda value, unit: sum(pm.logp(x, value[i]) for i, x in enumerate(each(unit))),
+        dist=lambda unit, size: pt.stack(marginals(unit)),
+        logp=log_density,
         signature="()->(n)",
         transform=Semivariance(float(np.median(between))),
     )

@@ -1,1 +1,1 @@
-"""Draws that are read without PyMC: parameters at points, predictions, quantities, storage."""
+"""What is computed from the draws of a fit, without PyMC: predictions, bands, storage."""

@@ -1,4 +1,4 @@
-"""Draws in a table: equal-tailed bands of predictions, and a summary of the variables."""
+"""Draws summarised in a table: equal-tailed bands of predictions, and a row for each variable."""
 
 from __future__ import annotations
 
@@ -23,42 +23,51 @@ def bands(
     *,
     random_seed: int | None = None,
 ) -> pd.DataFrame:
-    """Equal-tailed bands at new points: the columns of ``points``, then mean, median, ``lower_50``,
-    ``upper_50``, ...
+    """Equal-tailed bands of predictions at new points.
 
     Parameters
     ----------
-    fit, points, kind, random_seed : as in `bayeslaw.posterior.predict.predict`; the same draws,
-        summarised block by block, so that memory stays small.
+    fit, points, kind, random_seed : as in `bayeslaw.posterior.predict.predict`. The draws are the
+        same; they are summarised block by block, so that memory stays small.
     probs : probabilities of the bands: .9 is the band between the 5 % and 95 % quantiles.
 
     Returns
     -------
-    DataFrame, a row a point; then the columns ``distance_<input>`` (decades beyond the runs),
-    ``unseen`` and ``converged``. The mean of ``kind="run"`` can be pulled by the tails of a
-    Student-t; quote the median.
+    DataFrame, one row per point: the columns of ``points``; mean and median; ``lower_50``,
+    ``upper_50`` and so on, in the response's unit; ``distance_<input>``, decades beyond the runs;
+    ``unseen``, the grouping columns whose value no run had; ``converged``. With ``kind="run"`` the
+    heavy tails of Student-t noise can pull the mean far off: quote the median.
 
     Raises
     ------
-    As `bayeslaw.posterior.predict.predict`; SpecError for a probability outside (0, 1).
+    SpecError : a probability outside (0, 1).
+    Other errors : as `bayeslaw.posterior.predict.predict`.
+
+    Examples
+    --------
+    ``bands(fit, {"model_size": [1e9, 7e10], "data_size": 1.4e12}, probs=(0.9,))`` has two rows,
+    and the columns model_size, data_size, mean, median, lower_90, upper_90, distance_model_size,
+    distance_data_size, unseen, converged.
     """
     quantiles = quantile_columns(probs)
     require_kind(kind)
-    given = grid(points)
-    table = checked_points(fit.design, fit.runs, given)
+    asked = grid(points)
+    table = checked_points(fit.design, fit.runs, asked)
     summaries = np.empty((len(table), 2 + len(quantiles)))
 
     def summarise(rows: np.ndarray, drawn: np.ndarray) -> None:
         summaries[rows] = np.column_stack(list(summaries_of(drawn, probs).values()))
 
     each_block_of_draws(fit, table, kind, random_seed, summarise)
-    columns = pd.DataFrame(summaries, columns=["mean", "median", *quantiles])
-    own, distance = table[list(map(str, given.columns))], extrapolation_distance(fit, table)
-    return pd.concat([own, columns, distance], axis=1).assign(converged=fit.convergence.passed)
+    asked_columns = table[list(map(str, asked.columns))]
+    summary_columns = pd.DataFrame(summaries, columns=["mean", "median", *quantiles])
+    distance = extrapolation_distance(fit, table)
+    joined = pd.concat([asked_columns, summary_columns, distance], axis=1)
+    return joined.assign(converged=fit.convergence.passed)
 
 
 def quantile_columns(probs: Sequence[float]) -> dict[str, float]:
-    """The columns of equal-tailed bands, and the quantile of each: ``lower_90`` is the 5 % one.
+    """The columns of equal-tailed bands, each with its quantile: ``{"lower_90": 0.05, ...}``.
 
     Raises
     ------
@@ -68,24 +77,26 @@ def quantile_columns(probs: Sequence[float]) -> dict[str, float]:
         raise SpecError(
             f"probs has {bad[0]}, and a band's probability must be between 0 and 1.", key="probs"
         )
-    sides = ("lower", "upper")
-    return {
-        f"{side}_{100 * p:g}": (1 - p) / 2 if side == "lower" else (1 + p) / 2
-        for p in probs
-        for side in sides
-    }
+    columns = {}
+    for p in probs:
+        columns[f"lower_{100 * p:g}"] = (1 - p) / 2
+        columns[f"upper_{100 * p:g}"] = (1 + p) / 2
+    return columns
 
 
 def summaries_of(drawn: np.ndarray, probs: Sequence[float]) -> dict[str, np.ndarray]:
-    """Mean, median and bands of draws, (sample, point)."""
+    """Mean, median and bands of draws, (sample, point): one array, (point,), by column."""
     columns = quantile_columns(probs)
     quantiles = np.quantile(drawn, [0.5, *columns.values()], axis=0)
     return {"mean": drawn.mean(axis=0)} | dict(zip(["median", *columns], quantiles, strict=True))
 
 
 def intervals_of(name: str, drawn: np.ndarray, probs: Sequence[float]) -> dict[str, Any]:
-    """Median ``name`` and bands ``lower_90_name`` ... of draws, (sample, ...), some of which may be
-    infinite: between a finite and an infinite one there is nothing to interpolate."""
+    """The median of draws, (sample, ...), under ``name``, and their bands, ``lower_90_name`` etc.
+
+    Draws may be infinite. Each quantile is therefore one of the draws: nothing can be interpolated
+    between a finite draw and an infinite one.
+    """
     columns = {name: 0.5} | {f"{side}_{name}": q for side, q in quantile_columns(probs).items()}
     quantiles = np.quantile(drawn, list(columns.values()), axis=0, method="inverted_cdf")
     return dict(zip(columns, quantiles, strict=True))
@@ -94,17 +105,22 @@ def intervals_of(name: str, drawn: np.ndarray, probs: Sequence[float]) -> dict[s
 def summary(
     fit: Draws, var_names: Sequence[str] | None = None, *, ci_prob: float = 0.9
 ) -> pd.DataFrame:
-    """A row a variable of the posterior: mean, sd, equal-tailed interval, bulk and tail ESS, R-hat,
-    unrounded.
+    """Mean, interval and diagnostics of each variable of the posterior, not rounded.
 
     Parameters
     ----------
-    var_names : variables, as in ArviZ. None: all but the groups' deviations.
-    ci_prob : probability of the interval.
+    fit : the posterior.
+    var_names : names of variables, as in ArviZ. None: all but the deviations of groups.
+    ci_prob : probability of the equal-tailed interval.
+
+    Returns
+    -------
+    DataFrame, one row per variable (or element of one): mean, sd, ``lower_90``, ``upper_90``,
+    ess_bulk, ess_tail, r_hat. A pinned variable has no R-hat: NaN.
 
     Raises
     ------
-    UnknownNameError : no variable of that name.
+    UnknownNameError : there is no variable of that name.
     """
     import arviz_stats
 

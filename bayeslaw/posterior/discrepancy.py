@@ -1,5 +1,4 @@
-"""Draws of the discrepancy at points: each curve's own process given its runs, and what runs have
-in common."""
+"""Draws of the discrepancy at new points: a curve's own process, and the process runs share."""
 
 from __future__ import annotations
 
@@ -15,105 +14,118 @@ from bayeslaw.posterior.parameters import Parameters
 
 
 class DiscrepancyDraws:
-    """Draws of the discrepancy of a table of points, on the response's scale.
+    """Draws of the discrepancy at a table of points, on the response's scale.
 
-    What is in common is drawn once for all points, so that curves which share it do so in every
-    draw; a curve's own path is drawn when `at` is asked for the curve.
+    The shared process is drawn once for all points, so that curves which share it have the same
+    path in each draw. A curve's own process is drawn when `at` is called for that curve.
     """
 
     def __init__(self, parameters: Parameters, table: pd.DataFrame, seed: int):
         draws = parameters.draws
         self.parameters, self.table, self.seed = parameters, table, seed
         self.spec, self.runs = draws.spec, draws.runs
+        #: The curve of each point, and of each run.
         self.curve = draws.design.curve_labels(table)
         self.curve_of_runs = draws.design.curve_labels(self.runs.table)
         self._shared = SharedDiscrepancy(parameters, table, seed)
 
     def at(self, rows: np.ndarray) -> np.ndarray | float:
-        """The discrepancy at rows of the table, (sample, row); with curves, rows of one curve."""
+        """The discrepancy at rows of the table, (sample, row).
+
+        With a discrepancy along curves, the rows must be of one curve.
+        """
         common = self._shared.at(self.table.iloc[rows])
-        return common + self._own(rows) if self.spec.discrepancy.along_curves else common
+        return common + self._own_path(rows) if self.spec.discrepancy.along_curves else common
 
-    def _own(self, rows: np.ndarray) -> np.ndarray:
-        """The process of one curve at its rows of the table, given the curve's runs."""
+    def _own_path(self, rows: np.ndarray) -> np.ndarray:
+        """The process of one curve at its rows of the table, (sample, row), given its runs."""
         (label,) = set(self.curve[rows])
+        # The label "" stands for a curve that no run had.
         run_rows = np.flatnonzero(self.curve_of_runs == label) if label else np.array([], dtype=int)
-        known = len(run_rows)
-        seen, new = self.runs.table.iloc[run_rows], self.table.iloc[rows]
-        params = self.parameters.of_noise(new.iloc[:1])
-        t = self._along(seen, new)
+        runs, points = self.runs.table.iloc[run_rows], self.table.iloc[rows]
+        params = self.parameters.of_noise(points.iloc[:1])
+        t = self._places(runs, points)
         shape = (len(params["sigma"]), len(t))
-        residual, variance, is_seen = np.zeros(shape), np.zeros(shape), np.zeros(len(t))
-        if known:
-            mu = self.parameters.mu_on_link(seen) + self.parameters.baseline_error(seen)
-            mu = mu + self._shared.at(seen)
+        residual, variance, is_run = np.zeros(shape), np.zeros(shape), np.zeros(len(t))
+        n_runs = len(run_rows)
+        if n_runs:
+            mu = self.parameters.mu_on_link(runs) + self.parameters.baseline_error(runs)
+            mu = mu + self._shared.at(runs)
             y = self.spec.law.response.link.forward(self.runs.y[run_rows])
-            residual[:, :known] = y - mu
-            variance[:, :known] = self.parameters.of_noise(seen)["sigma"] ** 2
-            is_seen[:known] = 1.0
-        own, origin = self.spec.discrepancy.own, self.spec.axis.origin
+            residual[:, :n_runs] = y - mu
+            variance[:, :n_runs] = self.parameters.of_noise(runs)["sigma"] ** 2
+            is_run[:n_runs] = 1.0
+        components, origin = self.spec.discrepancy.own, self.spec.axis.origin
         rng = stream(self.seed, f"curve {label}")
-        path = draw_curve(own, origin, t, params, residual, variance, is_seen, rng)
-        return path[:, known:]
+        path = draw_curve(components, origin, t, params, residual, variance, is_run, rng)
+        return path[:, n_runs:]
 
-    def _along(self, seen: pd.DataFrame, new: pd.DataFrame) -> np.ndarray:
-        """Where on their curve the runs lie, and then the points, (run + point,)."""
-        along = self.spec.along
-        t = self.spec.axis.forward(np.concatenate([seen[along], new[along]]).astype(float))
-        if "wiener" in self.spec.discrepancy.own and len(seen) and self.spec.axis.origin is None:
-            # The process is zero at the curve's first run, and stays so before it.
-            t = np.maximum(t, t[: len(seen)].min())
+    def _places(self, runs: pd.DataFrame, points: pd.DataFrame) -> np.ndarray:
+        """Where on their curve the runs lie, and after them the points, (run + point,)."""
+        along, axis = self.spec.along, self.spec.axis
+        x = np.concatenate([runs[along], points[along]]).astype(float)
+        t = np.asarray(axis.forward(x))
+        if "wiener" in self.spec.discrepancy.own and len(runs) and axis.origin is None:
+            # The process is zero up to the curve's first run.
+            t = np.maximum(t, t[: len(runs)].min())
         return t
 
 
 class SharedDiscrepancy:
-    """Draws of what runs have in common along each input: the process given its values at the
-    knots, at every value of the input."""
+    """Draws of the discrepancy that runs share along each input.
+
+    The fit has the process at knots; from these it is drawn at every value of the input.
+    """
 
     def __init__(self, parameters: Parameters, table: pd.DataFrame, seed: int):
         self.design = parameters.draws.design
-        self.drawn: dict[str, tuple[np.ndarray, Mapping[str, np.ndarray]]] = {}
-        new, old = self._along(table), self._along(parameters.draws.runs.table)
-        if not new:
+        #: By input: the places where the process is drawn, (place,), and its draws there, (sample,
+        #: place), by the label of those that share it.
+        self.paths: dict[str, tuple[np.ndarray, Mapping[str, np.ndarray]]] = {}
+        of_points, of_runs = self._places(table), self._places(parameters.draws.runs.table)
+        if not of_points:
             return
         posterior, samples = parameters.draws.posterior, parameters.draws.samples
-        known = [str(label) for label in posterior["in_common"].values]
-        labels = sorted(set(known).union(map(str, self.design.shared_labels(table))))
+        fitted = [str(label) for label in posterior["in_common"].values]
+        labels = sorted(set(fitted).union(map(str, self.design.shared_labels(table))))
         params = parameters.of_noise(table.iloc[:1])
-        for name in new:
-            knots = posterior[f"{name}_knot"].values
-            at = np.append(2 * knots[0] - knots[1], knots)
-            t = np.unique(np.concatenate([new[name], old[name]]))
+        for name in of_points:
+            later_knots = posterior[f"{name}_knot"].values
+            knots = np.append(2 * later_knots[0] - later_knots[1], later_knots)
+            t = np.unique(np.concatenate([of_points[name], of_runs[name]]))
             sigma = params[self.design.spec.discrepancy_sigma(name)]
             weights = parameters.variables[f"{name}|in_common"]
-            drawn: dict[str, np.ndarray] = {}
+            paths: dict[str, np.ndarray] = {}
             for label in labels:
                 rng = stream(seed, f"in common {name} {label}")
-                own = weights[:, known.index(label)] if label in known else None
-                drawn[label] = sigma * shared.draw(t, at, own, samples, rng)
-            self.drawn[name] = (t, drawn)
+                known = weights[:, fitted.index(label)] if label in fitted else None
+                paths[label] = sigma * shared.draw(t, knots, known, samples, rng)
+            self.paths[name] = (t, paths)
 
-    def _along(self, table: pd.DataFrame) -> dict[str, np.ndarray]:
+    def _places(self, table: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Where each row lies along what the shared discrepancy runs along, by input."""
         spec = self.design.spec
         inputs = {name: table[name].to_numpy(float) for name in spec.law.inputs}
         along = spec.discrepancy_inputs(inputs)
         return {name: spec.axis.forward(x) for name, x in along.items()}
 
     def at(self, rows: pd.DataFrame) -> np.ndarray | float:
-        """What runs have in common at rows, (sample, row), on the response's scale; 0 where there
-        is no such part."""
+        """The shared discrepancy at rows, (sample, row), on the response's scale; 0 without one."""
         total: np.ndarray | float = 0.0
-        labels, along = self.design.shared_labels(rows), self._along(rows)
-        for name, (t, drawn) in self.drawn.items():
-            where = np.searchsorted(t, along[name])
-            columns = [drawn[str(label)][:, i] for label, i in zip(labels, where, strict=True)]
+        labels, along = self.design.shared_labels(rows), self._places(rows)
+        for name, (t, paths) in self.paths.items():
+            places = np.searchsorted(t, along[name])
+            columns = [paths[str(label)][:, i] for label, i in zip(labels, places, strict=True)]
             total = total + np.stack(columns, axis=1)
         return total
 
 
 def mu_of_runs(parameters: Parameters, table: pd.DataFrame, seed: int) -> np.ndarray:
-    """Where the draws put runs, (sample, row), on the response's scale: the law, the errors of
-    baselines, and what runs have in common. Noise and a curve's own process are left out."""
+    """The expected response of runs, (sample, row), on the response's scale.
+
+    It is the sum of the law, the errors of baselines and the shared discrepancy. Noise and a
+    curve's own process are left out.
+    """
     mu = parameters.mu_on_link(table) + parameters.baseline_error(table)
     mu = mu + SharedDiscrepancy(parameters, table, seed).at(table)
     return np.broadcast_to(mu, (parameters.draws.samples, len(table)))

@@ -1,4 +1,4 @@
-"""What a fit holds: its design, its runs, the draws, and whether the chains agree."""
+"""What a fit holds: its design, its runs, its draws, and whether the chains converged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bayeslaw.spec.spec import ModelSpec
 if TYPE_CHECKING:
     import xarray as xr
 
-#: What is predicted: see `bayeslaw.posterior.predict`.
+#: The kinds of prediction, explained in `bayeslaw.posterior.predict`.
 Kind = Literal["mean", "latent", "run"]
 
 #: Dimensions of every result over the draws.
@@ -28,9 +28,9 @@ DIMS = ("chain", "draw")
 
 @dataclass(frozen=True, slots=True)
 class Convergence:
-    """Whether the chains agree: the worst of each diagnostic, and the variable that has it.
+    """Whether the chains agree: the worst value of each diagnostic, and the variable that has it.
 
-    ``attempts`` lists what was tried, in order, and what each attempt gave.
+    ``attempts`` lists what was tried, in order, with the diagnostics that each attempt reached.
     """
 
     rhat: float
@@ -49,14 +49,14 @@ class Convergence:
 
     @property
     def mixed(self) -> bool:
-        """Whether the chains agree, and move enough."""
+        """Whether the chains agree and have enough effective draws, divergences aside."""
         return self.rhat <= RHAT_MAX and min(self.ess_bulk, self.ess_tail) >= ESS_MIN
 
     @property
     def badness(self) -> tuple[int, float]:
-        """For choosing the least bad of several attempts: how many criteria fail, then the R-hat."""
-        few = min(self.ess_bulk, self.ess_tail) < ESS_MIN
-        failed = (self.rhat > RHAT_MAX) + few + (self.divergences > DIVERGENCES_MAX)
+        """How many criteria fail, and the R-hat: the best of several attempts has the least."""
+        too_few = min(self.ess_bulk, self.ess_tail) < ESS_MIN
+        failed = (self.rhat > RHAT_MAX) + too_few + (self.divergences > DIVERGENCES_MAX)
         return int(failed), self.rhat
 
     def __str__(self) -> str:
@@ -69,19 +69,20 @@ class Convergence:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Draws of the parameters of a law, with all that it takes to predict from them.
+    """Draws of the parameters of a law, with all that is needed to predict from them.
 
-    `bayeslaw.Fit` is a `Draws` with methods. The verbs of the package take `Draws`.
+    `bayeslaw.Fit` is a `Draws` with methods. The functions of the package take `Draws`.
 
     Attributes
     ----------
     design : what was fitted, resolved for the runs.
-    runs : the table it was fitted to.
-    idata : DataTree with groups posterior, sample_stats, observed_data, as PyMC and ArviZ know it.
-    convergence : whether the chains agree, which every result derived from the draws carries.
-    random_seed : gives the same draws again, and seeds the predictions.
-    warnings : what the table cannot identify, and what did not converge.
-    versions : of the libraries that made it.
+    runs : the runs it was fitted to.
+    idata : DataTree with the groups posterior, sample_stats and observed_data, as in PyMC and
+        ArviZ.
+    convergence : whether the chains agree. Every result derived from the draws says so too.
+    random_seed : the seed that gives the same draws again; also that of the predictions.
+    warnings : what the runs cannot identify, and what did not converge.
+    versions : the version of each library that made the draws.
     """
 
     design: Design
@@ -109,38 +110,39 @@ class Draws:
 
     @property
     def samples(self) -> int:
-        """Draws of all chains."""
+        """How many draws there are in all chains together."""
         sizes = self.idata["posterior"].sizes
         return int(sizes["chain"] * sizes["draw"])
 
     def seed(self, random_seed: int | None) -> int:
-        """The seed that was given, or else the fit's: so that a saved fit predicts the same again."""
+        """``random_seed``, or else the fit's own, so that a saved fit predicts the same again."""
         return self.random_seed if random_seed is None else int(random_seed)
 
     def with_draws(self, posterior: xr.Dataset) -> Self:
-        """The same with other draws of its variables, such as those of the prior: all that is
-        computed of a posterior can be computed of them."""
+        """The same fit with other draws of its variables, such as draws from the prior.
+
+        Whatever can be computed from a posterior can then be computed from these draws.
+        """
         import xarray as xr
 
         return replace(self, idata=xr.DataTree.from_dict({"posterior": posterior}))
 
     def thinned(self, draws: int) -> Self:
-        """The same with so many of its draws, evenly spread, as one chain; all of them where it has
-        no more."""
+        """The same fit with at most ``draws`` of its draws, evenly spread, as one chain."""
         import xarray as xr
 
         kept = np.linspace(0, self.samples - 1, min(draws, self.samples)).astype(int)
         posterior = self.posterior
-        some = {
-            str(name): ((*DIMS, *x.dims[2:]), x.values.reshape(-1, *x.shape[2:])[kept][None])
-            for name, x in posterior.transpose(*DIMS, ...).items()
-        }
+        variables = {}
+        for name, x in posterior.transpose(*DIMS, ...).items():
+            joined = x.values.reshape(-1, *x.shape[2:])
+            variables[str(name)] = ((*DIMS, *x.dims[2:]), joined[kept][None])
         coords = {name: x for name, x in posterior.coords.items() if name not in DIMS}
         coords |= {"chain": [0], "draw": np.arange(len(kept))}
-        return self.with_draws(xr.Dataset(some, coords=coords))
+        return self.with_draws(xr.Dataset(variables, coords=coords))
 
     def by_chain(self, values: np.ndarray) -> np.ndarray:
-        """(sample, ...) as (chain, draw, ...)."""
+        """An array (sample, ...) in the shape (chain, draw, ...)."""
         sizes = self.idata["posterior"].sizes
         return np.reshape(values, (sizes["chain"], sizes["draw"], *np.shape(values)[1:]))
 
@@ -152,24 +154,26 @@ class Draws:
         /,
         **attrs: Any,
     ) -> xr.Dataset:
-        """Values for each draw, (sample, ...), as variables with dims chain, draw and ``dims``.
+        """Arrays (sample, ...) as a Dataset with dims chain, draw and ``dims``.
 
-        Whether the chains agree is among the attributes, of each variable too.
+        The attribute ``converged``, 1 or 0, is on the Dataset and on each variable.
         """
         import xarray as xr
 
         attrs |= {"converged": int(self.convergence.passed)}
-        chains = {dim: self.idata["posterior"][dim].values for dim in DIMS}
-        laid_out = {
+        chains_and_draws = {dim: self.idata["posterior"][dim].values for dim in DIMS}
+        with_dims = {
             name: ((*DIMS, *dims), self.by_chain(values), attrs)
             for name, values in variables.items()
         }
-        return xr.Dataset(laid_out, coords=chains | dict(coords or {}), attrs=attrs)
+        return xr.Dataset(with_dims, coords=chains_and_draws | dict(coords or {}), attrs=attrs)
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """Random numbers that follow from a name: what is drawn for a group, or for a curve, is then
-    the same whatever else is predicted beside it."""
+    """A random-number generator of its own for each name.
+
+    What is drawn for a group or a curve is then the same, whatever else is predicted with it.
+    """
     return np.random.default_rng([seed, crc32(name.encode())])
 
 

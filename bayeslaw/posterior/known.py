@@ -1,4 +1,4 @@
-"""What a fit knows of parameters, for a second fit that takes them as fixed."""
+"""Parameters estimated by one fit, handed to a second fit that takes them as known."""
 
 from __future__ import annotations
 
@@ -12,14 +12,22 @@ if TYPE_CHECKING:
 
 
 def known(fit: Draws, *params: str) -> dict[str, xr.DataArray]:
-    """The posterior medians of all variables of parameters, as ``fixed`` of `bayeslaw.fit` takes
-    them.
+    """The posterior medians of every variable of some parameters, for ``fixed`` of `bayeslaw.fit`.
+
+    Parameters
+    ----------
+    fit : the first fit.
+    *params : names of parameters, such as "E" and "beta".
+
+    Returns
+    -------
+    By variable of the model: a DataArray without dims, or (group,) for the deviations of groups.
 
     Raises
     ------
-    UnknownNameError : the model has no such parameter. SpecError : what is sampled of it is
-        relative to this table's centre, and means another thing for another table; or its groups
-        are not pooled (``0 + group``).
+    UnknownNameError : the model has no such parameter.
+    SpecError : the parameter is sampled relative to the centre of this table, so its value means
+        something else for another table; or its groups are not pooled (``0 + group``).
     """
     posterior = fit.posterior
     medians: dict[str, xr.DataArray] = {}
@@ -30,10 +38,8 @@ def known(fit: Draws, *params: str) -> dict[str, xr.DataArray]:
         if param.at_centre or formula.by:
             why = f"has the formula {formula}, a value for each group"
             if param.at_centre:
-                why = f"is sampled as {param.at_centre}, which is of this table alone"
-            raise SpecError(
-                f"{name} of {fit.law.name} {why}: it cannot be taken as known elsewhere."
-            )
+                why = f"is sampled as {param.at_centre}, which depends on this table"
+            raise SpecError(f"{name} of {fit.law.name} {why}: another fit cannot take it as known.")
         variables = [name, *(f"{name}_{covariate}" for covariate in formula.covariates)]
         for term in formula.groups:
             variables += [f"{name}_{term}", f"{name}_{term}_sigma"]

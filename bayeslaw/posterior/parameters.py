@@ -1,5 +1,7 @@
-"""A fit's draws laid out for a table of points: each parameter at each point, with groups that no
-run had."""
+"""The value of each parameter at each point of a table, over a fit's draws.
+
+Points may be in groups that no run had: their deviations are drawn from the population of groups.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,17 @@ from bayeslaw.spec.spec import population_name
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """A fit's draws laid out for a table of points, chains and draws joined as ``sample``.
+    """A fit's draws prepared for a table of points; chains and draws are joined as ``sample``.
 
     Attributes
     ----------
-    draws : the fit's.
-    predictors : know every group of the table; those that no run had stand after the fit's own.
+    draws : the fit's draws.
+    predictors : each parameter's linear predictor. Its levels are those of the fit, followed by
+        the table's unseen levels.
     variables : the draws of each variable, (sample, ...).
-    deviations : of the groups of each term, (sample, level) by the term's variable; 0 for groups
-        that no run had, for ``kind="mean"``.
-    seed : of what is drawn for groups and baselines that no run had.
+    deviations : by the variable of a group term, the deviations of its groups, (sample, level).
+        For ``kind="mean"`` they are 0 at unseen levels.
+    seed : the seed for unseen groups and baselines.
     """
 
     draws: Draws
@@ -51,7 +54,7 @@ class Parameters:
 
         Raises
         ------
-        SpecError : a group that no run had, of a parameter whose groups are not pooled.
+        SpecError : an unseen level of a parameter whose groups are not pooled.
         """
         samples = draws.samples
         variables = {
@@ -67,26 +70,25 @@ class Parameters:
                 variable = f"{name}_{term}"
                 unseen = predictor.unseen_levels(term, table)
                 levels[str(term)] = (*levels[str(term)], *unseen)
-                new = [
-                    np.zeros(samples)
-                    if kind == "mean"
-                    else _unseen_deviation(variable, level, seed, variables)
-                    for level in unseen
-                ]
-                deviations[variable] = np.column_stack([variables[variable], *new])
+                of_unseen = [np.zeros(samples) for _ in unseen]
+                if kind != "mean":
+                    of_unseen = [_unseen_deviation(variable, x, seed, variables) for x in unseen]
+                deviations[variable] = np.column_stack([variables[variable], *of_unseen])
             predictors[name] = replace(predictor, levels=levels)
         return cls(draws, predictors, variables, deviations, seed)
 
     def without_effects_of(self, column: str) -> Parameters:
-        """The same without the deviations of the groups that a column makes: along it, the curve is
-        the law's, and not that of single settings."""
-        own = [
+        """The same parameters without the deviations of the groups that a column makes.
+
+        Along that column the curve is then the law's, without the deviation of any one setting.
+        """
+        without = [
             f"{name}_{term}"
             for name, predictor in self.predictors.items()
             for term in predictor.formula.groups
             if column in term.factor
         ]
-        zeros = {variable: 0 * self.deviations[variable] for variable in own}
+        zeros = {variable: 0 * self.deviations[variable] for variable in without}
         return replace(self, deviations={**self.deviations, **zeros})
 
     def mu_on_link(self, table: pd.DataFrame) -> np.ndarray:
@@ -100,44 +102,49 @@ class Parameters:
             if name in law.params
         }
         centre = self.draws.runs.centre_of(table)
-        return law.response.link.forward(law.at_centred(law.given(table), at_rows, centre))
+        response = law.at_centred(law.given(table), at_rows, centre)
+        return np.asarray(law.response.link.forward(response))
 
     def sampled(self, table: pd.DataFrame) -> dict[str, Any]:
-        """The law's parameters as they are sampled, (sample, row), or (sample, 1) where no effect
-        makes them differ."""
+        """The law's parameters as they are sampled, (sample, row).
+
+        A parameter that is the same in every row is (sample, 1).
+        """
         return {name: self._parameter(name, table) for name in self.draws.law.params}
 
     def of_law(self, table: pd.DataFrame) -> dict[str, Any]:
-        """The law's parameters in the paper's units, shaped as `sampled`."""
+        """The law's parameters in the paper's units, in the shapes of `sampled`."""
         centre = self.draws.runs.centre_of(table)
         return self.draws.law.from_centre(self.sampled(table), centre)
 
     def of_noise(self, table: pd.DataFrame) -> dict[str, Any]:
-        """The parameters of noise and discrepancy, (sample, row) or (sample, 1); sigma is that of
-        each row, its standard error included."""
+        """The parameters of noise and discrepancy, (sample, row) or (sample, 1).
+
+        ``sigma`` is that of each row, with the standard error of its response included.
+        """
         law, names = self.draws.law, self.draws.design.params
-        found = {name: self._parameter(name, table) for name in names if name not in law.params}
-        return found | {"sigma": noise_scale(found["sigma"], table, law)}
+        params = {name: self._parameter(name, table) for name in names if name not in law.params}
+        return params | {"sigma": noise_scale(params["sigma"], table, law)}
 
     def baseline_error(self, table: pd.DataFrame) -> np.ndarray | float:
-        """What the error of a baseline adds to the rows that are measured from it, (sample, row); 0
-        where the table has none."""
+        """The error of the baseline of each row, (sample, row); 0 if the table has none."""
         if BASELINE_SE not in table:
             return 0.0
-        known = self.draws.idata["posterior"].coords.get(BASELINE)
-        levels = [] if known is None else [str(level) for level in known.values]
+        fitted = self.draws.idata["posterior"].coords.get(BASELINE)
+        baselines = [] if fitted is None else [str(baseline) for baseline in fitted.values]
         labels = baseline_labels(table)
-        drawn: dict[str, np.ndarray] = {}
-        for level in set(labels):
-            if level in levels:
-                drawn[level] = self.variables[BASELINE_ERROR][:, levels.index(level)]
+        standardised: dict[str, np.ndarray] = {}
+        for label in set(labels):
+            if label in baselines:
+                standardised[label] = self.variables[BASELINE_ERROR][:, baselines.index(label)]
             else:
-                rng = stream(self.seed, f"baseline {level}")
-                drawn[level] = rng.standard_normal(self.draws.samples)
+                rng = stream(self.seed, f"baseline {label}")
+                standardised[label] = rng.standard_normal(self.draws.samples)
         errors = table[BASELINE_SE].to_numpy(float)
-        return np.column_stack([drawn[level] for level in labels]) * errors
+        return np.asarray(np.column_stack([standardised[label] for label in labels]) * errors)
 
     def _parameter(self, name: str, table: pd.DataFrame) -> np.ndarray:
+        """A parameter as it is sampled, on its own scale, in the shape of `sampled`."""
         predictor, param = self.predictors[name], self.draws.design.params[name]
         population = self.variables[population_name(name, param)]
         intercept = param.link.forward(population)[:, None]
@@ -146,11 +153,12 @@ class Parameters:
         covariates, terms = predictor.formula.covariates, predictor.formula.groups
         coefficients = {str(x): self.variables[f"{name}_{x}"][:, None] for x in covariates}
         deviations = {str(term): self.deviations[f"{name}_{term}"] for term in terms}
-        return param.link.inverse(predictor.value(intercept, coefficients, deviations, table))
+        on_link = predictor.value(intercept, coefficients, deviations, table)
+        return np.asarray(param.link.inverse(on_link))
 
 
 def _refuse_unpooled(name: str, predictor: LinearPredictor, table: pd.DataFrame) -> None:
-    """Raise where the groups of a parameter are not pooled and no run had one of the table's."""
+    """Raise if the table has an unseen level of a parameter whose groups are not pooled."""
     by = predictor.formula.by_term
     if by and (unseen := predictor.unseen_levels(by, table)):
         raise SpecError(
@@ -162,6 +170,6 @@ def _refuse_unpooled(name: str, predictor: LinearPredictor, table: pd.DataFrame)
 def _unseen_deviation(
     variable: str, level: str, seed: int, variables: Mapping[str, np.ndarray]
 ) -> np.ndarray:
-    """The deviation of a group that no run had, (sample,), from its population."""
+    """The deviation of an unseen level, (sample,), drawn from the population of levels."""
     scale = variables[f"{variable}_sigma"]
     return scale * stream(seed, f"{variable} {level}").standard_normal(len(scale))

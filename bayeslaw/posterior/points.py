@@ -1,4 +1,4 @@
-"""Points to predict at: as a table, checked, and how far beyond the runs each lies."""
+"""Points to predict at: made into a table, checked, and measured for their distance to the runs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def grid(points: Points) -> pd.DataFrame:
 
     >>> grid({"model_size": [1e9, 2e9], "method": "lora"})
          model_size method
-    0  1000000000.0   lora
-    1  2000000000.0   lora
+    0  1.000000e+09   lora
+    1  2.000000e+09   lora
     """
     if isinstance(points, pd.DataFrame):
         return points.reset_index(drop=True)
@@ -47,13 +47,13 @@ def checked_points(design: Design, runs: Runs, points: Points) -> pd.DataFrame:
     ------
     RunsError : points outside the law's domain, or columns missing: all faults at once.
     """
-    given, known = grid(points), runs.table
+    asked, known = grid(points), runs.table
     constant = {
         name: known[name].iloc[0]
         for name in design.columns
-        if name not in given and name in known and known[name].nunique() == 1
+        if name not in asked and name in known and known[name].nunique() == 1
     }
-    table = validate_points(given.assign(**constant), design.law, design.columns)
+    table = validate_points(asked.assign(**constant), design.law, design.columns)
     faults = [*_without_unit(design, known, table), *_not_numbers(design, table)]
     if faults:
         raise RunsError("The points to predict", faults)
@@ -61,7 +61,7 @@ def checked_points(design: Design, runs: Runs, points: Points) -> pd.DataFrame:
 
 
 def _without_unit(design: Design, known: pd.DataFrame, table: pd.DataFrame) -> list[Fault]:
-    """Faults of rows whose input means something that no run had, and so has no unit."""
+    """A fault for each row whose selector column, which gives an input its unit, is in no run."""
     faults = []
     for name, spec in design.law.inputs.items():
         if not (column := spec.selector):
@@ -70,13 +70,13 @@ def _without_unit(design: Design, known: pd.DataFrame, table: pd.DataFrame) -> l
         remedy = f"Use one of {', '.join(sorted(labels.unique()))}."
         for row in table.index[~table[column].map(label).isin(labels)]:
             value = table[column][row]
-            problem = f"{value!r} was in no run: {name} has no unit there"
+            problem = f"no run has {value!r}, so the unit of {name} is not known"
             faults.append(Fault(problem, remedy, column, str(row), value))
     return faults
 
 
 def _not_numbers(design: Design, table: pd.DataFrame) -> list[Fault]:
-    """Faults of rows in which a covariate is no number."""
+    """A fault for each row in which a covariate is not a number."""
     problem, remedy = "a covariate of the model must be a number", "Give its value."
     return [
         Fault(problem, remedy, name, str(row))
@@ -88,20 +88,22 @@ def _not_numbers(design: Design, table: pd.DataFrame) -> list[Fault]:
 def points_at(
     fit: Draws, at: Mapping[str, Any] | None, rows: Sequence[Mapping[str, Any]]
 ) -> pd.DataFrame:
-    """Rows that share what ``at`` gives, checked; grouping columns that neither gives are groups
-    that no run had.
+    """Checked points: ``rows``, each with the values that ``at`` gives to all of them.
+
+    A grouping column that neither gives stands for an unseen level, unless all runs have one value.
 
     Raises
     ------
     SpecError : ``at`` has a column that neither the model nor the runs have, or several values of
-        one. RunsError : as `checked_points`.
+        one column.
+    RunsError : as `checked_points`.
     """
     design, runs, shared = fit.design, fit.runs.table, dict(at or {})
     known = dict.fromkeys([*design.law.inputs, *design.columns, *map(str, runs.columns)])
     if unknown := [name for name in shared if name not in known]:
         raise SpecError(
-            f"at has {unknown[0]}, which neither the model nor its runs"
-            f" have.{suggest(unknown[0], known)}",
+            f"at has {unknown[0]}, which is in neither the model nor its"
+            f" runs.{suggest(unknown[0], known)}",
             key=("at", unknown[0]),
         )
     if several := [name for name, value in shared.items() if np.ndim(value) > 0]:
@@ -115,19 +117,19 @@ def points_at(
 
 
 def open_columns(design: Design) -> list[str]:
-    """The columns of groups that may be left open, so that the group is one that no run had."""
+    """The columns that points may lack: a missing value stands for an unseen level."""
     needed = (*design.numeric_columns, *design.law.selector_columns)
     return [name for name in design.columns if name not in needed]
 
 
 def extrapolation_distance(fit: Draws, table: pd.DataFrame) -> pd.DataFrame:
-    """How far each point lies beyond the runs of its own groups, in decades per input, and which
-    groups no run had.
+    """How far each point lies beyond the runs of its own groups.
 
     Returns
     -------
-    DataFrame, a row a point: ``distance_<input>``, 1 where it is ten times the largest, negative
-    below the smallest, 0 between; and ``unseen``, the grouping columns whose value no run had.
+    DataFrame, one row per point. ``distance_<input>``, in decades: 1 at ten times the largest
+    input of the runs, negative below the smallest, 0 between. ``unseen``: the grouping columns
+    whose value no run had.
     """
     law, runs = fit.law, fit.runs.table
     grouping = dict.fromkeys((*fit.design.group_columns, *(fit.spec.curve_by or ())))
@@ -144,7 +146,7 @@ def extrapolation_distance(fit: Draws, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unseen_factors(fit: Draws, table: pd.DataFrame) -> list[str]:
-    """For each point, the factors (columns, joined) whose level no run had, joined by commas."""
+    """For each point, the columns of its unseen levels: "task:method, model", say."""
     unseen = {
         ":".join(term.factor): predictor.index(term, table) < 0
         for predictor in fit.design.predictors.values()
@@ -161,7 +163,7 @@ def _unseen_factors(fit: Draws, table: pd.DataFrame) -> list[str]:
 
 
 def _keys(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
-    """One label a row for the values of some columns."""
+    """One label per row for the values of some columns."""
     if not columns:
         return pd.Series("", index=frame.index, dtype=object)
     return pd.Series(GroupTerm(tuple(columns)).labels(frame), index=frame.index)

@@ -1,12 +1,10 @@
-"""The posterior predictive at new points.
+"""The posterior predictive at new points, of one of three kinds.
 
-Kinds, never confused:
-
-| kind | what it is | varies with |
+| kind | what is predicted | what its draws vary with |
 |---|---|---|
-| ``"mean"`` | the law's curve | the parameters; a group that no run had is at the population's value |
-| ``"latent"`` | a run, were it measured without error | and a new group's deviation, the discrepancy |
-| ``"run"`` | what a new run would log | and noise |
+| ``"mean"`` | the law's curve | the parameters; an unseen level has the population's value |
+| ``"latent"`` | a run measured without error | also the unseen level's deviation, the discrepancy |
+| ``"run"`` | what a new run would log | also noise |
 
 Decisions use ``"run"``. Averages are taken in the response's unit, not on its scale.
 """
@@ -41,31 +39,35 @@ def predict(
     Parameters
     ----------
     fit : the posterior.
-    points : a DataFrame, a row a point, or a mapping whose values are multiplied out; every input
-        of the law in its unit, and every column that makes groups in the model, but for those that
-        have one value in all runs. A group that no run had, or None, is drawn from its population:
-        the same draw for all points of that group, and in all parameters.
+    points : a DataFrame, one row per point, or a mapping, whose values are multiplied out. It has
+        every input of the law in its unit, and every column that makes groups in the model; a
+        column with one value in all runs may be left out. The deviation of an unseen level, or of
+        None, is drawn from the population: one draw for all points of that level.
     kind : "mean", "latent" or "run", see the table above.
-    random_seed : for groups that no run had and noise. None: the fit's, so that a saved fit
-        predicts the same again.
+    random_seed : for unseen levels and noise. None: the fit's, so that a saved fit predicts the
+        same again.
 
     Returns
     -------
     DataArray, dims (chain, draw, point), in the response's unit. Coordinates on ``point``: the
-    columns of ``points``; for each input ``distance_<input>``, how far beyond the runs it lies, in
-    decades (1 is ten times; negative is below them; 0 within), counted from the runs of the point's
-    own groups where there are any; and ``unseen``, the columns whose value no run had. Attributes
-    say the kind, and whether the chains agree.
+    columns of ``points``; ``distance_<input>``, how far the input lies beyond the runs of the
+    point's own groups (of all runs, for an unseen level), in decades: 1 is ten times the largest,
+    negative is below the smallest, 0 is between; ``unseen``, the columns whose value no run had.
+    Attributes: ``kind``, ``unit``, and ``converged``, 1 if the chains agree.
 
     Raises
     ------
     RunsError : points outside the law's domain, or columns missing: all faults at once.
-    SpecError : an unknown kind, or a group that no run had where groups are not pooled (``0 +
-        group``).
+    SpecError : an unknown kind, or an unseen level where groups are not pooled (``0 + group``).
+
+    Examples
+    --------
+    ``predict(fit, {"model_size": [1e9, 7e10], "data_size": 1.4e12})`` has the dims chain, draw and
+    point, with two points.
     """
     require_kind(kind)
-    given = grid(points)
-    table = checked_points(fit.design, fit.runs, given)
+    asked = grid(points)
+    table = checked_points(fit.design, fit.runs, asked)
     values = np.empty((fit.samples, len(table)))
 
     def keep(rows: np.ndarray, drawn: np.ndarray) -> None:
@@ -73,11 +75,12 @@ def predict(
 
     each_block_of_draws(fit, table, kind, random_seed, keep)
     distance = extrapolation_distance(fit, table)
-    coords = {str(name): ("point", table[name].to_numpy()) for name in map(str, given.columns)}
+    coords = {str(name): ("point", table[name].to_numpy()) for name in map(str, asked.columns)}
     coords |= {str(name): ("point", x.to_numpy()) for name, x in distance.items()}
     response = fit.law.response
     drawn = fit.dataset({"drawn": values}, ["point"], coords, kind=kind, unit=response.unit)
-    return drawn["drawn"].rename(response.name)  # only now: the points may have such a column
+    # Renamed last, because the points may have a column of the response's name.
+    return drawn["drawn"].rename(response.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,10 @@ class Block:
 
     Attributes
     ----------
-    rows : which of the points, (row,).
-    mu : where their runs lie before noise, on the response's scale, (sample, row).
-    noise : the parameters of their noise, each (sample, row) or (sample, 1).
-    rng : for their noise; each block has a seed of its own.
+    rows : their positions among the points, (row,).
+    mu : the response before noise, on its scale, (sample, row).
+    noise : the parameters of the noise, each (sample, row) or (sample, 1).
+    rng : the generator for the noise, with a seed of its own for each block.
     """
 
     rows: np.ndarray
@@ -105,14 +108,14 @@ def each_block_of_draws(
     random_seed: int | None,
     use: Callable[[np.ndarray, np.ndarray], None],
 ) -> None:
-    """Call ``use(rows, drawn)`` with the draws, (sample, row), of block after block of points."""
+    """Predict points block by block: call ``use(rows, drawn)`` with draws, (sample, row)."""
     link, family = fit.law.response.link, fit.spec.noise
 
     def draw(block: Block) -> None:
         mu = block.mu
         if kind == "run":
             mu = mu + noise.draw(family, block.noise, mu.shape, block.rng)
-        # A Student-t of less than one degree of freedom overflows now and then: infinite is right.
+        # A Student-t with less than one degree of freedom may overflow: infinite is then right.
         with np.errstate(over="ignore"):
             drawn = link.inverse(mu)
         use(block.rows, drawn)
@@ -127,11 +130,10 @@ def each_block(
     random_seed: int | None,
     use: Callable[[Block], None],
 ) -> None:
-    """Call ``use`` with block after block of checked points.
+    """Call ``use`` with each block of checked points, on as many threads as there are cores.
 
-    On as many threads as there are cores: NumPy and the filter work outside Python's lock, and
-    blocks keep memory flat however many points there are. A block is of one curve, where curves
-    have paths of their own.
+    NumPy and the filter work outside Python's lock, and blocks bound the memory for any number of
+    points. With a discrepancy along curves, a block is the points of one curve.
     """
     parameters = Parameters.at(fit, table, kind, random_seed)
     seed = fit.seed(random_seed)
@@ -146,15 +148,15 @@ def each_block(
         blocks = np.array_split(np.arange(len(table)), range(step, len(table), step))
 
     def predict_one(rows: np.ndarray) -> None:
-        some = table.iloc[rows]
-        mu = parameters.mu_on_link(some)
+        points = table.iloc[rows]
+        mu = parameters.mu_on_link(points)
         if kind == "run":
-            mu = mu + parameters.baseline_error(some)
+            mu = mu + parameters.baseline_error(points)
         if discrepancy is not None:
             mu = mu + discrepancy.at(rows)
         mu = np.broadcast_to(mu, (fit.samples, len(rows)))
         rng = np.random.default_rng([seed, int(rows[0])])
-        use(Block(rows, mu, parameters.of_noise(some), rng))
+        use(Block(rows, mu, parameters.of_noise(points), rng))
 
     with ThreadPoolExecutor(cpu_count()) as pool:
         for _ in pool.map(predict_one, blocks):
@@ -163,13 +165,13 @@ def each_block(
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Runs that were made, as they were predicted: on the response's scale.
+    """Predictions of observed runs, on the response's scale.
 
     Attributes
     ----------
-    rows : which of the runs, (row,).
-    drawn : what a run there would log, (sample, row).
-    log_density : the log predictive density of what was observed, (row,).
+    rows : their positions among the runs, (row,).
+    drawn : draws of what such a run would log, (sample, row).
+    log_density : the log predictive density of the observed response, (row,).
     """
 
     rows: np.ndarray
@@ -184,7 +186,7 @@ def each_block_observed(
     *,
     random_seed: int | None = None,
 ) -> None:
-    """Predict runs that were made, and call ``use`` with block after block of them.
+    """Predict observed runs block by block, and call ``use`` with each block.
 
     Parameters
     ----------
@@ -199,17 +201,16 @@ def each_block_observed(
     y = response.link.forward(points[response.name].to_numpy(float))
 
     def score(block: Block) -> None:
-        each = noise.log_density(family, block.noise, y[block.rows] - block.mu)
+        of_draws = noise.log_density(family, block.noise, y[block.rows] - block.mu)
         drawn = block.mu + noise.draw(family, block.noise, block.mu.shape, block.rng)
-        density = np.logaddexp.reduce(each, axis=0) - np.log(len(each))
+        density = np.logaddexp.reduce(of_draws, axis=0) - np.log(len(of_draws))
         use(Observed(block.rows, drawn, density))
 
     each_block(fit, points, "run", random_seed, score)
 
 
 def log_density(fit: Draws, table: pd.DataFrame, *, random_seed: int | None = None) -> np.ndarray:
-    """The log of the posterior predictive density of runs that were made, (point,), per unit of the
-    response.
+    """The log posterior predictive density of observed runs, (point,), per unit of the response.
 
     Parameters
     ----------
@@ -226,4 +227,5 @@ def log_density(fit: Draws, table: pd.DataFrame, *, random_seed: int | None = No
         density[observed.rows] = observed.log_density
 
     each_block_observed(fit, table, keep, random_seed=random_seed)
-    return density + np.log(abs(link.slope(table[response].to_numpy(float))))
+    slope = np.asarray(link.slope(table[response].to_numpy(float)))
+    return density + np.log(abs(slope))

@@ -1,4 +1,4 @@
-"""Parameters and quantities of a law over the draws, per group."""
+"""Parameters and quantities of a law over the draws, for each group."""
 
 from __future__ import annotations
 
@@ -19,30 +19,34 @@ if TYPE_CHECKING:
 
 
 def quantity(fit: Draws, name: str, **at: float) -> xr.DataArray:
-    """A parameter ("alpha") in the paper's units, or a closed form of the law ("size_exponent"),
-    for each group.
+    """A parameter in the paper's units, or a quantity of the law, for each group.
+
+    The groups are those of the runs, by the columns in which the law's parameters differ. Inputs
+    are not among these columns: a quantity describes the law, without the deviation of any one
+    checkpoint. Covariates are at each group's mean.
 
     Parameters
     ----------
     fit : the posterior.
-    name : a parameter, a quantity of the law, or one at given inputs ("kl_gap").
-    **at : the inputs of the latter: ``quantity(fit, "past_peak", kl=20.0).mean()`` is the
-        probability that KL = 20 is past the peak.
-
-    Groups are those of the runs, by the columns in which the law's parameters differ; inputs are
-    not among them: a quantity is of the law, without the deviation of a single checkpoint.
-    Covariates are at each group's mean.
+    name : a parameter ("alpha"), a quantity ("size_exponent"), or a quantity at some inputs
+        ("kl_gap").
+    **at : these inputs, in their units.
 
     Returns
     -------
-    DataArray, dims (chain, draw), and group where the model has groups. The coordinate ``group`` is
-    "mlsum:lora"; each grouping column is a coordinate too. Attributes say the meaning, and whether
-    the fit had converged.
+    DataArray, dims (chain, draw), and group if the model has groups. The coordinate ``group`` is a
+    label such as "mlsum:lora"; each grouping column is a coordinate too. Attributes: ``meaning``,
+    and ``converged``, 1 if the chains agree.
 
     Raises
     ------
-    UnknownNameError : neither a parameter nor a quantity of the law.
-    SpecError : inputs that are missing, surplus, or not positive numbers.
+    UnknownNameError : the law has neither a parameter nor a quantity of that name.
+    SpecError : inputs that are missing, too many, or not positive numbers.
+
+    Examples
+    --------
+    ``quantity(fit, "past_peak", kl=20.0).mean()`` is the probability that KL = 20 is past the
+    peak.
     """
     law = fit.law
     known = {key: param.meaning for key, param in law.params.items()} | dict(law.quantities)
@@ -58,21 +62,21 @@ def quantity(fit: Draws, name: str, **at: float) -> xr.DataArray:
     if not columns:
         return fit.dataset({name: values[:, 0]}, meaning=known[name])[name]
     first, *others = columns
-    labels = (
-        groups[first].str.cat([groups[c] for c in others], sep=":") if others else groups[first]
-    )
+    labels = groups[first]
+    if others:
+        labels = labels.str.cat([groups[c] for c in others], sep=":")
     coords = {"group": labels.to_numpy(object)}
     coords |= {c: ("group", groups[c].to_numpy(object)) for c in columns}
     return fit.dataset({name: values}, ["group"], coords, meaning=known[name])[name]
 
 
 def _inputs_of(law: Law, name: str, at: Mapping[str, float]) -> dict[str, float]:
-    """The inputs that a quantity is at, by the names of the formula's arguments."""
+    """The inputs of a quantity, by the names of the formula's arguments."""
     arguments = law.quantities_at[name].inputs if name in law.quantities_at else ()
     needed = {law.columns.get(argument, argument): argument for argument in arguments}
     if sorted(at) != sorted(needed):
         raise SpecError(
-            f"{name} of {law.name} is at {', '.join(needed) or 'no input'}; it was given"
+            f"{name} of {law.name} needs {', '.join(needed) or 'no input'}; it was given"
             f" {', '.join(at) or 'none'}."
         )
     if bad := [key for key, x in at.items() if not (np.isfinite(x) and x > 0)]:
@@ -81,19 +85,23 @@ def _inputs_of(law: Law, name: str, at: Mapping[str, float]) -> dict[str, float]
 
 
 def group_table(fit: Draws) -> pd.DataFrame:
-    """The groups of `quantity`, a row each, in its order: their grouping columns but for those that
-    are inputs, and their covariates."""
+    """The groups of `quantity`, one row each, in the same order.
+
+    The columns are the grouping columns that are not inputs, and the covariates.
+    """
     columns = fit.design.law_group_columns
     covariates = [name for name in fit.design.numeric_columns if name not in columns]
     return _groups(fit)[[*columns, *covariates]]
 
 
 def _groups(fit: Draws) -> pd.DataFrame:
-    """A row for each group of the runs, with inputs and whatever else makes groups set to none of
-    their values."""
+    """One row per group of the runs, with its covariates at their means.
+
+    Columns that make groups otherwise, such as inputs, are None: an unseen level.
+    """
     table, columns = fit.runs.table, list(fit.design.law_group_columns)
     covariates = [name for name in fit.design.numeric_columns if name not in columns]
-    # A size that makes groups elsewhere in the model is text in the table: as a covariate it is the
+    # A size that makes groups elsewhere in the model is text in the table; as a covariate it is a
     # number.
     labels = {name: table[name].map(label) for name in columns}
     labelled = table.assign(**labels, **{name: pd.to_numeric(table[name]) for name in covariates})

@@ -1,5 +1,4 @@
-"""What the model puts around the law: residuals of the runs, and of runs that the model would make
-in their place."""
+"""Residuals of the runs, and of replicates: runs that the model would make in their place."""
 
 from __future__ import annotations
 
@@ -17,10 +16,10 @@ from bayeslaw.spec import noise
 def residuals(
     fit: Draws, table: pd.DataFrame, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Residuals of the runs of a table, and of replicated runs, each (sample, row).
+    """Residuals of the runs of a table, and of their replicates, each (sample, row).
 
-    On the response's scale, from where the draws put the run (`mu_of_runs`). A replicated residual
-    is noise plus a prior draw of each curve's process.
+    They are on the response's scale, relative to the expected response (`mu_of_runs`). The residual
+    of a replicate is noise plus a prior draw of each curve's process.
     """
     parameters = Parameters.at(fit, table, "latent")
     response = fit.law.response
@@ -30,7 +29,7 @@ def residuals(
 
 
 def replicated(parameters: Parameters, table: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
-    """Noise plus a prior draw of each curve's process, (sample, row)."""
+    """Residuals of replicates: noise plus a prior draw of each curve's process, (sample, row)."""
     design = parameters.draws.design
     spec, params = design.spec, parameters.of_noise(table)
     samples = len(params["sigma"])
@@ -41,9 +40,10 @@ def replicated(parameters: Parameters, table: pd.DataFrame, rng: np.random.Gener
     labels = design.curve_labels(table)
     for row in row_of_each_curve(labels):
         rows = np.flatnonzero(labels == labels[row])
-        # Parameters that differ by curve are its own.
-        own = {name: x[:, [row if x.shape[1] > 1 else 0]] for name, x in params.items()}
-        nothing, unseen = np.zeros((samples, len(rows))), np.zeros(len(rows))
-        process = spec.discrepancy.own, spec.axis.origin
-        drawn[:, rows] += draw_curve(*process, t[rows], own, nothing, nothing + 1.0, unseen, rng)
+        of_curve = {name: x[:, [row if x.shape[1] > 1 else 0]] for name, x in params.items()}
+        zeros, not_observed = np.zeros((samples, len(rows))), np.zeros(len(rows))
+        components, origin = spec.discrepancy.own, spec.axis.origin
+        drawn[:, rows] += draw_curve(
+            components, origin, t[rows], of_curve, zeros, zeros + 1.0, not_observed, rng
+        )
     return drawn

@@ -1,4 +1,4 @@
-"""A fit on disk: one NetCDF file with the draws, the runs, and the spec as JSON."""
+"""Saving a fit: one NetCDF file with the draws, the runs, and the spec as JSON."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from bayeslaw.spec.spec import ModelSpec
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Raised when the file's meaning changes; a file of an older format is read, of a newer one
-#: refused.
+#: The format's number, which grows when the file's meaning changes. Older formats are read, newer
+#: ones refused.
 FORMAT = 1
+#: The attribute of the file that holds everything but the draws and the runs.
 ATTRIBUTE = "bayeslaw"
 
 
 def save(fit: Draws, path: str | Path) -> Path:
-    """Write a fit to one NetCDF file, whole or not at all: an interrupted save leaves the file that
-    was there.
+    """Write a fit to one NetCDF file, by an atomic write: an interrupted save changes nothing.
 
-    The file opens in xarray and ArviZ as a DataTree (posterior, sample_stats, observed_data, and
-    the table as ``runs``). The root's attribute ``bayeslaw`` holds spec, seed, convergence and
-    versions as JSON.
+    The file opens in xarray and ArviZ as a DataTree with the groups posterior, sample_stats and
+    observed_data, and the table of runs as ``runs``. The root's attribute ``bayeslaw`` holds spec,
+    seed, convergence and versions as JSON.
 
     Raises
     ------
@@ -50,54 +50,45 @@ def tree_of(fit: Draws) -> xr.DataTree:
     """A fit as the DataTree that `save` writes."""
     import xarray as xr
 
-    tree = xr.DataTree.from_dict(
-        {
-            **{name: node.to_dataset() for name, node in fit.idata.children.items()},
-            "runs": dataset_of(fit.runs.table),
-        }
-    )
-    tree.attrs[ATTRIBUTE] = json.dumps(
-        {
-            "format": FORMAT,
-            "spec": fit.spec.to_json(),
-            "random_seed": fit.random_seed,
-            "convergence": asdict(fit.convergence),
-            "warnings": list(fit.warnings),
-            "versions": dict(fit.versions),
-            "runs": {
-                "columns": [str(c) for c in fit.runs.table.columns],
-                "groups": list(fit.runs.groups),
-                "source": fit.runs.source,
-                "notes": list(fit.runs.notes),
-                "warnings": list(fit.runs.warnings),
-            },
-        }
-    )
+    datasets = {name: node.to_dataset() for name, node in fit.idata.children.items()}
+    tree = xr.DataTree.from_dict({**datasets, "runs": dataset_of(fit.runs.table)})
+    runs = {
+        "columns": [str(c) for c in fit.runs.table.columns],
+        "groups": list(fit.runs.groups),
+        "source": fit.runs.source,
+        "notes": list(fit.runs.notes),
+        "warnings": list(fit.runs.warnings),
+    }
+    meta = {
+        "format": FORMAT,
+        "spec": fit.spec.to_json(),
+        "random_seed": fit.random_seed,
+        "convergence": asdict(fit.convergence),
+        "warnings": list(fit.warnings),
+        "versions": dict(fit.versions),
+        "runs": runs,
+    }
+    tree.attrs[ATTRIBUTE] = json.dumps(meta)
     return tree
 
 
 def dataset_of(table: pd.DataFrame, dim: str = ROW) -> xr.Dataset:
-    """A table as a Dataset over its rows, which are along ``dim``: numbers and booleans as they
-    are, everything else as text.
+    """A table as a Dataset with its rows along ``dim``.
+
+    Numbers and booleans are stored as they are, everything else as text.
     """
     import xarray as xr
 
-    columns = {
-        str(name): (
-            dim,
-            (
-                x.to_numpy()
-                if is_numeric_dtype(x) and not (is_bool_dtype(x) and x.hasnans)
-                else x.astype(str).to_numpy(object)
-            ),
-        )
-        for name, x in table.items()
-    }
+    columns = {}
+    for name, x in table.items():
+        is_plain = is_numeric_dtype(x) and not (is_bool_dtype(x) and x.hasnans)
+        values = x.to_numpy() if is_plain else x.astype(str).to_numpy(object)
+        columns[str(name)] = (dim, values)
     return xr.Dataset(columns, coords={dim: table.index.to_numpy(object)})
 
 
 def table_of(stored: xr.Dataset, columns: Sequence[str], dim: str = ROW) -> pd.DataFrame:
-    """The table that `dataset_of` stored, its columns in order."""
+    """The table that `dataset_of` stored, with its columns in the order of ``columns``."""
     return pd.DataFrame(
         {name: stored[name].values for name in columns},
         index=pd.Index(stored[dim].values, name=ROW, dtype=object),
@@ -105,11 +96,11 @@ def table_of(stored: xr.Dataset, columns: Sequence[str], dim: str = ROW) -> pd.D
 
 
 def opened(path: str | Path) -> xr.DataTree:
-    """A NetCDF file of bayeslaw's own, read whole.
+    """The contents of a NetCDF file that bayeslaw wrote, loaded into memory.
 
     Raises
     ------
-    StorageError : no such file, not one of bayeslaw's, or cut short.
+    StorageError : there is no such file, bayeslaw did not write it, or it is incomplete.
     """
     import xarray as xr
 
@@ -119,7 +110,7 @@ def opened(path: str | Path) -> xr.DataTree:
     try:
         with xr.open_datatree(path, engine="h5netcdf") as on_disk:
             tree = on_disk.load()
-    except Exception as error:  # h5py and xarray raise OSError, KeyError, ValueError, RuntimeError on wrong or cut files
+    except Exception as error:  # a damaged file raises OSError, KeyError, ValueError, RuntimeError
         raise StorageError(
             f"{path} cannot be read: it is not a NetCDF file, or it was cut short"
             f" ({type(error).__name__}). Save the fit again."
@@ -133,14 +124,13 @@ def opened(path: str | Path) -> xr.DataTree:
 
 
 def draws_of(tree: xr.DataTree, path: str | Path) -> Draws:
-    """The draws that `tree_of` made a tree of; ``path`` for messages about a damaged one.
+    """The draws in a tree that `tree_of` made; ``path`` is named in messages.
 
     Raises
     ------
-    StorageError : a newer format, or a damaged file. UnknownNameError : its law is not registered.
+    StorageError : the format is newer than this version, or the file is damaged.
+    UnknownNameError : its law is not registered.
     """
-    import xarray as xr
-
     try:
         meta = json.loads(tree.attrs[ATTRIBUTE])
         if meta["format"] > FORMAT:
@@ -148,29 +138,36 @@ def draws_of(tree: xr.DataTree, path: str | Path) -> Draws:
                 f"{path} was saved by bayeslaw {meta['versions'].get('bayeslaw')}, in format"
                 f" {meta['format']}; this version reads up to {FORMAT}. Upgrade bayeslaw."
             )
-        spec = ModelSpec.from_json(meta["spec"])
-        table = table_of(tree["runs"].to_dataset(), meta["runs"].pop("columns"))
-        about: dict[str, Any] = {
-            key: value if key == "source" else tuple(value) for key, value in meta["runs"].items()
-        }
-        runs = Runs(law=spec.law, table=table, **about)
-        attempts = tuple(meta["convergence"].pop("attempts"))
-        convergence = Convergence(**meta["convergence"], attempts=attempts)
-        idata = xr.DataTree.from_dict(
-            {name: node.to_dataset() for name, node in tree.children.items() if name != "runs"}
-        )
-        return Draws(
-            design=Design.of(spec, runs),
-            runs=runs,
-            idata=idata,
-            convergence=convergence,
-            random_seed=meta["random_seed"],
-            warnings=tuple(meta["warnings"]),
-            versions=meta["versions"],
-        )
+        return _draws_from(tree, meta)
     except BayeslawError:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(
             f"{path} was saved by bayeslaw and is damaged: {error!r}. Save the fit again."
         ) from error
+
+
+def _draws_from(tree: xr.DataTree, meta: dict[str, Any]) -> Draws:
+    """The draws in a tree; ``meta`` is what its attribute holds."""
+    import xarray as xr
+
+    spec = ModelSpec.from_json(meta["spec"])
+    table = table_of(tree["runs"].to_dataset(), meta["runs"].pop("columns"))
+    texts: dict[str, Any] = {
+        key: value if key == "source" else tuple(value) for key, value in meta["runs"].items()
+    }
+    runs = Runs(law=spec.law, table=table, **texts)
+    attempts = tuple(meta["convergence"].pop("attempts"))
+    convergence = Convergence(**meta["convergence"], attempts=attempts)
+    idata = xr.DataTree.from_dict(
+        {name: node.to_dataset() for name, node in tree.children.items() if name != "runs"}
+    )
+    return Draws(
+        design=Design.of(spec, runs),
+        runs=runs,
+        idata=idata,
+        convergence=convergence,
+        random_seed=meta["random_seed"],
+        warnings=tuple(meta["warnings"]),
+        versions=meta["versions"],
+    )

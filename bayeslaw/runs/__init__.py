@@ -1,1 +1,1 @@
-"""A user's table becomes `Runs`: files, filters, columns that follow from others, and every fault at once."""
+"""A user's table becomes `Runs`: read, renamed, derived columns added, and checked."""

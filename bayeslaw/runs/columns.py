@@ -1,6 +1,4 @@
-"""Columns that follow from others: data from compute, KL from n; and what is known of the initial
-policy.
-"""
+"""Columns derived from others, such as data from compute; and rows of the initial policy."""
 
 from __future__ import annotations
 
@@ -15,6 +13,8 @@ from bayeslaw.laws.kl import BestOfN, kl_of_n
 
 #: FLOP of training per parameter and token: Kaplan et al. 2020 (arXiv 2001.08361), section 2.1.
 TRAINING = 6.0
+#: Columns from which inputs of a law are derived.
+DERIVED_FROM = ("compute", "n", "sqrt_kl")
 
 
 def tokens_of(compute: Any, model_size: Any) -> Any:
@@ -25,10 +25,17 @@ def tokens_of(compute: Any, model_size: Any) -> Any:
 def derive(
     frame: pd.DataFrame, law: Law, number: dict[str, pd.Series]
 ) -> tuple[pd.DataFrame, list[str], list[Fault]]:
-    """The table with what the law needs and the table has under another name; notes that say so,
-    and faults of what it is derived from.
+    """Derive the law's inputs that a table lacks.
 
-    ``number`` holds the numbers of the columns that are read here, NaN where there is none.
+    Parameters
+    ----------
+    frame : the table.
+    law : the law.
+    number : the numbers of each column, NaN where there is none.
+
+    Returns
+    -------
+    The table with the derived columns, notes on them, and faults of the columns they come from.
     """
     frame, notes = _data_size(frame, law, number)
     if "kl" not in law.inputs:
@@ -40,111 +47,104 @@ def derive(
 def _data_size(
     frame: pd.DataFrame, law: Law, number: dict[str, pd.Series]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """``data_size`` from ``compute`` and ``model_size`` (C = 6 N D), where the law needs it and the
-    table lacks it.
-    """
-    if (
-        "data_size" in law.inputs
-        and "data_size" not in frame
-        and {"compute", "model_size"} <= set(frame.columns)
-    ):
-        with np.errstate(divide="ignore"):  # a model_size of zero is reported as such later
-            derived = tokens_of(number["compute"], number["model_size"])
-        return frame.assign(data_size=derived.where(derived.notna(), frame["compute"])), [
-            "data_size = compute / (6 model_size)"
-        ]
-    return frame, []
+    """The table with ``data_size`` from ``compute`` and ``model_size``, if the law needs it."""
+    needed = "data_size" in law.inputs and "data_size" not in frame
+    if not needed or not {"compute", "model_size"} <= set(frame.columns):
+        return frame, []
+    with np.errstate(divide="ignore"):  # a model_size of zero is reported later
+        tokens = tokens_of(number["compute"], number["model_size"])
+    data_size = tokens.where(tokens.notna(), frame["compute"])
+    return frame.assign(data_size=data_size), ["data_size = compute / (6 model_size)"]
 
 
 def _best_of_n(frame: pd.DataFrame, law: Law) -> pd.Series:
-    """The rows that are of best-of-n: in others a column n counts something else."""
-    if law.switches:
-        return (
-            frame["method"] == "bon" if "method" in frame else pd.Series(False, index=frame.index)
-        )
-    return pd.Series(isinstance(law, BestOfN), index=frame.index)
+    """Whether each row is of best-of-n; in other rows a column n counts something else."""
+    if not law.switches:
+        return pd.Series(isinstance(law, BestOfN), index=frame.index)
+    if "method" not in frame:
+        return pd.Series(False, index=frame.index)
+    return frame["method"] == "bon"
 
 
 def _kl(
     frame: pd.DataFrame, best_of_n: pd.Series, number: dict[str, pd.Series]
 ) -> tuple[pd.DataFrame, list[str], list[Fault]]:
-    """``kl`` from ``n`` of best-of-n or ``sqrt_kl``, in rows that lack it."""
+    """The table with ``kl`` from ``n`` of best-of-n or from ``sqrt_kl``, in rows that lack it."""
     if not {"n", "sqrt_kl"} & set(frame.columns):
         return frame, [], []
-    have = number["kl"] if "kl" in frame else pd.Series(np.nan, index=frame.index)
-    given = frame["kl"].notna() if "kl" in frame else pd.Series(False, index=frame.index)
-    notes, faults = [], []
+    kl, given = pd.Series(np.nan, index=frame.index), pd.Series(False, index=frame.index)
+    if "kl" in frame:
+        kl, given = number["kl"], frame["kl"].notna()
+    notes: list[str] = []
+    faults: list[Fault] = []
     if "n" in frame:
-        n = number["n"].where(best_of_n & ~given)
-        faults = [
-            Fault(
-                f"{value:g}: n is below 1",
-                "Best-of-n takes the best of one or more samples.",
-                "n",
-                str(row),
-                value,
-            )
-            for row, value in n[n < 1].items()
-        ]
-        text = frame["n"][best_of_n & ~given & frame["n"].notna() & number["n"].isna()]
-        faults += [
-            Fault(
-                "it is not a number",
-                "Write how many samples the best was taken of.",
-                "n",
-                str(row),
-                value,
-            )
-            for row, value in text.items()
-        ]
+        from_n = best_of_n & ~given
+        n = number["n"].where(from_n)
+        faults = _faults_of_n(frame["n"][from_n], number["n"][from_n])
         if (rows := n >= 1).any():
-            have = have.where(~rows, pd.Series(kl_of_n(n.where(rows, 1.0)), index=frame.index))
+            kl = kl.where(~rows, pd.Series(kl_of_n(n.where(rows, 1.0)), index=frame.index))
             notes.append(
                 "kl = log n - (n - 1) / n, the KL of best-of-n (an upper bound where the proxy has"
                 " ties)"
             )
-    if "sqrt_kl" in frame and (missing := have.isna() & ~given).any():
-        have = have.where(~missing, number["sqrt_kl"].where(number["sqrt_kl"] >= 0) ** 2)
+    if "sqrt_kl" in frame and (missing := kl.isna() & ~given).any():
+        kl = kl.where(~missing, number["sqrt_kl"].where(number["sqrt_kl"] >= 0) ** 2)
         notes.append("kl = sqrt_kl^2")
-    if "kl" not in frame and have.isna().all() and not faults:
+    if "kl" not in frame and kl.isna().all() and not faults:
         return frame, notes, faults
-    column = have.where(have.notna(), frame["kl"]) if "kl" in frame else have
+    # Text in the column kl is kept, so that its fault is reported.
+    column = kl.where(kl.notna(), frame["kl"]) if "kl" in frame else kl
     return frame.assign(kl=column), notes, faults
+
+
+def _faults_of_n(n: pd.Series, number: pd.Series) -> list[Fault]:
+    """A fault for each n that is below 1 or not a number; ``number`` has the numbers of ``n``."""
+    remedy = "Best-of-n takes the best of one or more samples."
+    faults = [
+        Fault(f"{value:g}: n is below 1", remedy, "n", str(row), value)
+        for row, value in number[number < 1].items()
+    ]
+    remedy = "Write the number of samples from which the best was taken."
+    faults += [
+        Fault("it is not a number", remedy, "n", str(row), value)
+        for row, value in n[n.notna() & number.isna()].items()
+    ]
+    return faults
 
 
 def initial_policy(
     frame: pd.DataFrame, law: Law, number: dict[str, pd.Series]
 ) -> tuple[pd.DataFrame, list[str], list[Fault]]:
-    """Rows of the initial policy, KL = 0: a relative score is 0 there by definition, and says
-    nothing; a rate is an observation.
+    """Treat the rows of the initial policy, KL = 0.
+
+    Relative scores are 0 there by definition, so these rows say nothing and are left out. A rate
+    there is an observation: the rows are kept.
+
+    Returns
+    -------
+    The table, notes, and faults of scores that are not 0.
     """
     if "kl" not in law.inputs or "kl" not in frame:
         return frame, [], []
     at_start = number["kl"] == 0
     if not at_start.any():
         return frame, [], []
+    count = int(at_start.sum())
     if law.response.scale == "logit":
-        return (
-            frame.assign(kl=frame["kl"].where(~at_start, law.inputs["kl"].none)),
-            [f"{int(at_start.sum())} rows are of the initial policy (KL = 0)"],
-            [],
-        )
+        kl = frame["kl"].where(~at_start, law.inputs["kl"].none)
+        return frame.assign(kl=kl), [f"{count} rows are of the initial policy (KL = 0)"], []
     response = law.response.name
     score = number[response][at_start] if response in frame else pd.Series(dtype=float)
     remedy = (
-        "Scores are relative to the initial policy, which has 0: bayeslaw.relative_scores makes"
-        " them of raw ones."
+        "Scores must be relative to the initial policy, whose score is 0: bayeslaw.relative_scores"
+        " computes them from raw scores."
     )
     faults = [
         Fault(f"{value:g}: the score at KL = 0 is not 0", remedy, response, str(row), value)
         for row, value in score.items()
         if value != 0 and not pd.isna(value)
     ]
-    return (
-        frame[~at_start],
-        [
-            f"{int(at_start.sum())} rows of the initial policy (KL = 0) were left out: its score is"
-            " 0 by definition"
-        ],
-        faults,
+    note = (
+        f"{count} rows of the initial policy (KL = 0) were left out: its score is 0 by definition"
     )
+    return frame[~at_start], [note], faults

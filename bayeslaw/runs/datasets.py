@@ -1,4 +1,4 @@
-"""The data sets that ship with bayeslaw, by name. Simulated ones say so in their name and manifest."""
+"""The data sets that ship with bayeslaw, by name; simulated ones have that word in the name."""
 
 from __future__ import annotations
 
@@ -13,22 +13,33 @@ from bayeslaw.errors import UnknownNameError
 
 
 def folder() -> Path:
-    """Where the data are: inside an installed package, or at the top of a checkout."""
+    """The folder of the data: inside an installed package, or at the top of a checkout."""
     installed = Path(str(files("bayeslaw"))) / "data"
     return installed if installed.is_dir() else installed.parent.parent / "data"
 
 
 def datasets() -> dict[str, dict[str, Any]]:
-    """Every data set's manifest, by name."""
+    """The manifest of each data set, by name."""
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder().glob("*.json"))}
 
 
 def dataset(name: str) -> pd.DataFrame:
-    """A data set by name; its manifest (source, seed, truth, columns) is in ``.attrs["manifest"]``.
+    """A data set by its name.
+
+    Returns
+    -------
+    DataFrame, whose ``attrs["manifest"]`` holds the source, the columns, and for simulated data
+    the seed and the true values.
 
     Raises
     ------
-    UnknownNameError : no data set of that name.
+    UnknownNameError : there is no data set of that name.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> list(bl.dataset("pretraining_simulated").columns)
+    ['model_size', 'data_size', 'compute', 'loss', 'heldout']
     """
     known = datasets()
     if name not in known:

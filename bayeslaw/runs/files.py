@@ -1,4 +1,4 @@
-"""Tables from files: CSV, TSV and Parquet, renamed to canonical columns, wide ones melted."""
+"""Tables from files: read CSV, TSV and Parquet, rename columns, and melt wide tables."""
 
 from __future__ import annotations
 
@@ -12,164 +12,131 @@ import pandas as pd
 
 from bayeslaw.errors import Fault, RunsError, suggest
 
-READERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+#: The separator of text files, by their ending.
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 
-#: Name of the index that carries where a row stands in the user's table.
+#: Name of the index that holds the place of each row in the user's table.
 ROW = "row"
 
 
 def load_table(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """A table and what to call it in messages. Its index says where each row stands: "line 17" of a
-    text file, else "row 3".
+    """A table, and what to call it in messages.
+
+    The index of the table names the place of each row: "line 17" of a text file, else "row 3".
 
     Raises
     ------
-    RunsError : no such file, a format that is not read, or a file that is not such a table.
+    RunsError : there is no such file, its format is not supported, or it cannot be read as a table.
     """
     if isinstance(table, pd.DataFrame):
-        # A set that ships with bayeslaw keeps its name, so that figures of simulated runs say so.
-        source = table.attrs.get("manifest", {}).get("name", "The table")
-        if (twice := table.columns[table.columns.duplicated()]).size:
-            raise RunsError(
-                source,
-                [
-                    Fault("the column stands twice", "Rename or drop one.", str(name))
-                    for name in twice.unique()
-                ],
-            )
-        return (
-            table.set_axis(
-                pd.Index([f"row {label}" for label in table.index], name=ROW, dtype=object), axis=0
-            ),
-            source,
-        )
+        return _from_frame(table)
     path = Path(table)
     if path.is_dir():
         raise RunsError(str(path), [Fault("it is a folder", "Name the file in it.")])
     if not path.is_file():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise RunsError(
-            str(path),
-            [Fault("there is no such file", f"Check the path.{suggest(path.name, siblings)}")],
-        )
+        remedy = f"Check the path.{suggest(path.name, siblings)}"
+        raise RunsError(str(path), [Fault("there is no such file", remedy)])
+    if path.suffix.lower() not in (*SEPARATORS, ".parquet"):
+        problem = f"the ending {path.suffix!r} is not one that is read"
+        remedy = f"Use one of {', '.join([*SEPARATORS, '.parquet'])}, or pass a DataFrame."
+        raise RunsError(str(path), [Fault(problem, remedy)])
     try:
-        if path.suffix.lower() == ".parquet":
-            frame = pd.read_parquet(path)
-            rows = [f"row {i}" for i in range(1, len(frame) + 1)]
-        elif path.suffix.lower() in READERS:
-            # Blank lines are kept until the lines are numbered, so that a row is named as an editor
-            # shows it.
-            with warnings.catch_warnings():
-                # rows longer than the header, which pandas would cut
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                frame = pd.read_csv(
-                    path,
-                    sep=READERS[path.suffix.lower()],
-                    skip_blank_lines=False,
-                    low_memory=False,
-                    index_col=False,
-                )
-            rows = [f"line {i}" for i in range(2, len(frame) + 2)]
-        else:
-            known = ", ".join([*READERS, ".parquet"])
-            raise RunsError(
-                str(path),
-                [
-                    Fault(
-                        f"the ending {path.suffix!r} is not one that is read",
-                        f"Use one of {known}, or pass a DataFrame.",
-                    )
-                ],
-            )
+        frame = _read(path)
     except pd.errors.EmptyDataError as error:
-        raise RunsError(
-            str(path), [Fault("the file is empty", "Export the table again.")]
-        ) from error
+        fault = Fault("the file is empty", "Export the table again.")
+        raise RunsError(str(path), [fault]) from error
     except pd.errors.ParserWarning as error:
-        raise RunsError(
-            str(path),
-            [
-                Fault(
-                    "some rows have more values than the header has columns",
-                    "Correct the header, or the rows.",
-                )
-            ],
-        ) from error
-    except (
-        ValueError,
-        OSError,
-    ) as error:  # pandas and pyarrow: parser errors, wrong encoding, not a Parquet file
-        raise RunsError(
-            str(path),
-            [
-                Fault(
-                    f"it cannot be read as a table ({str(error).splitlines()[0]})",
-                    "Check that it is what its ending says.",
-                )
-            ],
-        ) from error
-    frame.index = pd.Index(rows, name=ROW, dtype=object)
+        problem = "some rows have more values than the header has columns"
+        fault = Fault(problem, "Correct the header, or the rows.")
+        raise RunsError(str(path), [fault]) from error
+    except (ValueError, OSError) as error:  # parser errors, wrong encoding, not a Parquet file
+        problem = f"it cannot be read as a table ({str(error).splitlines()[0]})"
+        fault = Fault(problem, "Check that it is what its ending says.")
+        raise RunsError(str(path), [fault]) from error
     return frame.dropna(how="all"), str(path)
 
 
+def _from_frame(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """`load_table` of a DataFrame."""
+    # A data set that ships with bayeslaw keeps its name, so that figures of simulated runs say so.
+    source = table.attrs.get("manifest", {}).get("name", "The table")
+    if (repeated := table.columns[table.columns.duplicated()]).size:
+        problem, remedy = "two columns have this name", "Rename or drop one."
+        faults = [Fault(problem, remedy, str(name)) for name in repeated.unique()]
+        raise RunsError(source, faults)
+    rows = pd.Index([f"row {label}" for label in table.index], name=ROW, dtype=object)
+    return table.set_axis(rows, axis=0), source
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """The table in a file, indexed by the place of each row."""
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        frame = pd.read_parquet(path)
+        rows = [f"row {i}" for i in range(1, len(frame) + 1)]
+    else:
+        with warnings.catch_warnings():
+            # pandas warns of rows that are longer than the header, and would cut them.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            # Blank lines are kept until the lines are numbered, as an editor numbers them.
+            frame = pd.read_csv(
+                path,
+                sep=SEPARATORS[suffix],
+                skip_blank_lines=False,
+                low_memory=False,
+                index_col=False,
+            )
+        rows = [f"line {i}" for i in range(2, len(frame) + 2)]
+    frame.index = pd.Index(rows, name=ROW, dtype=object)
+    return frame
+
+
 def rename(frame: pd.DataFrame, columns: Mapping[str, str], source: str) -> pd.DataFrame:
-    """The table with the user's columns under their canonical names: ``columns`` maps canonical
-    name to the user's.
+    """The table with the user's columns under canonical names.
+
+    ``columns`` maps a canonical name to the user's. One column may serve two names.
 
     Raises
     ------
-    RunsError : a column that the table does not have, with near names, or two columns of one name.
+    RunsError : the table does not have a column; near names are offered.
     """
-    faults = [
-        Fault(
-            "the table has no such column",
-            f"Set {name}=... to one of its columns.{suggest(user, frame.columns)} It has:"
-            f" {_listed(frame)}",
-            user,
-        )
-        for name, user in columns.items()
-        if user not in frame.columns
-    ]
+    faults = []
+    for name, user in columns.items():
+        if user not in frame.columns:
+            near = suggest(user, frame.columns)
+            remedy = f"Set {name}=... to one of its columns.{near} It has: {_listed(frame)}"
+            faults.append(Fault("the table has no such column", remedy, user))
     if faults:
         raise RunsError(source, faults)
-    # A mapped column takes the canonical name; a namesake that the user did not ask for makes way.
-    # One column may serve two names.
-    gone = {*columns.values(), *columns}
-    return frame.drop(columns=[c for c in frame.columns if c in gone]).assign(
-        **{name: frame[user] for name, user in columns.items()}
-    )
+    # A column of the table that has a canonical name already, and is not mapped, is dropped.
+    dropped = {*columns.values(), *columns}
+    kept = frame.drop(columns=[c for c in frame.columns if c in dropped])
+    return kept.assign(**{name: frame[user] for name, user in columns.items()})
 
 
 def melt(frame: pd.DataFrame, into: str, response: str, source: str) -> pd.DataFrame:
-    """A wide table as a long one: each column whose header is a number becomes rows with that
-    number in column ``into``.
+    """A wide table as a long one.
 
+    Each column whose header is a number becomes rows with that number in the column ``into``:
     ``model, 200, 400, family`` melted into ``finetuning_data`` gives ``model, family,
-    finetuning_data, loss``. Empty cells are dropped: a wide table has them where nothing was run.
+    finetuning_data, loss``. Empty cells are dropped: nothing was run there.
 
     Raises
     ------
-    RunsError : no header is a number, or the table has a column named ``into`` or ``response``
-        already.
+    RunsError : no header is a number, or the table already has a column named ``into`` or
+        ``response``.
     """
     headers = {column: pd.to_numeric(str(column), errors="coerce") for column in frame.columns}
     wide = [column for column, number in headers.items() if pd.notna(number)]
-    faults = [
-        Fault(
-            f"the table has a column {name!r} already, so it is not wide in it",
-            "Leave out melt.",
-            name,
-        )
-        for name in (into, response)
-        if name in frame.columns
-    ]
+    faults = []
+    for name in (into, response):
+        if name in frame.columns:
+            problem = f"the table has a column {name!r} already, so it is not wide in it"
+            faults.append(Fault(problem, "Leave out melt.", name))
     if not wide:
-        faults.append(
-            Fault(
-                "no column header is a number",
-                f"Melting needs headers that are values of {into}. It has: {_listed(frame)}",
-            )
-        )
+        remedy = f"Melting needs headers that are values of {into}. It has: {_listed(frame)}"
+        faults.append(Fault("no column header is a number", remedy))
     if faults:
         raise RunsError(source, faults)
     long = frame.melt(
@@ -184,11 +151,12 @@ def melt(frame: pd.DataFrame, into: str, response: str, source: str) -> pd.DataF
 
 
 def _listed(frame: pd.DataFrame) -> str:
+    """The columns of a table, for messages."""
     return ", ".join(map(str, frame.columns))
 
 
 def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A table as plain data, a row each; what is not a finite number is null."""
+    """A table as plain data, a dictionary per row; numbers that are not finite become None."""
     return [
         {str(name): _plain(value) for name, value in row.items()}
         for row in table.to_dict("records")
@@ -196,6 +164,7 @@ def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
+    """A value of a table as JSON has it."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, int | np.integer):
@@ -206,5 +175,5 @@ def _plain(value: Any) -> Any:
 
 
 def finite(value: float) -> float | None:
-    """A number as JSON has it: none that is not finite."""
+    """A number as JSON has it: None if it is not finite."""
     return float(value) if np.isfinite(value) else None

@@ -1,12 +1,11 @@
-"""Filters over a table, such as ``model_size >= 8e9 and method in ["lora", "prompt"]``, read
-without running code.
-"""
+"""Filters of a table's rows, such as ``model_size >= 8e9``, read without running code."""
 
 from __future__ import annotations
 
 import ast
 import operator
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -26,12 +25,12 @@ COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.NotIn: lambda column, values: ~pd.Series(column).isin(values),
 }
 
-#: Longer expressions could nest deeper than Python's own parser goes.
+#: Most characters of an expression. Longer ones could nest too deeply for Python's parser.
 LONGEST = 2000
 
 
 def names(expression: str) -> set[str]:
-    """The columns that an expression speaks of."""
+    """The columns that an expression names."""
     return {node.id for node in ast.walk(_parse(expression)) if isinstance(node, ast.Name)}
 
 
@@ -52,63 +51,9 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
     ------
     ExpressionError : it cannot be read, names no column, or compares text with a number.
     """
-
-    def value(node: ast.expr) -> Any:
-        match node:
-            case ast.Constant(value=float() | int() | str() as constant):
-                return constant
-            case ast.Name(id=name):
-                if name not in table.columns:
-                    raise ExpressionError(
-                        f"{expression!r}: there is no column"
-                        f" {name!r}.{suggest(name, table.columns)} Columns:"
-                        f" {', '.join(map(str, table.columns))}. Text needs quotes."
-                    )
-                return table[name]
-            case ast.List(elts=items) | ast.Tuple(elts=items):
-                return [value(item) for item in items]
-            case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return -value(operand)
-        raise ExpressionError(
-            f"{expression!r}: {ast.unparse(node)!r} is not a column, a number, a string or a list."
-        )
-
-    def holds(node: ast.expr) -> Any:
-        match node:
-            case ast.BoolOp(op=op, values=parts):
-                return (np.logical_and if isinstance(op, ast.And) else np.logical_or).reduce(
-                    [holds(part) for part in parts]
-                )
-            case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return np.logical_not(holds(operand))
-            case ast.Compare(left=left, ops=ops, comparators=rights):
-                values = [value(left), *map(value, rights)]
-                return np.logical_and.reduce(
-                    [compare(op, *pair) for op, pair in zip(ops, pairwise(values), strict=True)]
-                )
-        raise ExpressionError(
-            f'{expression!r}: {ast.unparse(node)!r} is not a comparison such as "model_size >='
-            ' 8e9".'
-        )
-
-    def compare(op: ast.cmpop, left: Any, right: Any) -> np.ndarray:
-        if type(op) not in COMPARISONS:
-            raise ExpressionError(f"{expression!r}: use <, <=, >, >=, ==, !=, in, not in.")
-        if isinstance(op, ast.In | ast.NotIn) != isinstance(right, list) or isinstance(left, list):
-            raise ExpressionError(
-                f"{expression!r}: a list stands to the right of in, and nowhere else: method in"
-                " ['lora', 'fmt']."
-            )
-        if isinstance(right, list) and not isinstance(left, pd.Series):
-            raise ExpressionError(f"{expression!r}: to the left of in stands a column.")
-        there = np.logical_and.reduce(
-            [np.asarray(pd.notna(side)) for side in (left, right) if isinstance(side, pd.Series)]
-            or [np.array(True)]
-        )
-        return np.asarray(COMPARISONS[type(op)](left, right), dtype=bool) & there
-
     try:
-        mask = np.broadcast_to(np.asarray(holds(_parse(expression)), dtype=bool), len(table))
+        holds = _Reader(table, expression).holds(_parse(expression))
+        mask = np.broadcast_to(np.asarray(holds, dtype=bool), len(table))
     except TypeError as error:
         raise ExpressionError(
             f"{expression!r}: it compares text with a number. Text needs quotes, numbers must not"
@@ -119,7 +64,72 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
     return pd.Series(mask, index=table.index)
 
 
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Computes the parts of an expression over a table."""
+
+    table: pd.DataFrame
+    expression: str
+
+    def value(self, node: ast.expr) -> Any:
+        """A column, a constant, or a list of constants."""
+        match node:
+            case ast.Constant(value=float() | int() | str() as constant):
+                return constant
+            case ast.Name(id=name):
+                if name not in self.table.columns:
+                    raise ExpressionError(
+                        f"{self.expression!r}: there is no column"
+                        f" {name!r}.{suggest(name, self.table.columns)} Columns:"
+                        f" {', '.join(map(str, self.table.columns))}. Text needs quotes."
+                    )
+                return self.table[name]
+            case ast.List(elts=items) | ast.Tuple(elts=items):
+                return [self.value(item) for item in items]
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return -self.value(operand)
+        raise ExpressionError(
+            f"{self.expression!r}: {ast.unparse(node)!r} is not a column, a number, a string or a"
+            " list."
+        )
+
+    def holds(self, node: ast.expr) -> Any:
+        """Whether a condition holds for each row."""
+        match node:
+            case ast.BoolOp(op=op, values=parts):
+                join = np.logical_and if isinstance(op, ast.And) else np.logical_or
+                return join.reduce([self.holds(part) for part in parts])
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return np.logical_not(self.holds(operand))
+            case ast.Compare(left=left, ops=ops, comparators=rights):
+                values = [self.value(left), *map(self.value, rights)]
+                pairs = zip(ops, pairwise(values), strict=True)
+                return np.logical_and.reduce([self.compare(op, *pair) for op, pair in pairs])
+        raise ExpressionError(
+            f"{self.expression!r}: {ast.unparse(node)!r} is not a comparison such as"
+            ' "model_size >= 8e9".'
+        )
+
+    def compare(self, op: ast.cmpop, left: Any, right: Any) -> np.ndarray:
+        """Whether a comparison holds for each row; with a missing value it does not."""
+        if type(op) not in COMPARISONS:
+            raise ExpressionError(f"{self.expression!r}: use <, <=, >, >=, ==, !=, in, not in.")
+        if isinstance(op, ast.In | ast.NotIn) != isinstance(right, list) or isinstance(left, list):
+            raise ExpressionError(
+                f"{self.expression!r}: a list must stand to the right of in, and only there:"
+                " method in ['lora', 'fmt']."
+            )
+        if isinstance(right, list) and not isinstance(left, pd.Series):
+            raise ExpressionError(f"{self.expression!r}: a column must stand to the left of in.")
+        columns = [side for side in (left, right) if isinstance(side, pd.Series)]
+        result = np.asarray(COMPARISONS[type(op)](left, right), dtype=bool)
+        for column in columns:
+            result = result & np.asarray(pd.notna(column))
+        return np.asarray(result)
+
+
 def _parse(expression: str) -> ast.expr:
+    """The syntax tree of an expression."""
     if len(expression) > LONGEST:
         raise ExpressionError(
             f"The expression has {len(expression)} characters, and at most {LONGEST} are read."

@@ -1,4 +1,4 @@
-"""Raw scores as scores relative to the initial policy."""
+"""Scores relative to the initial policy, from raw scores."""
 
 from __future__ import annotations
 
@@ -21,35 +21,47 @@ def relative_scores(
     by: str | list[str] | None = None,
     unit: float = 1.0,
 ) -> pd.DataFrame:
-    r"""Raw scores as scores relative to the initial policy: 0 for it, and in units of ``unit``.
+    r"""Scores relative to the initial policy, in units of ``unit``, from raw scores.
 
-    .. math:: R = (r - r_0) / u, \qquad \mathrm{se}(R) = \mathrm{se}(r) / u, \qquad r_0 = \text{the initial policy's mean}
+    .. math:: R = (r - r_0) / u, \qquad \mathrm{se}(R) = \mathrm{se}(r) / u
 
-    The laws of over-optimisation know R = 0 at KL = 0. The error of :math:`r_0` moves all scores
-    that are measured from it together: it is carried in ``baseline_se``, and the fit has one
-    variable for it. Gao et al. 2022 (arXiv 2210.10760, section 2.2) take for u the standard
-    deviation of gold scores over the initial policy's samples.
+    where r_0 is the mean score of the initial policy, and u the unit. The laws of over-optimisation
+    assume R = 0 at KL = 0. An error of r_0 moves all scores that are measured from it together:
+    ``baseline_se`` records its size, and the fit estimates it as one variable. Gao et al. 2022
+    (arXiv 2210.10760, section 2.2) use for u the standard deviation of gold scores over the
+    samples of the initial policy.
 
     Parameters
     ----------
-    table : with a column ``score``, and ``<score>_se`` where standard errors are known.
-    score : the column to rescale.
-    initial : the rows of the initial policy, by an expression. Several are averaged: inversely to
-        their squared standard errors where these are known, else equally, with the standard error
-        from their spread.
-    by : column or columns whose groups have initial policies of their own, such as ``policy_size``.
-    unit : u.
+    table : a table with the column ``score``, and ``<score>_se`` if standard errors are known.
+    score : the column of raw scores.
+    initial : a filter that holds for the rows of the initial policy. Several rows are averaged: by
+        the inverse of their squared standard errors if these are known; otherwise equally, with
+        the standard error from their spread.
+    by : column or columns whose groups each have an initial policy, such as ``policy_size``.
+    unit : u, in the unit of the raw scores.
 
     Returns
     -------
-    DataFrame without the rows of the initial policy; ``score`` and ``<score>_se`` rescaled, with
-    ``baseline`` (r_0, and whose) and ``baseline_se`` (in units of u) added.
+    DataFrame without the rows of the initial policy. ``score`` and ``<score>_se`` are relative, in
+    units of u. Two columns are added: ``baseline``, a label of the group and r_0; and
+    ``baseline_se``, the standard error of r_0 in units of u.
 
     Raises
     ------
-    RunsError : a group without a row of the initial policy, or with a single one whose standard
-        error is not known; a unit that is not positive; a score or a standard error that is not a
-        finite number; a missing group.
+    RunsError : a group has no row of the initial policy, or a single one without a standard error;
+        the unit is not positive; a score or a standard error is not a finite number; a group is
+        missing. All faults are listed.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> import pandas as pd
+    >>> raw = pd.DataFrame({"kl": [0, 0, 4, 9], "gold_score": [0.9, 1.1, 2.0, 2.5]})
+    >>> bl.relative_scores(raw)
+       kl  gold_score  baseline_se  baseline
+    2   4         1.0          0.1       1.0
+    3   9         1.5          0.1       1.0
     """
     frame, source = load_table(table)
     rows, frame = frame.index, frame.reset_index(drop=True)
@@ -87,7 +99,7 @@ def relative_scores(
 
 
 def _groups(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows of each initial policy, and whose it is in words; "" for the whole table."""
+    """For each initial policy, the name of its group ("" for the whole table) and its rows."""
     if not columns:
         yield "", frame
         return
@@ -96,7 +108,7 @@ def _groups(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, 
 
 
 def _mean_of_initial(first: pd.DataFrame, score: str, errors: str) -> tuple[float, float]:
-    """The initial policy's mean score and its standard error; NaN where that is not known."""
+    """The mean score of the initial policy and its standard error, NaN if that is not known."""
     r = first[score].to_numpy(float)
     if errors in first and (first[errors] > 0).all():
         weight = 1 / first[errors].to_numpy(float) ** 2
@@ -107,11 +119,13 @@ def _mean_of_initial(first: pd.DataFrame, score: str, errors: str) -> tuple[floa
 
 
 def _missing(frame: pd.DataFrame, needed: Sequence[str]) -> list[Fault]:
+    """A fault for each column that the table lacks."""
     remedy = "Name the column of raw scores (score), and of groups (by)."
     return [Fault("the column is missing", remedy, name) for name in needed if name not in frame]
 
 
 def _bad_unit(unit: float) -> list[Fault]:
+    """A fault if the unit is not a positive number."""
     if np.isfinite(unit) and unit > 0:
         return []
     remedy = (
@@ -123,7 +137,7 @@ def _bad_unit(unit: float) -> list[Fault]:
 def _not_measured(
     frame: pd.DataFrame, numbers: dict[str, pd.Series], score: str, errors: str, rows: pd.Index
 ) -> list[Fault]:
-    """Faults of scores and standard errors that are no numbers, or not what they must be."""
+    """A fault for each score that is not finite, and for each invalid standard error."""
     bad = {score: ~np.isfinite(numbers[score])}
     words = {score: ("it is not a number", "Correct it, or leave the row out.")}
     if errors in numbers:
@@ -137,7 +151,7 @@ def _not_measured(
 
 
 def _gaps(frame: pd.DataFrame, columns: Sequence[str], rows: pd.Index) -> list[Fault]:
-    """Faults of rows without a group."""
+    """A fault for each row without a group."""
     remedy = "Name the group, or leave the row out."
     return [
         Fault("the group is missing", remedy, name, str(rows[i]), frame[name][i])
@@ -147,16 +161,18 @@ def _gaps(frame: pd.DataFrame, columns: Sequence[str], rows: pd.Index) -> list[F
 
 
 def _no_initial(whose: str, initial: str) -> Fault:
+    """The fault of a group without the initial policy."""
     return Fault(
         f"{whose or 'the table'} has no row with {initial}",
-        "Add the score of the initial policy, or say which rows are its (initial).",
+        "Add the score of the initial policy, or name its rows by a filter (initial).",
     )
 
 
 def _unknown_error(whose: str, errors: str, row: str) -> Fault:
+    """The fault of an initial policy with one score and no standard error."""
     remedy = (
-        f"Add its standard error as {errors} (0.0 on other rows is fine), or evaluate it more than"
-        " once."
+        f"Add its standard error as {errors} (other rows may have 0.0), or evaluate the initial"
+        " policy more than once."
     )
     problem = f"{whose or 'the table'} has one row of the initial policy, of unknown error"
     return Fault(problem, remedy, errors, row)

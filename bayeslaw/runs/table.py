@@ -1,9 +1,9 @@
-"""Runs: a validated table of finished runs, in canonical names and units."""
+"""Runs: a checked table of finished runs, with the law's names and units."""
 
 from __future__ import annotations
 
 import warnings as warnings_module
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,13 @@ from bayeslaw.errors import RunsWarning, SpecError, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.runs import filters
-from bayeslaw.runs.columns import derive, initial_policy
+from bayeslaw.runs.columns import DERIVED_FROM, derive, initial_policy
 from bayeslaw.runs.files import load_table, melt, rename
 from bayeslaw.runs.measurement import AVERAGED, BASELINE, BASELINE_SE, se_column
 from bayeslaw.runs.validation import all_numbers, is_text, numbers_of, validated
 from bayeslaw.text import label
 
-#: Columns that are grouping columns when a table has them, in the order in which default effects
-#: name them.
+#: Columns that are grouping columns if a table has them, in the order of default effects.
 GROUP_COLUMNS = (
     "task",
     "method",
@@ -36,9 +35,9 @@ GROUP_COLUMNS = (
     "run",
     "seed",
 )
-#: Optional columns that say how well a row was measured, beside the response's standard error.
+#: Optional columns on how well a row was measured, besides the response's standard error.
 MEASUREMENT = (AVERAGED, BASELINE, BASELINE_SE)
-#: Grouping columns that tell repeats apart: they make no effects by default.
+#: Grouping columns that tell repeats apart; by default they make no effects.
 REPEAT_COLUMNS = ("run", "seed")
 
 
@@ -49,14 +48,14 @@ class Runs:
     Attributes
     ----------
     law : the law whose inputs and response the columns are.
-    table : DataFrame, one row a run, indexed by where it stood in the user's table; inputs and
-        response are float, in the law's units; grouping columns are text; other columns are as they
-        were.
+    table : DataFrame, one row per run, indexed by the row's place in the user's table. Inputs and
+        response are float, in the law's units; grouping columns are text; other columns are
+        unchanged.
     groups : the grouping columns.
     source : where the table came from, for messages.
-    notes : what a reader should know: derived columns, ignored columns, rows left out.
-    warnings : what deserves a look: duplicates, groups of one run, values that look like another
-        unit.
+    notes : what was done to the table: derived columns, unused columns, rows left out.
+    warnings : what should be looked at: duplicates, groups of one run, values that look as if they
+        were in another unit.
     """
 
     law: Law
@@ -71,13 +70,14 @@ class Runs:
 
     @property
     def populations(self) -> tuple[str, ...]:
-        """The grouping columns that make groups: those that tell repeats apart do not."""
+        """The grouping columns without those that tell repeats apart."""
         return tuple(name for name in self.groups if name not in REPEAT_COLUMNS)
 
     @property
     def simulated(self) -> bool:
-        """Whether these are simulated runs, which everything made of them has to say: their data
-        set's or their file's name says so.
+        """Whether the runs are simulated, by the name of their data set or file.
+
+        Everything that is made from simulated runs must say so.
         """
         return "simulated" in Path(self.source).name
 
@@ -92,7 +92,7 @@ class Runs:
     @property
     def y(self) -> np.ndarray:
         """The response, shape (run,), in the law's unit."""
-        return self.table[self.law.response.name].to_numpy(float)
+        return np.asarray(self.table[self.law.response.name], float)
 
     @property
     def inputs(self) -> dict[str, np.ndarray]:
@@ -101,23 +101,29 @@ class Runs:
 
     @property
     def averaged(self) -> np.ndarray:
-        """How many logged values each row is the mean of, (run,): the column `AVERAGED`, or ones."""
-        return (
-            self.table[AVERAGED].to_numpy(float) if AVERAGED in self.table else np.ones(len(self))
-        )
+        """How many logged values each row is the mean of, (run,)."""
+        if AVERAGED in self.table:
+            return np.asarray(self.table[AVERAGED], float)
+        return np.ones(len(self))
 
     @property
     def centre(self) -> dict[str, float]:
-        """The geometric mean of each input: where the parameters marked ``at_centre`` are sampled."""
-        some = {name: x[x != self.law.inputs[name].none] for name, x in self.inputs.items()}
-        return {
-            name: float(np.exp(np.log(x if len(x) else self.inputs[name]).mean()))
-            for name, x in some.items()
-        }
+        """The geometric mean of each input: the centre of `bayeslaw.laws.base.Param.at_centre`.
+
+        Rows with none of an input (`bayeslaw.laws.base.Input.none`) are left out, unless all have
+        none.
+        """
+        centre = {}
+        for name, x in self.inputs.items():
+            present = x[x != self.law.inputs[name].none]
+            centre[name] = float(np.exp(np.log(present if len(present) else x).mean()))
+        return centre
 
     def centre_of(self, table: pd.DataFrame) -> dict[str, Any]:
-        """The centre of each input for rows of a table: a number, or (row,) where the input is
-        another in each group of a column.
+        """The centre of each input for the rows of a table.
+
+        It is one number; or (row,) for an input with a selector column, each of whose groups has a
+        centre of its own.
         """
         centre: dict[str, Any] = dict(self.centre)
         for name, spec in self.law.inputs.items():
@@ -129,8 +135,9 @@ class Runs:
 
     @property
     def typical_response(self) -> float:
-        """The unit of relative priors: geometric mean of a loss, root mean square of a score, 1 for
-        a rate.
+        """The unit of relative priors.
+
+        It is the geometric mean of losses, the root mean square of scores, and 1 for rates.
         """
         match self.law.response.scale:
             case "log":
@@ -140,10 +147,11 @@ class Runs:
         return 1.0
 
     def __str__(self) -> str:
+        units = {name: spec.unit for name, spec in self.law.inputs.items()}
+        units[self.law.response.name] = self.law.response.unit
         lines = [f"{len(self)} runs from {self.source}, for the law {self.law.name}"]
-        for name in [*self.law.inputs, self.law.response.name]:
+        for name, unit in units.items():
             x = self.table[name]
-            unit = self.law.inputs[name].unit if name in self.law.inputs else self.law.response.unit
             lines.append(
                 f"  {name:<18} {x.min():.4g} to {x.max():.4g} {unit}, {x.nunique()} values"
             )
@@ -151,11 +159,10 @@ class Runs:
             counts = self.table[group].value_counts()
             lines.append(
                 f"  {group:<18} {len(counts)} groups of {counts.min()}-{counts.max()} runs:"
-                f" {', '.join(counts.sort_index().index[:6])}{', ...' * (len(counts) > 6)}"
+                f" {_first_six(counts.sort_index().index)}"
             )
-        lines += [f"  note: {note}" for note in self.notes] + [
-            f"  warning: {warning}" for warning in self.warnings
-        ]
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
 
@@ -173,17 +180,17 @@ def read_runs(
 
     Parameters
     ----------
-    table : path of a CSV, TSV or Parquet file, or a DataFrame; one row a run.
-    law : name of a law, a law, or a table of name and options.
-    columns : canonical name -> the table's column, for those that differ: ``{"model_size":
-        "params"}``.
-    groups : grouping columns. Default: those of `GROUP_COLUMNS` that the table has.
-    where : keep the rows for which this holds, in canonical names: ``"loss < 3.5 and method !=
-        'prefix'"``.
+    table : path of a CSV, TSV or Parquet file, or a DataFrame; one row per run.
+    law : a law, the name of one, or a mapping with a name and options.
+    columns : for a canonical name, the table's own name, where the two differ:
+        ``{"model_size": "params"}``.
+    groups : grouping columns. None: those of `GROUP_COLUMNS` that the table has.
+    where : a filter in canonical names; rows for which it does not hold are left out:
+        ``"loss < 3.5 and method != 'prefix'"``.
     melt_into : for a wide table, the input whose values are the column headers, such as
         ``"finetuning_data"``.
-    scale : canonical name -> factor to the canonical unit: ``{"model_size": 1e9}`` for a column in
-        billions.
+    scale : for a canonical name, the factor to the canonical unit: ``{"model_size": 1e9}`` for a
+        column in billions.
 
     Returns
     -------
@@ -191,16 +198,28 @@ def read_runs(
 
     Raises
     ------
-    RunsError : with every fault of the table: row, column, value, and what would be right.
-    UnknownNameError, SpecError, ExpressionError : the arguments cannot be meant.
+    RunsError : the table has faults; the error lists all of them, with row, column, value and
+        remedy.
+    UnknownNameError, SpecError, ExpressionError : an argument does not make sense.
+
+    Warns
+    -----
+    RunsWarning : duplicate rows, groups with a single run, or values that look as if they were in
+        another unit.
 
     Notes
     -----
-    ``data_size`` is derived as ``compute / (6 model_size)`` where the table has ``compute`` instead
-    (C = 6 N D, Kaplan et al. 2020, section 2.1); ``kl`` from ``n`` of best-of-n
-    (`bayeslaw.laws.kl.kl_of_n`) or ``sqrt_kl``. Columns that say how well a row was measured:
-    `bayeslaw.runs.scores`. Warns `RunsWarning` for duplicate rows, groups with a single run, and
-    values that look as if they were in another unit.
+    If the table lacks ``data_size`` and has ``compute``, it is computed as ``compute / (6
+    model_size)`` (C = 6 N D, Kaplan et al. 2020, section 2.1). ``kl`` is computed from ``n`` of
+    best-of-n (`bayeslaw.laws.kl.kl_of_n`) or from ``sqrt_kl``. `bayeslaw.runs.measurement` has the
+    columns that say how well a row was measured.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> runs = bl.read_runs(bl.dataset("pretraining_simulated"), "chinchilla", where="loss < 2.5")
+    >>> print(str(runs).splitlines()[0])
+    15 runs from pretraining_simulated, for the law chinchilla
     """
     law = find_law(law)
     frame, source = load_table(table)
@@ -214,8 +233,9 @@ def read_runs(
         frame = _melted(frame, law, melt_into, source)
     frame, notes = _scaled(frame, law, scale or {})
     frame, derived, faults = derive(frame, law, all_numbers(frame))
-    names = _group_names(frame, law, groups)
-    names = (*names, *(column for column in law.selector_columns if column not in names))
+    group_names = _group_names(frame, law, groups)
+    selectors = [column for column in law.selector_columns if column not in group_names]
+    group_names = (*group_names, *selectors)
     notes += derived
     if where is not None:
         kept = _where(frame, law, where)
@@ -224,19 +244,25 @@ def read_runs(
         faults = [fault for fault in faults if fault.row in frame.index]
     frame, left_out, more_faults = initial_policy(frame, law, all_numbers(frame))
     notes += left_out
-    checked = validated(frame, law, names, source, known=[*faults, *more_faults])
-    used = {*law.inputs, law.response.name, *names, *MEASUREMENT, se_column(law)}
+    checked = validated(frame, law, group_names, source, known=[*faults, *more_faults])
+    used = {*law.inputs, law.response.name, *group_names, *MEASUREMENT, se_column(law)}
     if others := [str(c) for c in checked.columns if c not in used]:
         notes.append(f"other columns, which effects may name: {', '.join(others)}")
-    warnings = [*_duplicates(checked, law, names), *_single_runs(checked, names)]
+    warnings = [*_duplicates(checked, law, group_names), *_single_runs(checked, group_names)]
     warnings += _implausible(checked, law)
     for text in warnings:
         warnings_module.warn(text, RunsWarning, stacklevel=2)
-    return Runs(law, checked, names, source, tuple(notes), tuple(warnings))
+    return Runs(law, checked, group_names, source, tuple(notes), tuple(warnings))
+
+
+def _first_six(labels: Iterable[str]) -> str:
+    """At most six labels, joined by commas, with dots for the others."""
+    labels = list(labels)
+    return ", ".join(labels[:6]) + ", ..." * (len(labels) > 6)
 
 
 def _melted(frame: pd.DataFrame, law: Law, into: str, source: str) -> pd.DataFrame:
-    """A wide table as a long one, in an input of the law."""
+    """A wide table as a long one, with the column headers as values of an input."""
     if into not in law.inputs:
         raise SpecError(
             f"melt_into is {into!r}, and it must be an input of {law.name}:"
@@ -249,8 +275,10 @@ def _melted(frame: pd.DataFrame, law: Law, into: str, source: str) -> pd.DataFra
 def _scaled(
     frame: pd.DataFrame, law: Law, scale: Mapping[str, float]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Columns multiplied by their factors, and a note on each. A response in other units has its
-    standard error in them."""
+    """The table with columns multiplied by their factors, and a note on each.
+
+    The standard error of the response is multiplied with the response.
+    """
     notes = []
     for name, factor in scale.items():
         if name not in frame.columns:
@@ -273,9 +301,9 @@ def _scaled(
 
 
 def _check_names(columns: Mapping[str, str], law: Law, groups: Sequence[str]) -> None:
-    """A misspelt canonical name would otherwise make a column that nothing reads."""
+    """Raise for a misspelt canonical name, which would make a column that nothing reads."""
     known = [*law.inputs, law.response.name, "compute"]
-    others = (*GROUP_COLUMNS, *groups, *MEASUREMENT, se_column(law), "n", "sqrt_kl")
+    others = (*GROUP_COLUMNS, *groups, *MEASUREMENT, se_column(law), *DERIVED_FROM)
     for name in columns:
         if name not in (*known, *others) and (near := suggest(name, known)):
             raise SpecError(
@@ -286,6 +314,7 @@ def _check_names(columns: Mapping[str, str], law: Law, groups: Sequence[str]) ->
 
 
 def _group_names(frame: pd.DataFrame, law: Law, groups: Sequence[str] | None) -> tuple[str, ...]:
+    """The grouping columns: those asked for, or the default ones; inputs are not among them."""
     if groups is None:
         return tuple(
             name for name in GROUP_COLUMNS if name in frame.columns and name not in law.inputs
@@ -300,8 +329,9 @@ def _group_names(frame: pd.DataFrame, law: Law, groups: Sequence[str] | None) ->
 
 
 def _where(frame: pd.DataFrame, law: Law, where: str) -> pd.Series:
-    """The rows that ``where`` keeps. A row with text where it compares a number is kept, so that
-    the fault is reported.
+    """Whether ``where`` keeps each row.
+
+    A row with text in a numeric column that the filter reads is kept, so its fault is reported.
     """
     numeric = [name for name in (*law.inputs, law.response.name) if name in frame.columns]
     numbers = {name: numbers_of(frame[name]) for name in numeric}
@@ -317,10 +347,10 @@ def _duplicates(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[st
     duplicated = table.duplicated(subset=columns, keep=False)
     if not (count := int(duplicated.sum())):
         return []
-    rows = ", ".join(table.index[duplicated][:6]) + ", ..." * (count > 6)
+    rows = _first_six(table.index[duplicated])
     return [
-        f"{count} rows are duplicates of each other ({rows}); each counts as evidence. Drop copies;"
-        " tell repeats apart by a column 'seed'."
+        f"{count} rows are duplicates of each other ({rows}), and each counts as evidence. Drop"
+        " copies. If they are repeats, tell them apart by a column 'seed'."
     ]
 
 
@@ -331,10 +361,9 @@ def _single_runs(table: pd.DataFrame, groups: Sequence[str]) -> list[str]:
         counts = table[name].value_counts()
         single = sorted(counts.index[counts == 1])
         if name not in REPEAT_COLUMNS and len(counts) > 1 and single:
-            shown = ", ".join(single[:6]) + ", ..." * (len(single) > 6)
             warnings.append(
-                f"{name}: {len(single)} of {len(counts)} groups have a single run ({shown}); they"
-                " rest on the other groups."
+                f"{name}: {len(single)} of {len(counts)} groups have a single run"
+                f" ({_first_six(single)}). What is estimated for them rests on the other groups."
             )
     return warnings
 

@@ -1,4 +1,4 @@
-"""A table is checked whole: every fault at once, with row, column, value, and what would be right."""
+"""Check a whole table: every fault at once, with its row, column, value and remedy."""
 
 from __future__ import annotations
 
@@ -21,39 +21,48 @@ if TYPE_CHECKING:
 
 
 def numbers_of(column: pd.Series) -> pd.Series:
-    """The column's numbers; NaN where there is none. Dates, booleans and complex numbers are none."""
-    if not (
-        pd.api.types.is_numeric_dtype(column)
-        or pd.api.types.is_object_dtype(column)
-        or pd.api.types.is_string_dtype(column)
-    ):
+    """The numbers in a column; NaN where there is none.
+
+    Dates, booleans and complex numbers count as none.
+    """
+    types = pd.api.types
+    may_hold_numbers = (
+        types.is_numeric_dtype(column)
+        or types.is_object_dtype(column)
+        or types.is_string_dtype(column)
+    )
+    if not may_hold_numbers or types.is_bool_dtype(column) or types.is_complex_dtype(column):
         return pd.Series(np.nan, index=column.index)
-    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_complex_dtype(column):
-        return pd.Series(np.nan, index=column.index)
-    if pd.api.types.is_object_dtype(column):
-        column = column.where(
-            column.map(lambda value: isinstance(value, str | Real) and not isinstance(value, bool))
-        )
+    if types.is_object_dtype(column):
+        column = column.where(column.map(_is_text_or_number))
     return pd.to_numeric(column, errors="coerce").astype(float)
 
 
+def _is_text_or_number(value: object) -> bool:
+    return isinstance(value, str | Real) and not isinstance(value, bool)
+
+
 def is_text(column: pd.Series) -> pd.Series:
-    """Where a value is there and is not a number."""
+    """Whether each value is present and not a number."""
     return column.notna() & numbers_of(column).isna()
 
 
 def all_numbers(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """The numbers of every column."""
+    """The numbers in every column, by its name."""
     return {str(name): numbers_of(frame[name]) for name in frame.columns}
 
 
 def validate_points(
     points: pd.DataFrame, law: Law, required: Sequence[str], source: str = "The points to predict"
 ) -> pd.DataFrame:
-    """Points to predict, checked like runs: inputs in the law's domain (or what they follow from),
-    and the grouping columns ``required``.
+    """Points to predict, checked like runs.
 
-    A missing value in a grouping column stands for a group never seen.
+    They must have the inputs (or the columns that inputs are derived from), in the law's domain,
+    and the columns ``required``. A missing value in a grouping column stands for an unseen level.
+
+    Raises
+    ------
+    RunsError : the points have faults; all are listed.
     """
     frame, _ = load_table(points)
     frame, _, faults = derive(frame, law, all_numbers(frame))
@@ -69,16 +78,20 @@ def validated(
     response: bool = True,
     known: Sequence[Fault] = (),
 ) -> pd.DataFrame:
-    """The table's used columns: inputs and response as float, groups as text.
+    """The table with inputs and response as float and groups as text, these columns first.
 
     Parameters
     ----------
-    groups : columns that must be there; ``response``: so must the law's response.
+    frame : the table.
+    law : the law whose inputs it must have.
+    groups : grouping columns that it must have.
+    source : where it came from, for messages.
+    response : whether it must have the law's response.
     known : faults that were found before.
 
     Raises
     ------
-    RunsError : with every fault, those known before among them.
+    RunsError : the table has faults; all are listed, with those found before.
     """
     units = _units(frame, law, response)
     needed = [*units, *(name for name in groups if name not in units)]
@@ -101,8 +114,8 @@ def _units(frame: pd.DataFrame, law: Law, response: bool) -> dict[str, str]:
         return units
     unit = law.response.unit
     optional = {AVERAGED: "logged values", BASELINE_SE: unit, se_column(law): unit}
-    there = {name: of for name, of in optional.items() if name in frame}
-    return units | {law.response.name: unit} | there
+    present = {name: its_unit for name, its_unit in optional.items() if name in frame}
+    return units | {law.response.name: unit} | present
 
 
 def _missing_columns(
@@ -114,7 +127,7 @@ def _missing_columns(
     for name in needed:
         if name in frame.columns:
             continue
-        unit = " (a missing value stands for a group that no run had)"
+        unit = " (an empty value stands for a group that no run had)"
         if name in units:
             unit = f" ({units[name]})"
         remedy = (
@@ -128,7 +141,7 @@ def _missing_columns(
 def _faulty_values(
     frame: pd.DataFrame, wanted: pa.DataFrameSchema, units: Mapping[str, str]
 ) -> list[Fault]:
-    """A fault for each value that is not what the schema wants of its column."""
+    """A fault for each value that fails a check of its column."""
     import pandera.pandas as pa
 
     absent = [name for name in wanted.columns if name not in frame.columns]
@@ -143,30 +156,29 @@ def _faulty_values(
 def _fault(
     column: object, row: object, value: Any, check: object, units: Mapping[str, str]
 ) -> Fault:
-    """A value that fails a check of `schema`, in words."""
+    """The fault of a value that fails a check of `schema`."""
     problem, _, remedy = str(check).partition("|")
+    shown = f"{value!r}: "
     if np.ndim(value) == 0 and pd.isna(value):
         shown = ""
     elif isinstance(value, Real) and not isinstance(value, bool):
         shown = f"{value:g}: "
-    else:
-        shown = f"{value!r}: "
     unit = f" (Unit: {units[str(column)]}.)" if column in units else ""
     return Fault(shown + problem.rstrip("."), remedy + unit, str(column), str(row), value)
 
 
 def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa.DataFrameSchema:
-    """The pandera schema of a table of runs, built from the law's inputs.
+    """The pandera schema of a table of runs, made from the law's inputs.
 
-    The names of its checks are the messages of the faults: problem, "|", remedy. It has columns
-    that a table may lack: those that must be there are `validated`'s to miss.
+    The name of a check is the text of its fault: problem, "|", remedy. The schema does not say
+    which columns a table must have; `validated` does.
     """
     import pandera.pandas as pa
 
     columns = {name: _numeric(spec.low) for name, spec in law.inputs.items()}
     for switch in law.switches.values():
         known = (switch.off, switch.on)
-        remedy = "Write one of them: they choose the law's form."
+        remedy = "Write one of the two: they choose the form of the law."
         name = f"it is neither {known[0]!r} nor {known[1]!r}|{remedy}"
         check = pa.Check(lambda s, known=known: s.isin(known), ignore_na=False, name=name)
         columns[switch.column] = pa.Column(None, nullable=True, checks=check)
@@ -183,8 +195,11 @@ def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa
 
 
 def _response_columns(law: Law) -> dict[str, pa.Column]:
-    """The response, and what says how well it was measured. The domain follows from the response's
-    scale: a loss of zero has no logarithm, a rate of one no logit."""
+    """The columns of the response and of how well it was measured.
+
+    The domain depends on the scale of the response: a loss of zero has no logarithm, and a rate of
+    one no logit.
+    """
     import pandera.pandas as pa
 
     response = _numeric(-np.inf if law.response.scale == "linear" else 0.0)
@@ -195,7 +210,7 @@ def _response_columns(law: Law) -> dict[str, pa.Column]:
     return columns | {x: _numeric(AT_LEAST_ZERO) for x in (se_column(law), BASELINE_SE)}
 
 
-#: The lower end, itself excluded, of what is at least 0.
+#: The excluded lower end of numbers that are at least 0.
 AT_LEAST_ZERO = float(np.nextafter(0, -1))
 
 

@@ -1,1 +1,1 @@
-"""What to fit, as values, without PyMC: what was asked (`ModelSpec`) and what that means for a table of runs."""
+"""What to fit, without PyMC: a `ModelSpec` as asked, and its `Design` for a table of runs."""

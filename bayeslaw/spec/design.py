@@ -1,13 +1,13 @@
-r"""What a spec means for a table of runs: each parameter's linear predictor, and what makes curves.
+r"""A spec resolved for a table of runs: the linear predictor of each parameter, and the curves.
 
-On the unconstrained scale of a parameter (log of a positive one),
+On the unconstrained scale of a parameter (the logarithm of a positive one),
 
 .. math:: \theta_i = \mathrm{intercept} + \sum_t c_t \, (x_{t,i} - \bar x_t)
     + \sum_g u_{g[i]} \, (x_{g,i} - \bar x_g)
 
-with x = 1 for a plain ``(1 | g)``. Covariates are centred at the table's mean, so the intercept
-stays the value at the centre of the table, where its prior is. Group terms are independent of each
-other, as with lme4's ``||``.
+where a plain ``(1 | g)`` has the factor 1 in place of :math:`x_{g,i} - \bar x_g`. Covariates are
+centred at the table's mean. The intercept is therefore the value at the centre of the table, where
+its prior is. Group terms are independent of each other, as with lme4's ``||``.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ from bayeslaw.spec.spec import ModelSpec
 
 @dataclass(frozen=True, slots=True)
 class LinearPredictor:
-    """A formula for a table: the levels of its groups, and where its covariates are centred.
+    """A formula applied to a table of runs.
 
-    ``levels`` maps ``str(term)`` to the labels of its groups; ``centres`` maps ``str(covariate)``
-    to its mean in the table.
+    Attributes
+    ----------
+    formula : the formula.
+    levels : for each ``str(term)``, the labels of its groups.
+    centres : for each ``str(covariate)``, its mean in the table.
     """
 
     formula: Formula
@@ -41,7 +44,7 @@ class LinearPredictor:
 
     @classmethod
     def of(cls, formula: Formula, table: pd.DataFrame) -> LinearPredictor:
-        """The predictor of a formula whose groups and centres are those of ``table``."""
+        """The predictor of a formula, with the groups and the means of ``table``."""
         terms = [*formula.groups, *([formula.by_term] if formula.by_term else [])]
         levels = {str(term): tuple(sorted(set(term.labels(table)) - {""})) for term in terms}
         centres = {str(x): float(x.values(table).mean()) for x in formula.all_covariates}
@@ -52,11 +55,12 @@ class LinearPredictor:
         return covariate.values(table) - self.centres[str(covariate)]
 
     def index(self, term: GroupTerm, table: pd.DataFrame) -> np.ndarray:
-        """Position of each row's group among the levels; -1 for a group never seen."""
-        return pd.Index(self.levels[str(term)]).get_indexer(term.labels(table))
+        """The position of each row's group among the levels, (row,); -1 for an unseen level."""
+        positions = pd.Index(self.levels[str(term)]).get_indexer(term.labels(table))
+        return np.asarray(positions)
 
     def unseen_levels(self, term: GroupTerm, table: pd.DataFrame) -> list[str]:
-        """The groups of ``table`` that no run had; "" stands for a missing one."""
+        """The levels of ``table`` that no run had; "" stands for a missing value."""
         return sorted(set(term.labels(table)) - set(self.levels[str(term)]))
 
     def value(
@@ -68,13 +72,14 @@ class LinearPredictor:
     ) -> Any:
         """The formula's value for each row of ``table``, on the unconstrained scale.
 
+        The arguments are PyTensor variables when the model is built, and NumPy arrays otherwise.
+
         Parameters
         ----------
-        intercept : scalar, or with the row as the last dimension.
-        coefficients : ``str(covariate)`` -> scalar, or (draw, 1).
-        deviations : ``str(term)`` -> (level,), or (draw, level), with any level that `index` names.
-
-        The arguments are PyTensor variables where the model is built, NumPy arrays elsewhere.
+        intercept : a scalar, or an array with the rows as its last dimension.
+        coefficients : for each ``str(covariate)``, a scalar or (draw, 1).
+        deviations : for each ``str(term)``, (level,) or (draw, level). The levels are those of
+            `index`.
         """
         total = intercept
         for covariate in self.formula.covariates:
@@ -94,7 +99,7 @@ class Design:
     Attributes
     ----------
     spec : what was asked, with every default written out.
-    predictors : each parameter's `LinearPredictor`: those of the law, the noise, the discrepancy.
+    predictors : the `LinearPredictor` of each parameter of the law, the noise and the discrepancy.
     """
 
     spec: ModelSpec
@@ -102,12 +107,12 @@ class Design:
 
     @classmethod
     def of(cls, spec: ModelSpec, runs: Runs) -> Design:
-        """The design of a spec in which nothing is left to a default."""
+        """The design of a spec whose defaults are all written out already."""
         formulas = spec.formulas
         return cls(spec, {x: LinearPredictor.of(formulas[x], runs.table) for x in spec.effects})
 
     def for_runs(self, runs: Runs) -> Design:
-        """The same spec for other runs: their groups, and covariates centred at their means."""
+        """The design of the same spec for other runs, with their groups and their means."""
         return Design.of(self.spec, runs)
 
     @property
@@ -122,7 +127,7 @@ class Design:
 
     @property
     def priors(self) -> Mapping[str, Prior]:
-        """The prior of every random variable that has one."""
+        """The prior of each random variable that has one."""
         return self.spec.priors
 
     @cached_property
@@ -138,14 +143,13 @@ class Design:
 
     @cached_property
     def covariate_columns(self) -> tuple[str, ...]:
-        """The columns that are covariates, and make no groups in the same formula."""
+        """The columns that are covariates of a formula in which they make no groups."""
         formulas = [predictor.formula for predictor in self.predictors.values()]
         return _distinct(x for f in formulas for x in f.columns if x not in f.factor_columns)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Every column beside the inputs that the model reads: groups, covariates, and what makes
-        curves."""
+        """Every column that the model reads, inputs left out: groups, covariates, curves."""
         read = [*self.group_columns, *self.covariate_columns]
         if self.spec.discrepancy.along_curves:
             read += [*(self.spec.curve_by or ()), *self.spec.discrepancy.shared_by]
@@ -154,8 +158,10 @@ class Design:
 
     @cached_property
     def law_group_columns(self) -> tuple[str, ...]:
-        """The columns in which groups differ in the law itself, inputs left out: what a quantity of
-        the law has groups of."""
+        """The columns by which the law's parameters differ, inputs left out.
+
+        They make the groups for which `bayeslaw.Fit.quantity` gives a quantity of the law.
+        """
         predictors = [self.predictors[name] for name in self.law.params]
         columns = [x for predictor in predictors for x in predictor.formula.factor_columns]
         columns += [spec.selector for spec in self.law.inputs.values() if spec.selector]
@@ -168,27 +174,28 @@ class Design:
         return not any(formula.groups or formula.by for formula in formulas)
 
     def curve_labels(self, table: pd.DataFrame) -> np.ndarray:
-        """The curve of each row, by the columns of ``curve_by``."""
+        """The curve of each row, a label made of the columns of ``curve_by``."""
         return joined_labels(self.spec.curve_by or (), table)
 
     def shared_labels(self, table: pd.DataFrame) -> np.ndarray:
-        """The curves of one label have a discrepancy in common; here the label of each row."""
+        """A label for each row; curves with the same label share a discrepancy."""
         return joined_labels(self.spec.discrepancy.shared_by, table)
 
 
 def joined_labels(columns: Sequence[str], table: pd.DataFrame) -> np.ndarray:
-    """One label a row for the values of some columns, ``"mlsum:lora"``; "all" where there are no
-    columns, "" where a value is missing."""
-    return (
-        GroupTerm(tuple(columns)).labels(table) if columns else np.full(len(table), "all", object)
-    )
+    """One label per row for the values of some columns, such as "mlsum:lora".
+
+    It is "all" if there are no columns, and "" where a value is missing.
+    """
+    if not columns:
+        return np.full(len(table), "all", object)
+    return GroupTerm(tuple(columns)).labels(table)
 
 
 def cells(table: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray]:
-    """The distinct rows of a table in some columns, and which of them each row is.
+    """The distinct rows of a table in some columns, and the position of each row among them.
 
-    Parameters differ by these columns only: computed a cell at a time, they cost as much as there
-    are groups, not runs.
+    Parameters that differ only by these columns are computed once per cell, not once per run.
     """
     if not columns:
         return table.iloc[:1], np.zeros(len(table), dtype=int)

@@ -1,40 +1,52 @@
-r"""How far reality strays from the law: what is modelled, its parameters, and its kernels.
+r"""The discrepancy between the law and the expected response: its kinds, parameters and priors.
 
 Laws are wrong in shape, and points along one curve are not independent. With ``kind="curve"``, on
 the response's scale,
 
-.. math:: g(y_i) = g(f(x_i; \theta_i)) + \delta_{c[i]}(t_i) + s(t_i) + \varepsilon_i, \qquad t = \log_{10} x
+.. math:: g(y_i) = g(f(x_i; \theta_i)) + \delta_{c[i]}(t_i) + s(t_i) + \varepsilon_i, \qquad
+    t = \log_{10} x
 
-where :math:`\delta_c`, a Gaussian process of each curve, is a sum of components ("decades" are
-units of t, which for laws of KL is :math:`\sqrt{\mathrm{KL}}`, `bayeslaw.laws.base.Law.axis`):
+where :math:`\delta_c` is a Gaussian process of each curve, and s one that the curves of a task
+share. t is in decades of the input; for laws of KL, t is :math:`\sqrt{\mathrm{KL}}`, and "decade"
+stands for one unit of it (`bayeslaw.laws.base.Law.axis`).
 
-| component | what it does beyond the last point | state | source |
+:math:`\delta_c` is a sum of components:
+
+| component | beyond the last point it | state | process |
 |---|---|---|---|
-| ``matern`` | keeps the last level and slope for ``delta_memory`` decades, then returns to the law | level, slope | Matérn-3/2: Hartikainen and Särkkä 2010, IEEE MLSP |
-| ``wiener`` | keeps the last slope for ever; starts with a slope of its own | level, slope | integrated Wiener process: Wahba 1978, JRSS B 40(3) |
-| ``smooth`` | keeps the last curvature; starts along the law, level with it | level, slope, curvature | twice integrated Wiener process: Wahba 1978 |
-| ``local`` | forgets within ``local_length`` decades: neighbours err together | level | Ornstein-Uhlenbeck |
+| ``matern`` | keeps level and slope, later returns to the law | level, slope | Matérn-3/2 [1] |
+| ``wiener`` | keeps the last slope | level, slope | integrated Wiener [2] |
+| ``smooth`` | keeps the last curvature | level, slope, curvature | twice integrated Wiener [2] |
+| ``local`` | returns to the law within ``local_length`` | level | Ornstein-Uhlenbeck |
 
-and s is what all curves of a task have in common: a smooth process, because what a law gets wrong
-for all curves is a bend that it does not have, not a jitter. Its curvature comes and goes within
-half a decade, and beyond the runs it goes on straight (`smooth_covariance`). ``delta_sigma``,
-``trend_sigma`` and ``shared_sigma`` mean the same: how far curves stray within one decade from the
-straight line on which they entered it (standard deviation). As ``delta_memory`` grows, ``matern``
-becomes ``wiener``.
+``matern`` returns to the law after about ``delta_memory`` decades; as ``delta_memory`` grows, it
+becomes ``wiener``. ``wiener`` starts with a slope of its own, ``smooth`` with the slope of the law.
+``local`` is an error that neighbouring points have in common.
 
-With ``kind="grid"``, for tables over several inputs, s is a sum of such processes, one along each
-input, or along what a law is known to fail along (`bayeslaw.laws.base.Law.strays_along`), shared by
-all runs; and there is no process of a curve.
+s is smooth, because what a law gets wrong for all curves is a bend, not a jitter. Its curvature
+changes within half a decade, and beyond the runs it continues as a straight line
+(`bayeslaw.curves.shared.smooth_covariance`).
 
-The components of a curve's own process are set by the law. The choices, with the backtests behind
-them: benchmarks/README.md.
+``delta_sigma``, ``trend_sigma`` and ``shared_sigma`` have the same meaning: how far, within one
+decade, a curve moves from the straight line on which it entered that decade (standard deviation).
+
+With ``kind="grid"``, for tables over several inputs, s is a sum of such processes, shared by all
+runs: one along each input, or along the quantities of `bayeslaw.laws.base.Law.discrepancy_inputs`.
+There is then no process of each curve.
+
+The law sets the components of a curve's own process. benchmarks/README.md has the choices, and the
+backtests behind them.
+
+References
+----------
+[1] Hartikainen and Särkkä 2010, IEEE MLSP. [2] Wahba 1978, JRSS B 40(3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from bayeslaw.defaults import OWN_COMPONENTS
 from bayeslaw.errors import SpecError, suggest
@@ -43,24 +55,24 @@ from bayeslaw.priors import Prior, lognormal
 
 Kind = Literal["none", "curve", "grid"]
 
-#: Columns whose values make curves depart together, where a table has them.
+#: Columns whose values make curves share a discrepancy by default, if the table has them.
 SHARED_BY = ("task", "dataset")
-#: Fewer curves than this in every task cannot show what they have in common.
+#: With fewer curves than this in each task, what they share cannot be estimated.
 SHARED_CURVES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """What is modelled of the departure from the law.
+    """The options of a discrepancy.
 
     Parameters
     ----------
-    kind : "none", "curve" (a process along each curve) or "grid" (one along each input, common to
-        all runs).
+    kind : "none", "curve" (a process along each curve) or "grid" (a process along each input,
+        shared by all runs).
     own : components of each curve's own process, among "matern", "wiener", "smooth" and "local".
-    shared : whether curves also depart together: True for the curves of a task (`SHARED_BY`),
-        False, or the columns whose values make curves depart together, () for all of them.
-    along : the input along which a curve runs; None: the law's last one.
+    shared : whether curves also share a process. True: the curves of a task do (`SHARED_BY`).
+        False: none do. Names of columns: curves with the same values in these do; () for all.
+    along : the input along which curves run. None: the law's last one.
 
     Raises
     ------
@@ -89,23 +101,21 @@ class Discrepancy:
                 f" {', '.join(COMPONENTS)}, each once."
             )
         object.__setattr__(self, "own", own)
-        object.__setattr__(
-            self, "shared", self.shared if isinstance(self.shared, bool) else tuple(self.shared)
-        )
+        if not isinstance(self.shared, bool):
+            object.__setattr__(self, "shared", tuple(self.shared))
 
     @classmethod
     def of(cls, value: Discrepancy | Mapping[str, Any] | str) -> Discrepancy:
-        """From a discrepancy, the name of a kind, or a table of options."""
+        """A discrepancy from a discrepancy, the name of a kind, or a mapping of options."""
         if isinstance(value, Discrepancy):
             return value
         if isinstance(value, Mapping):
-            if unknown := sorted(set(value) - {f.name for f in fields(cls)}):
-                raise SpecError(
-                    "discrepancy has no option"
-                    f" {unknown[0]!r}.{suggest(unknown[0], [f.name for f in fields(cls)])}"
-                )
+            options = [field.name for field in fields(cls)]
+            if unknown := sorted(set(value) - set(options)):
+                near = suggest(unknown[0], options)
+                raise SpecError(f"discrepancy has no option {unknown[0]!r}.{near}")
             return cls(**value)
-        return cls(kind=value)  # type: ignore[arg-type]  # checked by the class
+        return cls(kind=cast(Kind, value))
 
     @property
     def along_curves(self) -> bool:
@@ -114,17 +124,18 @@ class Discrepancy:
 
     @property
     def has_shared(self) -> bool:
-        """Whether curves also have a process in common."""
+        """Whether curves also share a process."""
         return self.along_curves and self.shared is not False
 
     @property
     def shared_by(self) -> tuple[str, ...]:
-        """The columns whose values make curves have one in common; () for all curves."""
+        """The columns whose values make curves share a process; () for all curves."""
         return () if isinstance(self.shared, bool) else self.shared
 
     def to_json(self) -> dict[str, Any] | str:
-        """Plain data that `of` reads back: the kind's name, or all options of a discrepancy along
-        curves, whose defaults a law may set.
+        """Plain data that `of` reads back.
+
+        It is the name of the kind; along curves all options, because their defaults differ by law.
         """
         if not self.along_curves:
             return self.kind
@@ -137,27 +148,31 @@ class Discrepancy:
     def __str__(self) -> str:
         if not self.along_curves:
             return self.kind
-        return f"curve ({' + '.join(self.own)}{', and one in common' if self.has_shared else ''})"
+        shared = ", and one in common" if self.has_shared else ""
+        return f"curve ({' + '.join(self.own)}{shared})"
 
 
 # ---- Parameters, with priors
 
-#: How far reality strays from a law within a decade: 3 %, within a factor of 5 for 90 %. Choshen et
-#: al. 2024 (arXiv 2410.11840) find 4 % the best error to be had at a distance. It keeps off zero:
-#: few curves cannot show that a law is exactly right, and there chains stick.
-STRAY = lognormal(0.03, 1.0)
-#: On a linear scale, in units of the typical response; on a logit scale, in logits.
-STRAY_BY_SCALE: Mapping[str, Prior] = {
-    "log": STRAY,
+#: Prior of the discrepancy that builds up within a decade. On a log response: 3 % of the loss,
+#: within a factor of 5 for 90 %. Choshen et al. 2024 (arXiv 2410.11840) find that forecasts far
+#: from the runs are off by 4 % at best. The prior excludes zero: a few curves cannot show that a
+#: law is exactly right, and chains get stuck near zero. On a linear response the unit is the
+#: typical response; on a logit response, logits.
+DISCREPANCY_BY_SCALE: Mapping[str, Prior] = {
+    "log": lognormal(0.03, 1.0),
     "linear": lognormal(0.1, 1.0, relative=True),
     "logit": lognormal(0.1, 1.0),
 }
+#: Prior of the errors that neighbouring points of a curve have in common.
 LOCAL_BY_SCALE: Mapping[str, Prior] = {
     "log": lognormal(0.005, 1.0),
     "linear": lognormal(0.03, 1.0, relative=True),
     "logit": lognormal(0.03, 1.0),
 }
-
+#: Prior of the difference between a curve's slope at its start and the law's. In log loss per
+#: decade: laws fitted to many curves have slopes of .05 to .3, and single curves differ by a part
+#: of that.
 SLOPE_BY_SCALE: Mapping[str, Prior] = {
     "log": lognormal(0.05, 0.7),
     "linear": lognormal(0.15, 0.7, relative=True),
@@ -166,59 +181,67 @@ SLOPE_BY_SCALE: Mapping[str, Prior] = {
 
 DELTA_SIGMA = Param(
     "σ_δ",
-    "how far a curve strays from its line within a decade",
-    STRAY,
+    "scale of a curve's own discrepancy from a straight line, within a decade",
+    DISCREPANCY_BY_SCALE["log"],
     group_scale=scale_of_groups(0.4),
     varies=False,
 )
-#: Half a decade to eight: within most tables a curve neither forgets at once nor can be seen to
-#: remember for ever.
+#: Half a decade to eight. In most tables a curve does not return to the law at once, and no table
+#: is long enough to show that it never does.
 DELTA_MEMORY = Param(
     "τ_δ",
-    "decades after which a curve's own departure is forgotten",
+    "decades after which a curve returns to the law",
     lognormal(2.0, 0.8),
     varies=False,
 )
 TREND_SIGMA = replace(
     DELTA_SIGMA,
     symbol="σ_w",
-    meaning="how far a curve strays for good from its line within a decade",
+    meaning="scale of a curve's lasting discrepancy from a straight line, within a decade",
 )
 SMOOTH_SIGMA = replace(
     DELTA_SIGMA,
     symbol="σ_c",
-    meaning="how far a curve strays from the parabola of its start within a decade",
+    meaning="scale of a curve's discrepancy from a parabola, within a decade",
     varies=False,
 )
-#: In log loss a decade: laws that fit the curves together have slopes of .05 to .3, and single
-#: curves differ by a part of that.
 TREND_SLOPE = Param(
     "ς_w",
-    "how far the slope of a curve at its start is from the law's",
+    "scale of the difference between a curve's slope at its start and the law's",
     SLOPE_BY_SCALE["log"],
     varies=False,
 )
 LOCAL_SIGMA = Param(
-    "σ_o", "scale of errors that neighbours on a curve share", LOCAL_BY_SCALE["log"], varies=False
+    "σ_o",
+    "scale of the errors that neighbouring points of a curve have in common",
+    LOCAL_BY_SCALE["log"],
+    varies=False,
 )
 LOCAL_LENGTH = Param(
-    "τ_o", "decades over which neighbours err together", DECADES.near, varies=False
+    "τ_o",
+    "decades over which neighbouring points have errors in common",
+    DECADES.near,
+    varies=False,
 )
 SHARED_SIGMA = replace(
-    DELTA_SIGMA, symbol="σ_s", meaning="how far all curves stray together within a decade"
+    DELTA_SIGMA,
+    symbol="σ_s",
+    meaning="scale of the discrepancy that curves share, within a decade",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A component of a curve's own process: the names of its parameters, and its state space (see
-    `state_space`).
+    """A component of a curve's own process: its number of states, and its parameters by name.
+
+    `bayeslaw.curves.state_space` has its state space.
     """
 
     states: int
     params: Mapping[str, Param]
 
 
+#: The components of a curve's own process, by name.
 COMPONENTS: Mapping[str, Component] = {
     "matern": Component(2, {"delta_sigma": DELTA_SIGMA, "delta_memory": DELTA_MEMORY}),
     "wiener": Component(2, {"trend_sigma": TREND_SIGMA, "trend_slope": TREND_SLOPE}),
@@ -230,31 +253,50 @@ COMPONENTS: Mapping[str, Component] = {
 def discrepancy_params(
     discrepancy: Discrepancy, scale: str, inputs: Sequence[str], axis: Axis = DECADES
 ) -> dict[str, Param]:
-    """The parameters of a discrepancy on a response scale, by name."""
-    stray = STRAY_BY_SCALE[scale]
-    special = {
+    """The parameters of a discrepancy, by name.
+
+    Parameters
+    ----------
+    discrepancy : its options.
+    scale : the response's scale, "log", "linear" or "logit".
+    inputs : what a discrepancy over a grid runs along.
+    axis : the axis along which curves measure distance.
+    """
+    match discrepancy.kind:
+        case "none":
+            return {}
+        case "grid":
+            return {f"{name}_stray_sigma": _grid_sigma(name, scale) for name in inputs}
+        case "curve":
+            return _curve_params(discrepancy, scale, axis)
+
+
+def _grid_sigma(name: str, scale: str) -> Param:
+    """The scale of a discrepancy over a grid along ``name``."""
+    return replace(
+        SHARED_SIGMA,
+        prior=DISCREPANCY_BY_SCALE[scale],
+        meaning=f"scale of the discrepancy of all runs, within a decade of {name}",
+    )
+
+
+def _curve_params(discrepancy: Discrepancy, scale: str, axis: Axis) -> dict[str, Param]:
+    """The parameters of a discrepancy along curves."""
+    priors = {
+        "delta_sigma": DISCREPANCY_BY_SCALE[scale],
+        "trend_sigma": DISCREPANCY_BY_SCALE[scale],
+        "smooth_sigma": DISCREPANCY_BY_SCALE[scale],
+        "shared_sigma": DISCREPANCY_BY_SCALE[scale],
+        "trend_slope": SLOPE_BY_SCALE[scale],
         "local_sigma": LOCAL_BY_SCALE[scale],
         "local_length": axis.near,
-        "trend_slope": SLOPE_BY_SCALE[scale],
+        "delta_memory": DELTA_MEMORY.prior,
     }
-    if discrepancy.kind == "grid":
-        return {
-            f"{name}_stray_sigma": replace(
-                SHARED_SIGMA, prior=stray, meaning=f"how far runs stray within a decade of {name}"
-            )
-            for name in inputs
-        }
-    if discrepancy.kind == "none":
-        return {}
-    found = {
+    params = {
         name: param
         for component in discrepancy.own
         for name, param in COMPONENTS[component].params.items()
     }
-    found |= {"shared_sigma": SHARED_SIGMA} if discrepancy.has_shared else {}
-    return {
-        name: replace(
-            param, prior=special.get(name, stray if name.endswith("_sigma") else param.prior)
-        )
-        for name, param in found.items()
-    }
+    if discrepancy.has_shared:
+        params["shared_sigma"] = SHARED_SIGMA
+    return {name: replace(param, prior=priors[name]) for name, param in params.items()}

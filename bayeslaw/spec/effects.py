@@ -1,35 +1,45 @@
-"""Default effects: which groups differ in a parameter that the user said nothing of."""
+"""Default effects: the groups by which a parameter differs if the user gives no formula for it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import pandas as pd
 
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.formula import Covariate, Formula, GroupTerm
 
-#: Sizes of what stands behind a run, along which coefficients move smoothly: Gao et al. 2022 (arXiv
-#: 2210.10760), section 3.2.
+#: Columns of sizes along which coefficients change smoothly: Gao et al. 2022 (arXiv 2210.10760),
+#: section 3.2.
 TREND_COLUMNS = ("reward_model_size", "reward_model_data")
-#: Fewer values than this show no trend beside their deviations from it.
+#: With fewer values than this a trend cannot be told from deviations around it.
 TREND_VALUES = 3
 
 
 def default_formula(
     runs: Runs, *, varies: bool, shared_over: Sequence[str] = (), deviates_by: Sequence[str] = ()
 ) -> Formula:
-    """The formula of a parameter that the user said nothing of.
+    """The formula of a parameter for which the user gives none.
 
-    Columns that are crossed, such as task and method, give one term for their cells, ``(1 |
-    task:method)``: with the handful of levels that such columns have, scales of their own for each
-    column are all prior and slow to sample; write them out where there are many. A column nested in
-    another, such as a model in its family, gives a term for each, ``(1 | family) + (1 | model)``. A
-    size of the reward model or of its data (`TREND_COLUMNS`) gives a trend in its logarithm and
-    deviations around it, ``log10(size) + (1 | size)``. Columns with one group, those that tell
-    repeats apart (`run`, `seed`), those that switch the law's form, and those over which the
-    parameter is shared give none. The settings of some inputs (``deviates_by``), as many budgets
-    with several runs each, give a term of their own.
+    - Crossed columns, such as task and method, get one term for their cells, ``(1 |
+      task:method)``. Such columns have few levels each: a scale for each column would rest on its
+      prior and be slow to sample. Write the terms out if there are many levels.
+    - Nested columns, such as a model in its family, get a term each, ``(1 | family) +
+      (1 | model)``.
+    - A size of the reward model or of its data (`TREND_COLUMNS`) gets a trend in its logarithm and
+      deviations around the trend, ``log10(size) + (1 | size)``.
+    - Columns get no term if they have one group, tell repeats apart (``run``, ``seed``), switch the
+      law's form, or are in ``shared_over``.
+    - The settings of the inputs in ``deviates_by``, such as compute budgets with several runs each,
+      get a term of their own.
+
+    Parameters
+    ----------
+    runs : the table.
+    varies : whether groups differ in the parameter; if not, only ``deviates_by`` gives a term.
+    shared_over : columns over which the parameter is the same.
+    deviates_by : inputs at whose settings the parameter deviates from the law.
     """
     settings = _settings(runs.table, deviates_by)
     if not varies:
@@ -42,7 +52,7 @@ def default_formula(
 
 
 def _settings(table: pd.DataFrame, deviates_by: Sequence[str]) -> tuple[GroupTerm, ...]:
-    """A term for the settings of some inputs, where there are several, with several runs each."""
+    """A term for the settings of some inputs, if there are several with several runs each."""
     if not deviates_by:
         return ()
     term = GroupTerm(tuple(deviates_by))
@@ -51,7 +61,7 @@ def _settings(table: pd.DataFrame, deviates_by: Sequence[str]) -> tuple[GroupTer
 
 
 def _grouping_columns(runs: Runs, without: set[str]) -> tuple[list[str], list[str]]:
-    """The columns that have a trend in their size, and the others, each kind of groups once."""
+    """The columns with a trend, and the others; of columns that make the same groups, the first."""
     table = runs.table
     columns = [c for c in runs.populations if table[c].nunique() > 1 and c not in without]
     sizes = [
@@ -69,21 +79,18 @@ def _grouping_columns(runs: Runs, without: set[str]) -> tuple[list[str], list[st
 
 
 def _group_terms(table: pd.DataFrame, columns: Sequence[str]) -> list[GroupTerm]:
-    """A term for each column that is nested in another, and one for the cells of the others."""
-    nested = [
+    """A term for each column of a nested pair, and one for the cells of the other columns."""
+    nested = {
         column
-        for column in columns
-        if any(
-            _nested(table, other, column) or _nested(table, column, other)
-            for other in columns
-            if other != column
-        )
-    ]
+        for first, second in combinations(columns, 2)
+        if _is_nested(table, first, second) or _is_nested(table, second, first)
+        for column in (first, second)
+    }
     crossed = tuple(column for column in columns if column not in nested)
-    terms = [GroupTerm((column,)) for column in nested]
+    terms = [GroupTerm((column,)) for column in columns if column in nested]
     if crossed:
         cells = GroupTerm(crossed)
-        # One run a cell cannot tell its deviation from noise: then each column on its own.
+        # With one run per cell, a cell's deviation cannot be told from noise: then a term each.
         repeated = len(set(cells.labels(table))) <= len(table) / 2
         terms += [cells] if repeated else [GroupTerm((column,)) for column in crossed]
     return terms
@@ -94,10 +101,11 @@ def _positive(column: pd.Series) -> bool:
     return bool((pd.to_numeric(column, errors="coerce") > 0).all())
 
 
-def _nested(table: pd.DataFrame, inner: str, outer: str) -> bool:
+def _is_nested(table: pd.DataFrame, inner: str, outer: str) -> bool:
     """Whether each group of ``inner`` lies in one group of ``outer``."""
     return bool((table.groupby(inner, observed=True)[outer].nunique() == 1).all())
 
 
-def _same_groups(table: pd.DataFrame, a: str, b: str) -> bool:
-    return _nested(table, a, b) and _nested(table, b, a)
+def _same_groups(table: pd.DataFrame, first: str, second: str) -> bool:
+    """Whether two columns make the same groups."""
+    return _is_nested(table, first, second) and _is_nested(table, second, first)

@@ -1,9 +1,9 @@
-"""The formula of each parameter: which groups differ in it, and how it moves with a covariate.
+"""Effects formulas: the groups by which a parameter differs, and the covariates it changes with.
 
-Formulas are those of lme4, brms and bambi: ``1 + (1 | task) + (1 | task:method)``, ``1 +
-log10(reward_model_size)``, ``1 + (log10(data_size) | method)``, ``0 + method``. They are parsed by
-``formulae`` and never evaluated as code: only columns and the named transforms are allowed, so a
-study file cannot run anything.
+The notation is that of lme4, brms and bambi: ``1 + (1 | task) + (1 | task:method)``, ``1 +
+log10(reward_model_size)``, ``1 + (log10(data_size) | method)``, ``0 + method``. The package
+``formulae`` parses the text, and nothing is evaluated as code: only columns and the named
+transforms are allowed, so a study file cannot run anything.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ import pandas as pd
 from bayeslaw.errors import FormulaError, suggest
 from bayeslaw.text import label
 
+#: The transforms of a covariate, by name.
 TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "log": np.log,
     "log10": np.log10,
     "log2": np.log2,
     "sqrt": np.sqrt,
-    "center": lambda x: x,  # every covariate is centred anyway
+    "center": lambda x: x,  # every covariate is centred
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Covariate:
-    """A numeric column, perhaps transformed: ``log10(reward_model_size)``."""
+    """A numeric column, transformed or not: ``log10(reward_model_size)``."""
 
     column: str
-    transforms: tuple[str, ...] = ()  # outermost first
+    #: Names of transforms, the outermost first.
+    transforms: tuple[str, ...] = ()
 
     def values(self, table: pd.DataFrame) -> np.ndarray:
-        x = pd.to_numeric(table[self.column], errors="coerce").to_numpy(float)
-        # the logarithm of zero is not finite, and is reported as such (bayeslaw.spec.spec)
+        """The covariate in each row, (row,)."""
+        x = np.asarray(pd.to_numeric(table[self.column], errors="coerce"), float)
+        # Values that are not finite are reported by bayeslaw.spec.resolve.
         with np.errstate(all="ignore"):
             for name in reversed(self.transforms):
                 x = TRANSFORMS[name](x)
         return x
 
     def __str__(self) -> str:
-        return (
-            "".join(f"{name}(" for name in self.transforms)
-            + self.column
-            + ")" * len(self.transforms)
-        )
+        opening = "".join(f"{name}(" for name in self.transforms)
+        return opening + self.column + ")" * len(self.transforms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ class GroupTerm:
     covariate: Covariate | None = None
 
     def labels(self, table: pd.DataFrame) -> np.ndarray:
-        """The group of each row, ``"mlsum:lora"``; "" where a part of it is missing."""
+        """The group of each row, such as "mlsum:lora"; "" where a value is missing."""
         parts = [table[column].astype(object).map(label) for column in self.factor]
-        if len(parts) > 1:  # a colon in a label must not make two groups one
+        if len(parts) > 1:  # escape colons, so that different groups keep different labels
             parts = [part.str.replace(":", "\\:") for part in parts]
         joined = parts[0].str.cat(parts[1:], sep=":") if len(parts) > 1 else parts[0]
         missing = np.logical_or.reduce([(part == "").to_numpy() for part in parts])
@@ -73,8 +73,13 @@ class GroupTerm:
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """One parameter's formula. ``by`` is the column of ``0 + column``: a value of its own for each
-    group, not pooled.
+    """The formula of one parameter.
+
+    Attributes
+    ----------
+    covariates : the covariates that change the parameter for all groups.
+    groups : the group terms, which are pooled.
+    by : the column of ``0 + column``, each group of which has a value of its own, not pooled.
     """
 
     covariates: tuple[Covariate, ...] = ()
@@ -83,64 +88,40 @@ class Formula:
 
     @classmethod
     def of(cls, value: Formula | str) -> Formula:
-        """A formula as it is, or read from its text."""
+        """A formula from a formula, which is returned unchanged, or from its text."""
         return value if isinstance(value, Formula) else cls.parse(value)
 
     @classmethod
     def parse(cls, text: str) -> Formula:
-        """Read a formula.
+        """Read a formula from its text.
 
         Raises
         ------
-        FormulaError : it cannot be read, or asks for something other than columns, the transforms
-            of `TRANSFORMS`, group terms and ``0 + column``.
+        FormulaError : it cannot be read, or it has something other than columns, the transforms of
+            `TRANSFORMS`, group terms and ``0 + column``.
         """
         if (groups := _plain_groups(text)) is not None:
             return cls(groups=groups)
-        from formulae import model_description
         from formulae.terms import GroupSpecificTerm, Intercept, Term
 
-        if "**" in text or "^" in text or "`" in text:
-            raise FormulaError(
-                f"The formula {text!r} has powers or backticks, which are not offered. Use columns"
-                f" and {', '.join(TRANSFORMS)}."
-            )
-        try:
-            description = model_description(text)
-        except (
-            Exception
-        ) as error:  # formulae raises its own, undocumented, kinds for a text that it cannot parse
-            raise FormulaError(
-                f"The formula {text!r} cannot be read: {str(error).rstrip('.')}. Write terms such"
-                " as 1 + (1 | method)."
-            ) from error
-        if description.response is not None:
-            raise FormulaError(
-                f"The formula {text!r} has a left side. Give only the right one: the parameter is"
-                " named by its key."
-            )
         intercept = False
         covariates: list[Covariate] = []
         plain: list[str] = []
         terms: list[GroupTerm] = []
-        for term in description.terms:
+        for term in _terms(text):
             if isinstance(term, Intercept):
                 intercept = True
             elif isinstance(term, GroupSpecificTerm):
                 factor = tuple(_column(component, text) for component in term.factor.components)
-                terms.append(
-                    GroupTerm(
-                        factor,
-                        None if isinstance(term.expr, Intercept) else _covariate(term.expr, text),
-                    )
-                )
+                has_covariate = not isinstance(term.expr, Intercept)
+                covariate = _covariate(term.expr, text) if has_covariate else None
+                terms.append(GroupTerm(factor, covariate))
             elif isinstance(term, Term):
                 covariate = _covariate(term, text)
-                (
+                if intercept or covariate.transforms:
                     covariates.append(covariate)
-                    if intercept or covariate.transforms
-                    else plain.append(covariate.column)
-                )
+                else:
+                    plain.append(covariate.column)
             else:
                 raise FormulaError(f"The formula {text!r} has {term}, which is not offered.")
         if intercept:
@@ -148,13 +129,13 @@ class Formula:
         if len(plain) != 1 or covariates:
             raise FormulaError(
                 f"The formula {text!r} has no intercept. Start with 1, or write 0 + column for a"
-                " value of its own in each group."
+                " separate value in each group."
             )
         return cls((), tuple(terms), by=plain[0])
 
     @property
     def by_term(self) -> GroupTerm | None:
-        """``0 + column`` as the term that finds each row's group."""
+        """``0 + column`` as a group term, which finds the group of each row."""
         return GroupTerm((self.by,)) if self.by else None
 
     @property
@@ -167,7 +148,7 @@ class Formula:
 
     @property
     def all_covariates(self) -> tuple[Covariate, ...]:
-        """The covariates of the formula, those of its group terms among them."""
+        """The covariates of the formula, including those of its group terms."""
         return (*self.covariates, *(term.covariate for term in self.groups if term.covariate))
 
     @property
@@ -178,12 +159,11 @@ class Formula:
 
     def __str__(self) -> str:
         head = f"0 + {self.by}" if self.by else "1"
-        # "(x | g)" would read back with an intercept of its own.
-        terms = [
-            f"({'0 + ' * (term.covariate is not None)}{term.covariate or 1} |"
-            f" {':'.join(term.factor)})"
-            for term in self.groups
-        ]
+        terms = []
+        for term in self.groups:
+            # Without the "0 +", "(x | g)" would read back with an intercept.
+            inside = f"0 + {term.covariate}" if term.covariate is not None else "1"
+            terms.append(f"({inside} | {':'.join(term.factor)})")
         return " + ".join([head, *map(str, self.covariates), *terms])
 
 
@@ -193,22 +173,49 @@ _PLAIN = rf"\s*1(\s*\+\s*\(\s*1\s*\|\s*{_NAME}(\s*:\s*{_NAME})*\s*\))*\s*"
 
 
 def _plain_groups(text: str) -> tuple[GroupTerm, ...] | None:
-    """The groups of a formula of the commonest kind, that of the defaults too; None for any other.
-    It has no need of ``formulae``, which loads much of SciPy: a second for the person whose study
-    file has a fault elsewhere.
+    """The groups of a formula with an intercept and plain groups only; None for any other formula.
+
+    Most formulas are of this kind, the defaults among them. Reading them here avoids a second of
+    loading ``formulae`` and the parts of SciPy that it needs.
     """
     if not re.fullmatch(_PLAIN, text):
         return None
     factors = [
         tuple(re.split(r"\s*:\s*", factor)) for factor in re.findall(r"\|\s*(.+?)\s*\)", text)
     ]
-    once = len({frozenset(factor) for factor in factors}) == len(factors) and all(
-        len(set(factor)) == len(factor) for factor in factors
-    )
-    return tuple(GroupTerm(factor) for factor in factors) if once else None
+    repeated_column = any(len(set(factor)) < len(factor) for factor in factors)
+    repeated_term = len({frozenset(factor) for factor in factors}) < len(factors)
+    if repeated_column or repeated_term:
+        return None
+    return tuple(GroupTerm(factor) for factor in factors)
+
+
+def _terms(text: str) -> list[Any]:
+    """The terms of a formula, as ``formulae`` parses them."""
+    from formulae import model_description
+
+    if "**" in text or "^" in text or "`" in text:
+        raise FormulaError(
+            f"The formula {text!r} has powers or backticks, which are not offered. Use columns and"
+            f" {', '.join(TRANSFORMS)}."
+        )
+    try:
+        description = model_description(text)
+    except Exception as error:  # the kinds of error that formulae raises are not documented
+        raise FormulaError(
+            f"The formula {text!r} cannot be read: {str(error).rstrip('.')}. Write terms such as"
+            " 1 + (1 | method)."
+        ) from error
+    if description.response is not None:
+        raise FormulaError(
+            f"The formula {text!r} has a left side. Give only the right one: the parameter is named"
+            " by its key."
+        )
+    return list(description.terms)
 
 
 def _column(component: Any, text: str) -> str:
+    """The column of a part of a factor."""
     if not hasattr(component, "call") and hasattr(component, "name"):
         return str(component.name)
     raise FormulaError(
@@ -217,6 +224,7 @@ def _column(component: Any, text: str) -> str:
 
 
 def _covariate(term: Any, text: str) -> Covariate:
+    """The covariate of a term: a column, or named transforms of one."""
     if len(term.components) != 1:
         raise FormulaError(
             f"The formula {text!r}: {term.name} is an interaction of covariates, which is not"

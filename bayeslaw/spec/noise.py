@@ -1,10 +1,13 @@
-"""Noise of a run around its law, on the scale of the response.
+"""The noise of runs around the law, on the scale of the response.
 
-| family | density of z = residual / sigma | for |
+| family | density of z = residual / sigma | use |
 |---|---|---|
-| ``"student_t"`` | Student-t with nu degrees of freedom | runs that go wrong now and then; the default |
-| ``"normal"`` | Gaussian | discrepancies along curves, whose likelihood is exact then |
-| ``"laplace"`` | exp(-abs(z)) / 2 | absolute errors: Huber's objective at 1e-3 of log loss, with which laws are published, is this likelihood |
+| ``"student_t"`` | Student-t with nu degrees of freedom | the default; allows outliers |
+| ``"normal"`` | Gaussian | with a discrepancy along curves, for its exact likelihood |
+| ``"laplace"`` | exp(-abs(z)) / 2 | absolute errors, as in published fits |
+
+Published laws are often fitted by Huber's objective with delta = 1e-3 on the log loss, which is
+nearly the Laplace likelihood.
 """
 
 from __future__ import annotations
@@ -19,9 +22,9 @@ from bayeslaw.priors import Prior, lognormal
 
 Noise = Literal["student_t", "normal", "laplace"]
 
-#: Scale of the noise. On a log response it is relative error: reruns of one setting differ by .1 to
-#: 4 % of the loss (Choshen et al. 2024, arXiv 2410.11840: up to 3.5 % between seeds). It may have
-#: an effects formula, as a parameter has.
+#: Scale of the noise. On a log response it is a relative error: reruns of one setting differ by .1
+#: to 4 % of the loss (Choshen et al. 2024, arXiv 2410.11840: up to 3.5 % between seeds). It may
+#: have an effects formula, like a parameter of the law.
 SIGMA = Param(
     "σ",
     "scale of the noise, on the response's scale",
@@ -29,7 +32,7 @@ SIGMA = Param(
     group_scale=scale_of_groups(0.3),
     varies=False,
 )
-#: On a linear response, in units of the typical response.
+#: The same on a linear response, in units of the typical response.
 SIGMA_LINEAR = Param(
     "σ",
     "scale of the noise",
@@ -37,7 +40,7 @@ SIGMA_LINEAR = Param(
     group_scale=scale_of_groups(0.3),
     varies=False,
 )
-#: On a logit response.
+#: The same on a logit response.
 SIGMA_LOGIT = Param(
     "σ",
     "scale of the noise, in logits",
@@ -54,6 +57,7 @@ NU = Param(
     varies=False,
 )
 
+#: Scale of the noise, by the response's scale.
 SIGMAS: Mapping[str, Param] = {"log": SIGMA, "linear": SIGMA_LINEAR, "logit": SIGMA_LOGIT}
 
 
@@ -66,24 +70,27 @@ def draw(
     noise: Noise, params: Mapping[str, Any], shape: tuple[int, ...], rng: np.random.Generator
 ) -> np.ndarray:
     """Noise of new runs, of ``shape`` (draw, point), on the response's scale."""
+    sigma = np.asarray(params["sigma"])
     if noise == "laplace":
-        return rng.laplace(size=shape) * params["sigma"]
+        return np.asarray(rng.laplace(size=shape) * sigma)
     z = rng.standard_normal(shape)
     if noise == "student_t":
         nu = np.asarray(params["nu"])
         z /= np.sqrt(rng.standard_gamma(np.broadcast_to(nu / 2, shape)) / (nu / 2))
-    return np.multiply(z, params["sigma"], out=z)
+    z *= sigma
+    return z
 
 
 def log_density(noise: Noise, params: Mapping[str, Any], residual: np.ndarray) -> np.ndarray:
     """The log density of residuals, (draw, point), on the response's scale."""
     from scipy import stats
 
-    family = (
-        stats.t(np.asarray(params["nu"]))
-        if noise == "student_t"
-        else stats.laplace
-        if noise == "laplace"
-        else stats.norm
-    )
-    return family.logpdf(residual / params["sigma"]) - np.log(params["sigma"])
+    match noise:
+        case "student_t":
+            family = stats.t(np.asarray(params["nu"]))
+        case "laplace":
+            family = stats.laplace
+        case "normal":
+            family = stats.norm
+    sigma = np.asarray(params["sigma"])
+    return np.asarray(family.logpdf(residual / sigma) - np.log(sigma))

@@ -1,4 +1,4 @@
-"""From what was asked and a table of runs to a `Design`: defaults written out, all of it checked."""
+"""Resolve a spec for a table of runs: write out its defaults, and check all of it."""
 
 from __future__ import annotations
 
@@ -22,22 +22,26 @@ from bayeslaw.spec.spec import ModelSpec, population_name
 #: Prior of the change of a parameter, on its unconstrained scale, per unit of a covariate.
 COEFFICIENT = Prior("Normal", mu=0.0, sigma=0.5)
 
-#: Prior of the scale by which single checkpoints deviate from a law: ``(1 | model_size)`` and the
-#: like, on the log of a loss. Few sizes identify it poorly, so it matters: it says that a
-#: checkpoint's loss is mostly within some 2 % of the law's, and its tail (5 % above .05) allows a
-#: bad pretraining run.
+#: Prior of the scale by which single checkpoints deviate from a law, as in ``(1 | model_size)``, on
+#: the log of a loss. A few sizes hardly identify that scale, so the prior matters: a checkpoint's
+#: loss is mostly within 2 % of the law's, and the tail (5 % above .05) allows for a bad pretraining
+#: run.
 CHECKPOINT_SCALE = scale_of_groups(0.02)
 
-#: What differs by curve unless the user says otherwise: some curves are noisier than others, some
-#: smoother.
+#: Parameters that differ by curve by default: some curves are noisier than others, some smoother.
 BY_CURVE = ("sigma", "delta_sigma")
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A random variable of the model: its name, its default prior, and whose it is.
+    """A random variable of the model that has a prior.
 
-    ``role`` is "population", "coefficient" (of a covariate) or "scale" (of a group effect).
+    Attributes
+    ----------
+    name : its name in the model.
+    prior : its default prior.
+    param : the parameter that it belongs to.
+    role : "population", "coefficient" (of a covariate) or "scale" (of a group effect).
     """
 
     name: str
@@ -47,13 +51,14 @@ class Variable:
 
 
 def resolve(spec: ModelSpec, runs: Runs) -> Design:
-    """The design of a spec for a table of runs: every formula and prior written out, and checked.
+    """The design of a spec for a table of runs: every formula and prior written out and checked.
 
     Raises
     ------
-    SpecError : the runs are for another law, a formula names a column that the table does not have
-        or that is not a number, a prior is for no variable of the model or puts its mass outside
-        the parameter's support.
+    SpecError : the runs were read for another law; a formula names a column that the table does not
+        have; a prior is for a variable that the model does not have, or puts mass outside the
+        parameter's support.
+    RunsError : a grouping column of a formula has gaps, or a covariate is not a finite number.
     """
     if runs.law != spec.law:
         raise SpecError(
@@ -75,26 +80,27 @@ def resolve(spec: ModelSpec, runs: Runs) -> Design:
 
 def variables(spec: ModelSpec, formulas: Mapping[str, Formula]) -> list[Variable]:
     """The random variables that have a prior, with the default one of each."""
-    found = []
+    random = []
     for name, param in spec.params.items():
-        found.append(Variable(population_name(name, param), param.prior, name, "population"))
+        random.append(Variable(population_name(name, param), param.prior, name, "population"))
         for covariate in formulas[name].covariates:
-            found.append(Variable(f"{name}_{covariate}", COEFFICIENT, name, "coefficient"))
+            random.append(Variable(f"{name}_{covariate}", COEFFICIENT, name, "coefficient"))
         for term in formulas[name].groups:
-            # A group made by an input is a checkpoint, or another single setting, not a population
-            # of tasks or methods; a parameter that is known to deviate so has a scale for it.
+            # A group made by an input is a single setting, such as a checkpoint, and not one of a
+            # population of tasks or methods. A parameter that deviates by such settings by default
+            # has a scale of its own for them.
             checkpoint = (
                 name in spec.law.params
                 and term.factor != param.deviates_by
                 and any(column in spec.law.inputs for column in term.factor)
             )
             prior = CHECKPOINT_SCALE if checkpoint else param.group_scale
-            found.append(Variable(f"{name}_{term}_sigma", prior, name, "scale"))
-    return found
+            random.append(Variable(f"{name}_{term}_sigma", prior, name, "scale"))
+    return random
 
 
 def _with_curves(spec: ModelSpec, runs: Runs) -> ModelSpec:
-    """The spec with its curves, and what they have in common, written out."""
+    """The spec with its curves and their shared discrepancy written out."""
     if not spec.discrepancy.along_curves:
         return spec
     groups = ("run",) if "run" in runs.groups else runs.groups
@@ -113,12 +119,11 @@ def _with_curves(spec: ModelSpec, runs: Runs) -> ModelSpec:
 
 
 def _shared(spec: ModelSpec, curve_by: tuple[str, ...], runs: Runs) -> bool | tuple[str, ...]:
-    """The columns whose values make curves have a discrepancy in common; False where there are
-    too few curves to show one."""
+    """The columns whose values make curves share a discrepancy; False with too few curves."""
     shared = spec.discrepancy.shared
     if shared is not False and spec.law.switches:
         raise SpecError(
-            f"{spec.law.name} has two forms in one table, which have no discrepancy in common: set"
+            f"{spec.law.name} has two forms in one table, and they cannot share a discrepancy. Set"
             " shared to False.",
             key=("discrepancy", "shared"),
         )
@@ -140,27 +145,27 @@ def _shared(spec: ModelSpec, curve_by: tuple[str, ...], runs: Runs) -> bool | tu
 
 
 def _check_shared_inputs(spec: ModelSpec, runs: Runs) -> None:
-    """A discrepancy that runs have in common needs inputs that mean one thing in all of them."""
+    """Raise if runs share a discrepancy along an input that has no single unit."""
     selected = [name for name, x in spec.law.inputs.items() if x.selector]
     if selected and spec.discrepancy_inputs(runs.inputs):
         name = selected[0]
         raise SpecError(
-            f"A discrepancy that runs have in common needs inputs with one unit, and {name} has one"
-            f" for each {spec.law.inputs[name].selector}. Set discrepancy to 'none'.",
+            f"A discrepancy that runs share needs inputs with one unit, and the unit of {name}"
+            f" depends on {spec.law.inputs[name].selector}. Set discrepancy to 'none'.",
             key="discrepancy",
         )
 
 
 def _formula(name: str, param: Param, spec: ModelSpec, runs: Runs) -> Formula:
-    """The formula of a parameter that the user said nothing of."""
-    curves = spec.discrepancy.along_curves
-    if name in BY_CURVE and curves and spec.curve_by:
+    """The formula of a parameter for which the user gives none."""
+    along_curves = spec.discrepancy.along_curves
+    if name in BY_CURVE and along_curves and spec.curve_by:
         term = GroupTerm(spec.curve_by)
         if len(set(term.labels(runs.table)) - {""}) >= SHARED_CURVES:
             return Formula(groups=(term,))
-    if curves and any(other.is_level for other in spec.law.params.values()):
-        # A curve's own process carries what else it differs by; parameters of its own beside it
-        # would be told apart by their priors alone, and chains would wander between them.
+    if along_curves and any(other.is_level for other in spec.law.params.values()):
+        # Beyond its level, a curve differs by its own process. Only priors could tell the process
+        # from other parameters that differ by curve, and chains would wander between the two.
         return default_formula(runs, varies=param.is_level)
     return default_formula(
         runs, varies=param.varies, shared_over=param.shared_over, deviates_by=param.deviates_by
@@ -168,8 +173,7 @@ def _formula(name: str, param: Param, spec: ModelSpec, runs: Runs) -> Formula:
 
 
 def _check_columns(name: str, formula: Formula, runs: Runs) -> None:
-    """Raise unless the table has what a formula reads: groups in every row, numbers for
-    covariates."""
+    """Raise unless the table has the columns of a formula, without gaps or faulty covariates."""
     table = runs.table
     if missing := [column for column in formula.columns if column not in table.columns]:
         raise SpecError(
@@ -181,39 +185,27 @@ def _check_columns(name: str, formula: Formula, runs: Runs) -> None:
     for group in formula.factor_columns:
         problem = f"the group is missing; the formula of {name} is {formula}"
         remedy = "Name the group, or leave the row out."
-        _refuse(
-            runs, name, [Fault(problem, remedy, group, str(row)) for row in _gaps(table[group])]
-        )
+        gaps = table.index[table[group].isna()]
+        _refuse(runs, name, [Fault(problem, remedy, group, str(row)) for row in gaps])
     for covariate in formula.all_covariates:
         column = table[covariate.column]
         bad = column[~np.isfinite(covariate.values(table))]
         remedy = "A covariate must be a finite number in every row; write (1 | column) for groups."
-        faults = [
-            Fault(
-                f"{value!r} cannot serve as {covariate} in the formula of {name}",
-                remedy,
-                covariate.column,
-                str(row),
-                value,
-            )
-            for row, value in bad.items()
-        ]
+        faults = []
+        for row, value in bad.items():
+            problem = f"{value!r} cannot serve as {covariate} in the formula of {name}"
+            faults.append(Fault(problem, remedy, covariate.column, str(row), value))
         _refuse(runs, name, faults)
 
 
-def _gaps(column: pd.Series) -> pd.Index:
-    """The rows in which a column has no value."""
-    return column.index[column.isna()]
-
-
 def _refuse(runs: Runs, name: str, faults: list[Fault]) -> None:
-    """Raise the faults of the table that the formula of a parameter finds, if there are any."""
+    """Raise the faults that the formula of a parameter finds in the table, if there are any."""
     if faults:
         raise RunsError(runs.source, faults, key=("effects", name))
 
 
 def _priors(spec: ModelSpec, random: list[Variable]) -> dict[str, Prior]:
-    """The prior of each random variable: what was asked, or its default."""
+    """The prior of each random variable: the one that was asked for, or its default."""
     known = {variable.name: variable for variable in random}
     if unknown := [name for name in spec.priors if name not in known]:
         _refuse_prior(spec, unknown, known)
@@ -224,7 +216,7 @@ def _priors(spec: ModelSpec, random: list[Variable]) -> dict[str, Prior]:
 
 
 def _refuse_prior(spec: ModelSpec, unknown: list[str], known: Mapping[str, Variable]) -> NoReturn:
-    """Raise the error of a prior for what is no variable of the model."""
+    """Raise the error about priors for variables that the model does not have."""
     first = unknown[0]
     hint = suggest(first, known)
     if first in spec.params:
@@ -238,25 +230,40 @@ def _refuse_prior(spec: ModelSpec, unknown: list[str], known: Mapping[str, Varia
 
 
 def _check_support(spec: ModelSpec, variable: Variable, prior: Prior) -> None:
-    """Raise unless a prior puts its mass where its variable can be."""
+    """Raise if a prior puts mass where its variable cannot be."""
     support = "positive" if variable.role == "scale" else spec.params[variable.param].support
     if variable.role == "coefficient" or support == "real":
         return
-    name, value = variable.name, dict(prior.parameters)
-    outside = (
-        prior.distribution in REAL_LINE
-        or (prior.distribution == "Uniform" and value["lower"] < 0)
-        or (prior.distribution == "Constant" and not value["value"] > 0)
-        or (support == "unit" and prior.distribution not in ("Beta", "Uniform", "Constant"))
-        or (support == "unit" and max(value.get("upper", 0), value.get("value", 0)) > 1)
-        or (support == "unit" and value.get("value") == 1)
-    )
+    outside = _reaches_below_zero(prior)
+    domain, use = "positive", "LogNormal, HalfNormal or Gamma"
+    if support == "unit":
+        outside = outside or _reaches_above_one(prior)
+        domain, use = "between 0 and 1", "Beta"
     if outside:
-        where, use = {
-            "positive": ("positive", "LogNormal, HalfNormal or Gamma"),
-            "unit": ("between 0 and 1", "Beta"),
-        }[support]
+        name = variable.name
         raise SpecError(
-            f"The prior of {name} is {prior}, and {name} must be {where}. Use {use}.",
+            f"The prior of {name} is {prior}, and {name} must be {domain}. Use {use}.",
             key=("priors", name),
         )
+
+
+def _reaches_below_zero(prior: Prior) -> bool:
+    """Whether a prior has mass below 0, or is the constant 0."""
+    value = dict(prior.parameters)
+    match prior.distribution:
+        case "Uniform":
+            return value["lower"] < 0
+        case "Constant":
+            return not value["value"] > 0
+    return prior.distribution in REAL_LINE
+
+
+def _reaches_above_one(prior: Prior) -> bool:
+    """Whether a prior has mass above 1, or is the constant 1."""
+    value = dict(prior.parameters)
+    match prior.distribution:
+        case "Uniform":
+            return value["upper"] > 1
+        case "Constant":
+            return value["value"] >= 1
+    return prior.distribution != "Beta"

@@ -1,4 +1,4 @@
-"""How much to sample, and how carefully."""
+"""The settings of the sampler: as keywords (`Sampling`), and checked (`SamplerSettings`)."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ class Sampling(TypedDict, total=False):
     Parameters
     ----------
     draws, tune : draws and tuning steps of each chain (`bayeslaw.defaults.DRAWS`, ``TUNE``).
-    chains : how many (`bayeslaw.defaults.CHAINS`).
-    random_seed : same seed, same numbers, on one machine with the same libraries. None: one is
-        drawn, and kept in the fit.
-    target_accept : acceptance rate that sets the step size. None: `bayeslaw.defaults.TARGET_ACCEPT`,
-        or ``TARGET_ACCEPT_CURVES`` where each curve has a path of its own and nothing is in common.
-    attempts : how many tries until the chains converge (`bayeslaw.defaults.ATTEMPTS`). After the
-        first the remedies are: a smaller step after divergences, another parametrisation of the
-        group effects, more tuning and draws. What was tried is in ``fit.convergence``.
-    cores : processes or threads; None: as many as there are, up to the chains.
-    progressbar : show the sampler's progress.
+    chains : number of chains (`bayeslaw.defaults.CHAINS`).
+    random_seed : the same seed gives the same numbers on one machine with the same libraries.
+        None: a seed is drawn, and kept in the fit.
+    target_accept : acceptance rate that sets the step size. None:
+        `bayeslaw.defaults.TARGET_ACCEPT`, or ``TARGET_ACCEPT_CURVES`` if each curve has a
+        discrepancy of its own and none is shared.
+    attempts : how often to try until the chains converge (`bayeslaw.defaults.ATTEMPTS`). The
+        remedies after a failed attempt: a smaller step after divergences, another parametrisation
+        of the group effects, more tuning and draws. ``fit.convergence`` lists what was tried.
+    cores : processes or threads. None: one per chain, as far as the machine has them.
+    progressbar : whether to show the sampler's progress.
     """
 
     draws: int
@@ -44,7 +45,7 @@ class Sampling(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class SamplerSettings:
-    """The settings of `Sampling`, checked, and none of them left to a default."""
+    """The settings of `Sampling`, checked and complete."""
 
     draws: int
     tune: int
@@ -58,12 +59,12 @@ class SamplerSettings:
 
     @classmethod
     def of(cls, sampling: Sampling, spec: ModelSpec, sampler: Sampler = "nutpie") -> Self:
-        """The settings for a spec.
+        """The settings for a spec, with defaults for those that ``sampling`` leaves out.
 
         Raises
         ------
-        TypeError : a keyword that is none of the settings. SpecError : a value that cannot be, or a
-            sampler that is not installed.
+        TypeError : a keyword that is not one of the settings.
+        SpecError : a value out of range, or a sampler that is not installed.
         """
         known = [field.name for field in fields(cls) if field.name != "sampler"]
         if unknown := [name for name in sampling if name not in known]:
@@ -71,9 +72,9 @@ class SamplerSettings:
             raise TypeError(f"There is no sampler setting {unknown[0]!r}.{near}")
         target_accept = sampling.get("target_accept")
         if target_accept is None:
-            own_paths = spec.discrepancy.along_curves and not spec.discrepancy.has_shared
+            only_own_paths = spec.discrepancy.along_curves and not spec.discrepancy.has_shared
             target_accept = defaults.TARGET_ACCEPT
-            if own_paths:
+            if only_own_paths:
                 target_accept = defaults.TARGET_ACCEPT_CURVES
         settings = cls(
             draws=sampling.get("draws", defaults.DRAWS),
@@ -118,5 +119,5 @@ class SamplerSettings:
 
 
 def seed_or_new(random_seed: int | None) -> int:
-    """The seed that was given, or one that is drawn."""
+    """``random_seed``, or a new random one if that is None."""
     return secrets.randbits(31) if random_seed is None else int(random_seed)

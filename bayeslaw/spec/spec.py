@@ -1,4 +1,4 @@
-"""What to fit: a law, the effects on its parameters, priors, noise. A value, with a JSON form."""
+"""What to fit: a law, the effects on its parameters, its priors and its noise, as one value."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ class ModelSpec:
 
     Parameters
     ----------
-    law : a law's name, a law, or a table of name and options.
-    effects : parameter -> formula, such as ``{"alpha": "1 + (1 | method)"}``
-        (`bayeslaw.spec.formula`). A parameter without one gets ``(1 | g)`` for each grouping column
-        of the table (`bayeslaw.spec.effects`). ``sigma``, the noise's scale, takes one too.
+    law : a law, the name of one, or a mapping with a name and options.
+    effects : for each parameter, a formula, such as ``{"alpha": "1 + (1 | method)"}``
+        (`bayeslaw.spec.formula`). A parameter without one gets group terms for the grouping columns
+        of the table (`bayeslaw.spec.effects`). ``sigma``, the scale of the noise, may have one too.
     noise : "student_t", "normal" or "laplace" (`bayeslaw.spec.noise`), on the response's scale.
-        None: Student-t, but normal with a discrepancy along curves, whose exact likelihood needs
-        it.
+        None: Student-t; but normal with a discrepancy along curves, whose exact likelihood needs
+        normal noise.
     discrepancy : how the law may be wrong: "none" (runs scatter independently around it), "curve",
-        "grid", or a table of options (`bayeslaw.spec.discrepancy.Discrepancy`). None: the law's own
-        default, which is also what the name of its kind stands for.
-    curve_by : columns that make one curve for the discrepancy. None: the column ``run`` if the
-        table has it, else all its grouping columns, and the inputs that a curve does not run along.
-    priors : name of a variable of the model -> `Prior`, its JSON form, or a number that pins it.
-        The names are those of ``fit.summary()``: "alpha", "A_at_centre", "sigma",
+        "grid", or a mapping of options (`bayeslaw.spec.discrepancy.Discrepancy`). None, or the kind
+        of the law's default: the law's default, with its options.
+    curve_by : columns whose values make one curve. None: the column ``run`` if the table has it,
+        else all grouping columns; and the inputs along which a curve does not run.
+    priors : for a variable of the model, a `Prior`, its JSON form, or a number that pins it. The
+        names are those of ``fit.summary()``: "alpha", "A_at_centre", "sigma",
         "alpha_1|method_sigma" for the scale of a group effect, "beta_log10(size)" for a trend.
 
     Attributes
     ----------
-    The parameters, each as a value: the law, the noise, the discrepancy and the priors that they
-    stand for; ``effects`` as text, and the same formulas parsed, as ``formulas``.
+    law, noise, discrepancy, curve_by, priors : the parameters, as the values they stand for.
+    effects : the formulas as text.
+    formulas : the same formulas, parsed.
 
     Raises
     ------
@@ -49,8 +50,12 @@ class ModelSpec:
 
     Examples
     --------
-    >>> ModelSpec("chinchilla", effects={"E": "1 + (1 | dataset)"}, priors={"alpha": 0.34}).noise
+    >>> import bayeslaw as bl
+    >>> spec = bl.ModelSpec("chinchilla", effects={"E": "1 + (1 | dataset)"})
+    >>> spec.noise
     'student_t'
+    >>> bl.ModelSpec("chinchilla", priors={"alpha": 0.34}).priors["alpha"]
+    Prior(distribution='Constant', parameters=(('value', 0.34),), relative=False)
     """
 
     law: Law
@@ -77,25 +82,23 @@ class ModelSpec:
         discrepancy = Discrepancy.of(discrepancy)
         if noise is None:
             noise = "normal" if discrepancy.along_curves else "student_t"
-        values = {
-            "law": law,
-            "noise": noise,
-            "discrepancy": discrepancy,
-            "curve_by": curve_by
-            if curve_by is None or isinstance(curve_by, str)
-            else tuple(curve_by),
-        }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        if curve_by is not None and not isinstance(curve_by, str):
+            curve_by = tuple(curve_by)
+        self._set(law=law, noise=noise, discrepancy=discrepancy, curve_by=curve_by)
         self._check_noise()
         self._check_curves()
         self._check_effects(effects or {})
         formulas = {name: Formula.of(value) for name, value in (effects or {}).items()}
-        object.__setattr__(self, "formulas", formulas)
-        object.__setattr__(self, "effects", {name: str(x) for name, x in formulas.items()})
-        object.__setattr__(
-            self, "priors", {x: Prior.of(prior) for x, prior in (priors or {}).items()}
+        self._set(
+            formulas=formulas,
+            effects={name: str(formula) for name, formula in formulas.items()},
+            priors={name: Prior.of(prior) for name, prior in (priors or {}).items()},
         )
+
+    def _set(self, **values: Any) -> None:
+        """Set attributes of the frozen instance; for the constructor alone."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     def _check_noise(self) -> None:
         if self.noise not in get_args(Noise):
@@ -103,8 +106,8 @@ class ModelSpec:
             raise SpecError(f"noise is {self.noise!r}, and it must be one of {known}.", key="noise")
         if self.discrepancy.along_curves and self.noise != "normal":
             raise SpecError(
-                "A discrepancy along curves needs noise 'normal', for its exact likelihood; noise is"
-                f" {self.noise!r}. Leave noise out, or set discrepancy to 'none'.",
+                "A discrepancy along curves needs noise 'normal' for its exact likelihood, and"
+                f" noise is {self.noise!r}. Leave noise out, or set discrepancy to 'none'.",
                 key="noise",
             )
 
@@ -112,8 +115,8 @@ class ModelSpec:
         discrepancy, inputs = self.discrepancy, self.law.inputs
         if self.curve_by is not None and not discrepancy.along_curves:
             raise SpecError(
-                "curve_by says what one curve is for the discrepancy, and discrepancy is"
-                f" {discrepancy.kind!r}. Leave it out.",
+                "curve_by says what one curve is for a discrepancy along curves, and discrepancy is"
+                f" {discrepancy.kind!r}. Leave curve_by out.",
                 key="curve_by",
             )
         if isinstance(self.curve_by, str):
@@ -148,28 +151,32 @@ class ModelSpec:
 
     @property
     def along(self) -> str:
-        """The input along which a curve runs."""
+        """The input along which curves run."""
         return self.discrepancy.along or list(self.law.inputs)[-1]
 
     @property
     def axis(self) -> Axis:
-        """How a discrepancy measures distance: along curves as the law has it, over a grid in
-        decades."""
+        """The axis along which a discrepancy measures distance.
+
+        It is the law's own axis along curves, and decades over a grid.
+        """
         return self.law.axis if self.discrepancy.along_curves else DECADES
 
     def discrepancy_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """What the discrepancy that runs have in common runs along: inputs, or what is made of
-        them, by name."""
+        """The quantities along which the shared discrepancy runs, by name.
+
+        They are inputs, or are computed from inputs. Empty without a shared discrepancy.
+        """
         if self.discrepancy.kind == "grid":
             return self.law.discrepancy_inputs(inputs)
         return {self.along: inputs[self.along]} if self.discrepancy.has_shared else {}
 
     def discrepancy_sigma(self, name: str) -> str:
-        """The parameter that is the scale of the discrepancy along ``name``."""
+        """The name of the parameter that is the scale of the shared discrepancy along ``name``."""
         return "shared_sigma" if self.discrepancy.along_curves else f"{name}_stray_sigma"
 
     def replaced(self, **changes: Any) -> Self:
-        """The spec with other values in place of some, its formulas as they were parsed."""
+        """The spec with some values replaced. Formulas are kept as they were parsed."""
         return replace(self, **{"effects": self.formulas, **changes})
 
     def to_json(self) -> dict[str, Any]:
@@ -185,7 +192,7 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The spec that `to_json` made plain data of.
+        """The spec from the plain data of `to_json`.
 
         Raises
         ------
@@ -198,6 +205,8 @@ class ModelSpec:
 
 
 def population_name(name: str, param: Param) -> str:
-    """The variable that is a parameter's population value: ``A_at_centre`` where it is sampled at
-    the table's centre."""
+    """The variable that holds a parameter's population value.
+
+    A parameter sampled at the table's centre has ``A_at_centre``, any other ``A``.
+    """
     return f"{name}_at_centre" if param.at_centre else name

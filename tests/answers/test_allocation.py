@@ -295,7 +295,7 @@ def test_solving_for_data_is_the_closed_form(chinchilla_fit: bl.Fit) -> None:
         ({"compute": [[1e24]]}, "must be a positive number"),
         (
             {"compute": 1e24, "at": {"corpus": "c4"}},
-            "at has corpus, which neither the model nor its runs have",
+            "at has corpus, which is in neither the model nor its runs",
         ),
         ({"compute": 1e24, "at": {"model_size": 1e9}}, "which is what is looked for"),
     ],

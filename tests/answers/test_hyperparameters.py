@@ -181,7 +181,7 @@ def test_an_excess_is_none_at_the_optimum_and_grows_around_it() -> None:
         (
             {"at": {"compute": 1e20, "corpus": "c4"}},
             SpecError,
-            "at has corpus, which neither the model nor its runs have",
+            "at has corpus, which is in neither the model nor its runs",
         ),
         ({"within": 0}, SpecError, "within is 0"),
     ],

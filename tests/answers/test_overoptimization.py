@@ -420,11 +420,11 @@ def test_quantities_agree_with_each_other_draw_by_draw(simulated: bl.Fit) -> Non
         ),
     )
     with pytest.raises(
-        SpecError, match="kl_gap of overoptimization_rl is at kl; it was given none"
+        SpecError, match="kl_gap of overoptimization_rl needs kl; it was given none"
     ):
         simulated.quantity("kl_gap")
     with pytest.raises(
-        SpecError, match="kl_peak of overoptimization_rl is at no input; it was given kl"
+        SpecError, match="kl_peak of overoptimization_rl needs no input; it was given kl"
     ):
         simulated.quantity("kl_peak", kl=3.0)
     with pytest.raises(SpecError, match="kl is -1, and it must be a positive number"):

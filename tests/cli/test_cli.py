@@ -364,7 +364,7 @@ def test_what_is_no_law_is_not_imported_as_one(
     (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
     for path, says in (
         ("half_laws:Other", "half_laws:Other is missing"),
-        ("half_laws:not_a_class", "must be a class made of bayeslaw.laws.Law"),
+        ("half_laws:not_a_class", "must be a subclass of bayeslaw.laws.base.Law"),
         (
             "half_laws:Half",
             "is a law without formula, source, response, params, arguments, expected",

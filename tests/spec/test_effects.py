@@ -362,7 +362,7 @@ def runs() -> bl.Runs:
         ),
         ({"effects": {"nu": "1"}, "noise": "normal"}, "effects has nu"),
         ({"effects": {"alpha": "1 + ("}}, "cannot be read"),
-        ({"curve_by": ["task"]}, "curve_by says what one curve is for the discrepancy"),
+        ({"curve_by": ["task"]}, "curve_by says what one curve is for a discrepancy along curves"),
         ({"noise": "gaussian"}, "noise is 'gaussian'.*student_t, normal"),
         ({"discrepancy": "gp"}, "discrepancy is 'gp'"),
         (
