@@ -112,7 +112,8 @@ def _bins(t: np.ndarray) -> np.ndarray:
     values = np.unique(t)
     if len(values) > BINS:
         values = np.quantile(t, (np.arange(BINS) + 0.5) / BINS)
-    return np.eye(len(values))[np.abs(t[:, None] - values).argmin(axis=1)]
+    nearest = np.abs(t[:, None] - values).argmin(axis=1)
+    return np.asarray(np.eye(len(values))[nearest])
 
 
 def _in_common(residual: np.ndarray, in_bin: np.ndarray) -> np.ndarray:
