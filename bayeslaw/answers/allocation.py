@@ -1,5 +1,5 @@
-r"""How to split compute between model and data, over the draws: the optimum, the penalty off it, and
-the contours around it.
+r"""How to split compute between model and data, over the draws: the optimum, the penalty off it,
+and the contours around it.
 
 Training on D tokens costs :math:`6 N D` FLOP and answering with T tokens :math:`2 N T` (Kaplan et
 al. 2020, section 2.1). The optimum is

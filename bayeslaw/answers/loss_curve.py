@@ -1,5 +1,5 @@
-"""The loss by model size and data, over the draws, and its minima: at a budget of compute, or at the
-least compute for a loss.
+"""The loss by model size and data, over the draws, and its minima: the least loss at a budget of
+compute, or the least compute for a loss.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def require_split(design: Design) -> None:
         )
     if varying := {"model_size", "data_size"}.intersection(design.numeric_columns):
         raise SpecError(
-            f"A parameter of this model varies with {min(varying)}, so that the law's optimum is not"
-            " the model's: the split of compute is not offered."
+            f"A parameter of this model varies with {min(varying)}, so that the law's optimum is"
+            " not the model's: the split of compute is not offered."
         )
 
 
@@ -110,7 +110,7 @@ class LossCurve:
 
         def data_of(size: np.ndarray) -> np.ndarray:
             budget = compute[:, None] if np.ndim(compute) and size.ndim == 2 else compute
-            return tokens_of(budget, size) - INFERENCE / TRAINING * inference_tokens
+            return np.asarray(tokens_of(budget, size) - INFERENCE / TRAINING * inference_tokens)
 
         def loss(log_size: np.ndarray) -> np.ndarray:
             size = np.exp(log_size)
@@ -153,7 +153,8 @@ class LossCurve:
         never = ~(self.evaluate(size, LARGEST) <= target)
         ends = np.full(size.shape, np.log(SMALLEST)), np.full(size.shape, np.log(LARGEST))
         _, log_data = bisect(*ends, reached, 52)
-        return np.where(np.isnan(size), np.nan, np.where(never, np.inf, np.exp(log_data)))
+        data = np.where(never, np.inf, np.exp(log_data))
+        return np.where(np.isnan(size), np.nan, data)
 
     def least_compute(self, loss: np.ndarray, compute: float) -> np.ndarray:
         """The least training compute that reaches a loss, one loss a draw; ``compute`` is enough to
