@@ -1,4 +1,4 @@
-"""Where an answer is searched for: the runs of an input, and bounds around them."""
+"""Where an answer is searched: the runs of an input, and bounds around them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bayeslaw.errors import SpecError
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.text import label
 
-#: How far beyond the runs is searched where no bounds are given: two decades.
+#: How far beyond the runs is searched if no bounds are given: two decades.
 BEYOND = 100.0
 
 
@@ -22,6 +22,11 @@ def search_bounds(values: pd.Series, bounds: tuple[float, float] | None) -> tupl
     Raises
     ------
     SpecError : bounds that are not two positive numbers, the lower one first.
+
+    Examples
+    --------
+    >>> search_bounds(pd.Series([1e6, 1e9]), None)
+    (10000.0, 100000000000.0)
     """
     low, high = bounds or (float(values.min()) / BEYOND, float(values.max()) * BEYOND)
     numbers = all(isinstance(end, int | float) for end in (low, high))
@@ -34,7 +39,11 @@ def search_bounds(values: pd.Series, bounds: tuple[float, float] | None) -> tupl
 
 
 def runs_selected(fit: Draws, name: str, at: Mapping[str, Any] | None) -> pd.DataFrame:
-    """The runs in which an input means what it means at ``at``; all, where it means one thing."""
+    """The runs in which an input means what it means at ``at``, as its selector column says; all
+    runs if it has no selector.
+
+    >>> runs_selected(fit, "factor_size", {"factor": "model_size"})
+    """
     runs = fit.runs.table
     selector = fit.law.inputs[name].selector if name in fit.law.inputs else ""
     if not selector or selector not in (at or {}):

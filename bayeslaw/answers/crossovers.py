@@ -21,8 +21,7 @@ from bayeslaw.text import label
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Values tried between the bounds, evenly in the logarithm: two ties closer than a step of them are
-#: not seen.
+#: Values tried between the bounds, evenly in the logarithm: two ties within one step are not seen.
 TRIED = 257
 #: Bisections: a step of the grid is halved so often that its error is rounding.
 BISECTIONS = 50
@@ -48,13 +47,13 @@ def crossover(
     fit : the posterior.
     over : an input of the law, such as ``finetuning_data``.
     between : two values of a grouping column, such as ``("lora", "fmt")``.
-    at : the other inputs and grouping columns, one value each; a grouping column that is left out
-        is a group never seen.
+    at : the other inputs and grouping columns, one value each; for a grouping column that is left
+        out the group is one that no run had.
     by : the column of ``between``. None: the one grouping column of the runs that has both values.
-    bounds : where to look, in the unit of ``over``. None: from 100 times below to `BEYOND`
-        times above the runs.
-    kind : "mean" (the law's curves), or "latent" (with the deviations of groups never seen, the
-        same for both where they share the group).
+    bounds : where to search, in the unit of ``over``. None: from 100 times below to 100 times above
+        the runs.
+    kind : "mean" (the law's curves), or "latent" (with the deviations of groups that no run had,
+        the same for both where they share the group).
 
     Returns
     -------
@@ -68,8 +67,13 @@ def crossover(
 
     Raises
     ------
-    UnknownNameError, SpecError : an input or groups that cannot be meant. RunsError : as
-        `bayeslaw.posterior.predict.predict`.
+    UnknownNameError, SpecError : an input that the law does not have, or groups that the runs do
+        not have. RunsError : as `bayeslaw.posterior.predict.predict`.
+
+    Examples
+    --------
+    >>> tie = bl.crossover(fit, "finetuning_data", ("lora", "fmt"), {"model_size": 1e9})
+    >>> tie.attrs["p_crossover"], tie["crossover"].median()
     """
     by = _check(fit, over, between, at or {}, by, kind)
     low, high = search_bounds(runs_selected(fit, over, at)[over], bounds)
@@ -99,13 +103,14 @@ def crossover(
 
 
 def _probabilities(names: np.ndarray, none: np.ndarray, below: np.ndarray) -> dict[str, float]:
-    """How likely there is a tie, and who is better where: ``none`` are the draws without a tie."""
-    found = {"p_crossover": float(1 - none.mean())}
+    """The probability of a tie, and for each group of being better throughout or below the tie;
+    ``none`` are the draws without a tie."""
+    probabilities = {"p_crossover": float(1 - none.mean())}
     for name in names:
-        found[f"p_{name}_throughout"] = float((none & (below == name)).mean())
+        probabilities[f"p_{name}_throughout"] = float((none & (below == name)).mean())
         better_below = (below[~none] == name).mean() if not none.all() else np.nan
-        found[f"p_{name}_below"] = float(better_below)
-    return found
+        probabilities[f"p_{name}_below"] = float(better_below)
+    return probabilities
 
 
 def _check(
@@ -116,7 +121,7 @@ def _check(
     by: str | None,
     kind: Kind,
 ) -> str:
-    """Raise what is wrong with a question of `crossover`; the column of ``between``."""
+    """Raise for what is wrong with a question of `crossover`; return the column of ``between``."""
     inputs = fit.law.inputs
     if over not in inputs:
         raise UnknownNameError("input", over, inputs, key="over")
@@ -132,7 +137,7 @@ def _check(
         )
     if over in fit.design.numeric_columns:
         raise SpecError(
-            f"A parameter of this model moves with {over}: its ties along it are not offered.",
+            f"A parameter of this model varies with {over}: ties along it are not offered.",
             key="over",
         )
     if compared := [name for name in (by, over) if name in at]:
@@ -183,13 +188,12 @@ class _Pair:
         """The first's response less the second's: (sample, point) for (1, point), (sample,) for
         (sample,).
         """
-        deep = (slice(None), None) if x.ndim == 2 else (slice(None),)
-        first, second = (
-            self.law.evaluate(
-                {**inputs, self.over: x}, {name: value[deep] for name, value in params.items()}
-            )
-            for params, inputs in zip(self.params, self.inputs, strict=True)
-        )
+
+        def response(params: dict[str, np.ndarray], inputs: dict[str, float]) -> np.ndarray:
+            values = {name: p[:, None] if x.ndim == 2 else p for name, p in params.items()}
+            return np.asarray(self.law.evaluate({**inputs, self.over: x}, values))
+
+        first, second = map(response, self.params, self.inputs)
         return np.asarray(first - second)
 
     def ties(
@@ -202,9 +206,11 @@ class _Pair:
         crossings, first = changes.sum(axis=1), changes.argmax(axis=1)
         a, b = np.log(grid[first]), np.log(grid[first + 1])
         negative = values[np.arange(len(values)), first] < 0
-        a, b = bisect(
-            a, b, lambda log_x: (self.difference(np.exp(log_x)) < 0) != negative, BISECTIONS
-        )
+
+        def has_crossed(log_x: np.ndarray) -> np.ndarray:
+            return np.asarray((self.difference(np.exp(log_x)) < 0) != negative)
+
+        a, b = bisect(a, b, has_crossed, BISECTIONS)
         x = np.where(crossings > 0, np.exp((a + b) / 2), np.nan)
         closed = self._closed_form()
         if closed is not None:
@@ -215,12 +221,13 @@ class _Pair:
     def _closed_form(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The tie by the law's closed form, and the draws for which it holds; None where the law
         has none."""
-        law, (first, second), (here, there) = self.law, self.params, self.inputs
+        law, (first, second), (inputs, other_inputs) = self.law, self.params, self.inputs
         columns = {argument: law.columns.get(argument, argument) for argument in law.arguments}
         over = next((a for a, column in columns.items() if column == self.over), self.over)
-        if "E" not in first or any(here[x] != there[x] for x in here if x != self.over):
+        differ = any(inputs[x] != other_inputs[x] for x in inputs if x != self.over)
+        if "E" not in first or differ:
             return None
-        others = {a: here[column] for a, column in columns.items() if a != over}
+        others = {a: inputs[column] for a, column in columns.items() if a != over}
         with np.errstate(all="ignore"):  # equal exponents tie nowhere
             exact = law.tie(over=over, first=first, second=second, **others)
         if exact is None:

@@ -1,6 +1,4 @@
-"""Inverse problems: what an input, or a size behind the runs, must be for the response to reach a
-target.
-"""
+"""Inverse problems: what an input, or a covariate, must be for the response to reach a target."""
 
 from __future__ import annotations
 
@@ -21,8 +19,8 @@ from bayeslaw.text import label
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Values tried between the bounds, evenly in the logarithm; between two of them the response is as
-#: good as straight in it.
+#: Values tried between the bounds, evenly in the logarithm; between two of them the response is
+#: nearly straight in the logarithm.
 TRIED = 1025
 
 
@@ -45,33 +43,38 @@ def solve_for(
     name : an input of the law, or a numeric column that the model has a trend in, such as
         ``reward_model_size``.
     target : of the response, in its unit; or of the quantity ``of``.
-    at : the other inputs and grouping columns, one value each; a grouping column that is left out
-        is a group never seen.
-    of : a quantity of the law that must reach the target in the response's place: ``"score_peak"``,
-        "which reward model is good enough at its best". None: the response at ``at``.
-    bounds : where to search, in the unit of ``name``. None: from 100 times below to `BEYOND`
-        times above the runs.
-    kind : "mean" (the law's curve, for ``name`` without the deviation of any of its groups) or
-        "latent" (with the deviation of a group never seen and the discrepancy), which needs a
+    at : the other inputs and grouping columns, one value each; for a grouping column that is left
+        out the group is one that no run had.
+    of : a quantity of the law that must reach the target instead of the response, such as
+        ``"score_peak"``: which reward model is good enough at its best? None: the response at
+        ``at``.
+    bounds : where to search, in the unit of ``name``. None: from 100 times below to 100 times above
+        the runs.
+    kind : "mean" (the law's curve, without deviations of groups that ``name`` makes) or "latent"
+        (with the deviation of a group that no run had, and the discrepancy). "latent" needs a
         ``name`` that makes neither groups nor curves: each tried value would be one of its own.
 
     Returns
     -------
     DataArray (chain, draw), in the unit of ``name``. NaN where there is no solution within the
-    bounds: the attribute ``p_none`` says how likely that is, ``p_above`` the part of it in which
-    the response is above the target at every value, and the bounds are there too. The response is
-    taken to be straight in log x between 1,025 values: between the default bounds that is right to
-    some 1e-5.
+    bounds: the attribute ``p_none`` is the probability of that, and ``p_above`` that of a response
+    above the target at every value; ``lower_bound`` and ``upper_bound`` are the bounds. The
+    response is taken to be straight in log x between 1,025 values: between the default bounds that
+    is right to some 1e-5.
 
     Raises
     ------
     UnknownNameError : nothing of that name can be solved for, or no such quantity. SpecError :
-        bounds or a target that cannot be meant.
-    RunsError : ``at`` lacks an input.
+        bounds that are not positive and rising, a target that is no number. RunsError : ``at``
+        lacks an input.
+
+    Examples
+    --------
+    >>> bl.solve_for(fit, "data_size", target=2.1, at={"model_size": 1e9}).median()
     """
     _check(fit, name, target, of, kind)
-    seen = pd.to_numeric(_runs_of(fit, name, at or {})[name])
-    low, high = search_bounds(seen, bounds)
+    of_runs = pd.to_numeric(_runs_of(fit, name, at or {})[name])
+    low, high = search_bounds(of_runs, bounds)
     x = np.geomspace(low, high, TRIED)
     shared = {**dict.fromkeys(open_columns(fit.design)), **_anywhere(fit, of), **(at or {})}
     tried = pd.DataFrame({key: [value] * TRIED for key, value in shared.items()} | {name: x})
@@ -94,7 +97,7 @@ def solve_for(
 
 
 def _check(fit: Draws, name: str, target: float, of: str | None, kind: Kind) -> None:
-    """Raise what is wrong with a question of `solve_for`."""
+    """Raise for what is wrong with a question of `solve_for`."""
     law, design = fit.law, fit.design
     known = [*law.inputs, *design.numeric_columns]
     if name not in known:
@@ -117,7 +120,12 @@ def _check(fit: Draws, name: str, target: float, of: str | None, kind: Kind) -> 
 
 
 def _runs_of(fit: Draws, name: str, at: Mapping[str, Any]) -> pd.DataFrame:
-    """The runs in which an input means what it means at ``at``."""
+    """The runs in which an input means what it means at ``at``.
+
+    Raises
+    ------
+    SpecError : ``at`` does not say what the input means.
+    """
     selector = fit.law.inputs[name].selector if name in fit.law.inputs else ""
     known = fit.runs.table[selector].map(label) if selector else pd.Series(dtype=str)
     if selector and label(at.get(selector)) not in set(known):
@@ -130,8 +138,8 @@ def _runs_of(fit: Draws, name: str, at: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _anywhere(fit: Draws, of: str | None) -> dict[str, Any]:
-    """Inputs and switches at which a quantity may be asked for: it is of the curve, and not of a
-    point on it. None for the response itself, whose inputs must be given."""
+    """Inputs and switches at which a quantity is evaluated: it is the same at all of them. Empty
+    for the response itself, whose inputs must be given."""
     if of is None:
         return {}
     switches = {switch.column: switch.off for switch in fit.law.switches.values()}
@@ -139,8 +147,8 @@ def _anywhere(fit: Draws, of: str | None) -> dict[str, Any]:
 
 
 def _along_trend(fit: Draws, table: pd.DataFrame, name: str, of: str | None) -> np.ndarray:
-    """The law's curve, or a quantity of it, (sample, row): a row whose value happens to be that of
-    a group of the runs does not deviate as that group does."""
+    """The law's curve, or a quantity of it, (sample, row), without deviations: those of a group of
+    the runs do not count where a row happens to have its value."""
     parameters = Parameters.at(fit, table, "mean").without_effects_of(name)
     if of is None:
         values = fit.law.response.link.inverse(parameters.mu_on_link(table))

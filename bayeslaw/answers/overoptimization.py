@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 #: KLs at which `stopping` compares the expected score.
 TRIED = 400
-#: A peak beyond this many times the largest KL of the group's runs is out of reach: nobody has seen
-#: a curve hold so far.
+#: A peak beyond this many times the largest KL of the group's runs is out of reach: no run has
+#: shown that the law holds so far.
 REACH = 10.0
 
 
@@ -43,27 +43,32 @@ def peaks(
 
     Parameters
     ----------
-    fit : of a law of over-optimisation.
+    fit : the posterior, of a law of over-optimisation.
     probs : probabilities of the equal-tailed intervals.
     reach : KL in nats beyond which a peak counts as none. None: `REACH` times the largest KL of the
         group's runs.
-    current_kl : adds how likely the peak is behind this KL, how far away it is, and what was given
-        up since.
+    current_kl : adds the probability that the peak is below this KL, how far away the peak is, and
+        the score lost since the peak.
     method : "bon" or "rl", for a law of both. None: both, a row each.
 
     Returns
     -------
-    DataFrame: the grouping columns; ``runs``, how many of them the group has (with 0, its peak is
-    the prior's and the other groups'); ``kl_peak``, ``d_peak``, ``score_peak`` and, for best-of-n,
+    DataFrame: the grouping columns; ``runs``, the number of runs of the group (if 0, the peak rests
+    on the prior and other groups); ``kl_peak``, ``d_peak``, ``score_peak`` and, for best-of-n,
     ``n_peak``: the median, and ``lower_90_kl_peak`` and the like; ``no_peak_below``, the reach, and
-    ``p_no_peak``. Every draw counts: one whose peak is out of reach is a large KL among the others,
-    and infinite where a float cannot hold it. With ``current_kl`` also ``p_past_peak``, ``kl_gap``
-    with its intervals, and ``overoptimization_loss``, its mean. ``converged``.
+    ``p_no_peak``, the probability of no peak within it. Every draw counts: a peak out of reach is a
+    large KL among the others, and infinite where a float cannot hold it. With ``current_kl`` also
+    ``p_past_peak``, ``kl_gap`` with its intervals, and the mean ``overoptimization_loss``.
+    ``converged``.
 
     Raises
     ------
-    SpecError : the law has no peak; a reach or a KL that is not positive; a method that it does not
-        have.
+    SpecError : the law has no peak; a reach or a KL that is not positive; a method that the law
+        does not have.
+
+    Examples
+    --------
+    >>> bl.peaks(fit)[["reward_model_size", "kl_peak", "lower_90_kl_peak", "p_no_peak"]]
     """
     law = fit.law
     _check(fit, reach, current_kl, method)
@@ -79,18 +84,19 @@ def peaks(
 
 
 def _suffixes(law: Law) -> list[str]:
-    """What stands behind ``kl_peak`` in the names of the law's quantities: "" for a law of one
-    method, "_bon" and "_rl" for a law of both."""
-    return [x.removeprefix("kl_peak") for x in law.quantities if x.startswith("kl_peak")]
+    """What follows ``kl_peak`` in the names of the law's quantities: "" for a law of one method,
+    "_bon" and "_rl" for a law of both."""
+    names = [name for name in law.quantities if name.startswith("kl_peak")]
+    return [name.removeprefix("kl_peak") for name in names]
 
 
 def _check(fit: Draws, reach: float | None, current_kl: float | None, method: str | None) -> None:
-    """Raise what is wrong with a question of `peaks`."""
+    """Raise for what is wrong with a question of `peaks`."""
     suffixes = _suffixes(fit.law)
     if not suffixes:
         raise SpecError(
             f"{fit.law.name} has no closed form of a peak without inputs. Laws that have:"
-            " overoptimization_bon, overoptimization_rl and their kin."
+            " overoptimization_bon, overoptimization_rl and laws like them."
         )
     if method is not None and f"_{method}" not in suffixes:
         known = ", ".join(suffix.strip("_") for suffix in suffixes if suffix)
@@ -110,8 +116,8 @@ def _table(
     groups = group_table(fit).assign(**method)
     columns = [*fit.design.law_group_columns, *method]
     runs = [_runs_of(fit, row[columns].to_dict()) for _, row in groups.iterrows()]
-    limit = np.array([reach or REACH * _largest_kl(fit, own, method) for own in runs])
-    table = groups.assign(runs=[len(own) for own in runs])
+    limit = np.array([reach or REACH * _largest_kl(fit, of_group, method) for of_group in runs])
+    table = groups.assign(runs=list(map(len, runs)))
     for name in ("kl_peak", "d_peak", "score_peak", "n_peak"):
         if f"{name}{suffix}" in fit.law.quantities:
             table = table.assign(**intervals_of(name, _draws(fit, name + suffix), probs))
@@ -129,32 +135,33 @@ def _table(
     )
 
 
-def _largest_kl(fit: Draws, own: pd.DataFrame, method: Mapping[str, str]) -> float:
-    """How far the curve of a group was seen: where it has no runs of the method, those of the
-    method say, and where there are none, all runs."""
-    some = next(x for x in (own, _runs_of(fit, method), fit.runs.table) if len(x))
-    return float(some["kl"].max())
+def _largest_kl(fit: Draws, of_group: pd.DataFrame, method: Mapping[str, str]) -> float:
+    """The largest KL of a group's runs; if it has none, of the method's; if there are none, of all
+    runs."""
+    tables = (of_group, _runs_of(fit, method), fit.runs.table)
+    runs = next(table for table in tables if len(table))
+    return float(runs["kl"].max())
 
 
 def _runs_of(fit: Draws, group: Mapping[str, Any]) -> pd.DataFrame:
     """The runs of a group, by the labels of its columns."""
-    table, kept = fit.runs.table, np.full(len(fit.runs), True)
+    table, rows = fit.runs.table, np.full(len(fit.runs), True)
     for name, value in group.items():
-        kept &= (table[name].map(label) == label(value)).to_numpy()
-    return table[kept]
+        rows &= (table[name].map(label) == label(value)).to_numpy()
+    return table[rows]
 
 
 def _draws(fit: Draws, name: str, **at: float) -> np.ndarray:
-    """(sample, group)."""
+    """A quantity of the law for each group, (sample, group)."""
     return quantity(fit, name, **at).values.reshape(fit.samples, -1)
 
 
 def proxy_gold_gap(gold: Draws, proxy: Draws, points: Points) -> xr.DataArray:
-    """Proxy less gold score at points, over the draws, (chain, draw, point): how far the proxy has
-    run ahead.
+    """Proxy less gold score at points, over the draws, (chain, draw, point): how far the proxy is
+    ahead of the gold score.
 
-    The two fits are independent: their draws are paired as they come, so both need as many chains
-    and draws.
+    The two fits are independent. Their draws are paired in order, so that both need the same
+    numbers of chains and draws.
 
     Parameters
     ----------
@@ -163,8 +170,12 @@ def proxy_gold_gap(gold: Draws, proxy: Draws, points: Points) -> xr.DataArray:
 
     Raises
     ------
-    SpecError : other responses, or other numbers of draws. As `bayeslaw.posterior.predict.predict` for the
-        rest.
+    SpecError : other responses, or different numbers of draws. As
+        `bayeslaw.posterior.predict.predict` for the rest.
+
+    Examples
+    --------
+    >>> bl.proxy_gold_gap(gold_fit, proxy_fit, {"kl": [1.0, 4.0, 9.0]}).median(("chain", "draw"))
     """
     responses = (gold.spec.law.response.name, proxy.spec.law.response.name)
     if responses != ("gold_score", "proxy_score"):
@@ -172,14 +183,15 @@ def proxy_gold_gap(gold: Draws, proxy: Draws, points: Points) -> xr.DataArray:
             "proxy_gold_gap needs a fit of gold_score and one of proxy_score; it was given"
             f" {' and '.join(responses)}."
         )
-    ours, theirs = predict(gold, points, "mean"), predict(proxy, points, "mean")
-    if ours.shape != theirs.shape:
+    of_gold, of_proxy = predict(gold, points, "mean"), predict(proxy, points, "mean")
+    if of_gold.shape != of_proxy.shape:
         raise SpecError(
-            f"The fits have {ours.shape[:2]} and {theirs.shape[:2]} (chains, draws): fit both with"
-            " the same numbers."
+            f"The fits have {of_gold.shape[:2]} and {of_proxy.shape[:2]} (chains, draws): fit both"
+            " with the same numbers."
         )
-    gap = theirs.copy(data=theirs.values - ours.values).rename("proxy_gold_gap")
-    return gap.assign_attrs(converged=int(ours.attrs["converged"] and theirs.attrs["converged"]))
+    gap = of_proxy.copy(data=of_proxy.values - of_gold.values).rename("proxy_gold_gap")
+    converged = of_gold.attrs["converged"] and of_proxy.attrs["converged"]
+    return gap.assign_attrs(converged=int(converged))
 
 
 def stopping(
@@ -190,24 +202,29 @@ def stopping(
     reach: float | None = None,
     method: str | None = None,
 ) -> pd.DataFrame:
-    """Whether the peak is behind, what going on is worth, and where to stop: a row a group.
+    """Whether the run is past the peak, what going on is worth, and where to stop: a row a group.
 
     Parameters
     ----------
-    fit, probs, reach, method : as in `bayeslaw.peaks`. Nothing beyond the reach is advised.
-    current_kl : where the run stands, nats.
+    fit, probs, reach, method : as in `bayeslaw.peaks`. No KL beyond the reach is advised.
+    current_kl : the KL of the run at present, nats.
 
     Returns
     -------
-    DataFrame: what `bayeslaw.peaks` gives with ``current_kl``, and ``stop_at_kl``, the KL from here
-    on with the highest expected score; ``expected_gain``, by how much that exceeds the expected
-    score here; and ``advice``: "stop" where the peak is passed with a probability of at least
-    `defaults.STOP_ABOVE`, "go on" where it is at most `defaults.GO_ON_BELOW`, else "evaluate": the
-    runs do not say. "not converged" where the chains disagree.
+    DataFrame: what `bayeslaw.peaks` gives with ``current_kl``, and ``stop_at_kl``, the KL with the
+    highest expected score, from ``current_kl`` on; ``expected_gain``, by how much that exceeds the
+    expected score at ``current_kl``; and ``advice``: "stop" where the probability of being past the
+    peak is at least `bayeslaw.defaults.STOP_ABOVE`, "go on" where it is at most
+    `bayeslaw.defaults.GO_ON_BELOW`, else "evaluate": the runs do not say. "not converged" where the
+    chains disagree.
 
     Raises
     ------
     As `bayeslaw.peaks`.
+
+    Examples
+    --------
+    >>> bl.stopping(fit, current_kl=12.0)[["p_past_peak", "stop_at_kl", "advice"]]
     """
     table = peaks(fit, probs, reach=reach, current_kl=current_kl, method=method)
     best = [_best_kl(fit, row, current_kl) for _, row in table.iterrows()]
@@ -222,8 +239,8 @@ def stopping(
 
 
 def _best_kl(fit: Draws, group: pd.Series, current_kl: float) -> tuple[float, float]:
-    """The KL from here on with the highest expected score, and by how much it exceeds the one
-    here."""
+    """The KL with the highest expected score, from ``current_kl`` on, and by how much that score
+    exceeds the one at ``current_kl``."""
     farthest = max(float(group["no_peak_below"]), current_kl * 1.0001)
     kl = np.geomspace(current_kl, farthest, TRIED)
     columns = {name: [group.get(name)] * TRIED for name in fit.design.columns}

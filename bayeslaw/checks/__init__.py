@@ -1,4 +1,4 @@
-"""Checks of a fit: each one a verdict, the number behind it, its threshold, and what to do."""
+"""Checks of a fit: each gives a verdict, the number behind it, its threshold, and what to do."""
 
 from __future__ import annotations
 
@@ -15,26 +15,33 @@ from bayeslaw.posterior.draws import Draws
 
 __all__ = ["CheckResult", "check"]
 
+CHECKS = (
+    check_convergence,
+    check_prior_predictive,
+    check_identifiability,
+    check_sensitivity,
+    check_checkpoints,
+    check_residuals,
+    check_groups,
+    check_influence,
+)
+
 
 def check(fit: Draws) -> list[CheckResult]:
     """Every check of a fit, the failed ones first.
 
-    Whether the chains agree; whether the runs narrow each parameter; whether the prior puts the
-    runs where they are, and how much of the answer is the prior's; how far a new checkpoint's band
-    is; whether the runs scatter as the model says, along curves and in every group; and whether a
-    single run decides. Some seconds: the densities and replicates are those of some thousand draws.
+    Whether the chains agree; whether the prior puts the runs where they are; whether the runs
+    narrow each parameter; how much of the answer is the prior's, also at a new checkpoint; whether
+    the runs scatter as the model says, along curves and in every group; and whether a single run
+    decides. A check that does not apply to the fit says that it was not run, and why. Takes some
+    seconds: the densities and replicates are those of some thousand draws.
+
+    Examples
+    --------
+    >>> for result in bl.check(fit):
+    ...     print(result)
+    passed  R-hat: largest 1.0037 (A_1|task), at most 1.01.
+    ...
     """
-    of = (
-        check_convergence,
-        check_prior_predictive,
-        check_identifiability,
-        check_sensitivity,
-        check_checkpoints,
-        check_residuals,
-        check_groups,
-        check_influence,
-    )
-    return sorted(
-        (result for each in of for result in each(fit)),
-        key=lambda result: result.passed is not False,
-    )
+    results = [result for run_check in CHECKS for result in run_check(fit)]
+    return sorted(results, key=lambda result: result.passed is not False)

@@ -1,4 +1,4 @@
-"""The result of a check, and how many draws one takes."""
+"""The result of a check, and how many draws a check takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ VALUES = 2_000_000
 
 
 def draws_for(runs: int, most: int) -> int:
-    """So many draws that a check of a large table stays quick: few draws say enough of many runs."""
+    """The number of draws with which a check of so many runs stays quick: at least 200, at most
+    ``most``.
+
+    >>> draws_for(50, most=1000), draws_for(8000, most=1000)
+    (1000, 250)
+    """
     return min(most, max(200, VALUES // runs))
 
 
@@ -17,7 +22,13 @@ def draws_for(runs: int, most: int) -> int:
 class CheckResult:
     """A verdict, the number behind it, its threshold, and advice.
 
-    ``passed`` is None for a check that informs and does not judge.
+    ``passed`` is None for a check that informs and does not judge, and for one that was not run:
+    its ``value`` is NaN, and its message says why.
+
+    Examples
+    --------
+    >>> print(CheckResult("R-hat", False, 1.2, 1.01, "1.2, at most 1.01.", "Sample longer."))
+    FAILED  R-hat: 1.2, at most 1.01. Sample longer.
     """
 
     name: str
@@ -29,7 +40,14 @@ class CheckResult:
 
     def __str__(self) -> str:
         mark = {True: "passed", False: "FAILED", None: "note"}[self.passed]
-        return (
-            f"{mark:<7} {self.name}:"
-            f" {self.message}{f' {self.advice}' if self.passed is not True and self.advice else ''}"
-        )
+        advice = f" {self.advice}" if self.advice and self.passed is not True else ""
+        return f"{mark:<7} {self.name}: {self.message}{advice}"
+
+
+def not_run(name: str, threshold: float, reason: str) -> CheckResult:
+    """The result of a check that was not run: neither passed nor failed.
+
+    >>> print(not_run("k-hat", 0.7, "every parameter is pinned"))
+    note    k-hat: not run: every parameter is pinned.
+    """
+    return CheckResult(name, None, float("nan"), threshold, f"not run: {reason}.")

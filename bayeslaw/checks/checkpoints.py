@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayeslaw.checks.base import CheckResult
+from bayeslaw.checks.base import CheckResult, not_run
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.spec.formula import GroupTerm
 
@@ -14,43 +14,49 @@ WIDER_MAX = 1.25
 
 
 def check_checkpoints(fit: Draws) -> list[CheckResult]:
-    """For each deviation of single settings, such as ``(1 | model_size)``, its scale in prior and
-    posterior, and were the prior doubled.
+    """For each deviation of single settings, such as ``(1 | model_size)``: its scale in prior and
+    posterior, and what the scale would be if the prior were doubled.
 
     The posterior under the doubled prior is the sample reweighted by the ratio of the two priors,
-    without another fit. Few sizes leave much to the prior; a prediction at a new size draws its
-    deviation from this scale. It informs and does not judge.
+    without another fit. With few sizes the prior matters; a prediction at a new size draws its
+    deviation from this scale. The check informs and does not judge.
+
+    Examples
+    --------
+    >>> print(*check_checkpoints(fit))
+    note    checkpoint scale: not run: the model has no deviation of single settings of an input.
     """
-    results = []
-    for name, term in _settings(fit):
-        variable = f"{name}_{term}_sigma"
-        prior = fit.design.priors[variable]
-        if prior.distribution != "LogNormal":
-            continue
-        mu, sigma = (value for _, value in prior.parameters)
-        scale = fit.posterior[variable].values.ravel()
-        now, doubled = float(np.median(scale)), _median_were_prior_doubled(scale, mu, sigma)
-        wider = doubled / now
-        advice = (
-            f"At a new {':'.join(term.factor)} the prior decides: give it one that you can defend,"
-            " or train more of them."
-        )
-        results.append(
-            CheckResult(
-                f"checkpoint scale: {variable}",
-                None,
-                wider,
-                WIDER_MAX,
-                f"median {now:.3g} (prior {np.exp(mu):.3g}); {doubled:.3g} were the prior's median"
-                " doubled.",
-                advice if wider > WIDER_MAX else "",
-            )
-        )
-    return results
+    terms = _setting_terms(fit)
+    if not terms:
+        reason = "the model has no deviation of single settings of an input"
+        return [not_run("checkpoint scale", WIDER_MAX, reason)]
+    return [_scale_of(fit, f"{name}_{term}_sigma", term) for name, term in terms]
 
 
-def _settings(fit: Draws) -> list[tuple[str, GroupTerm]]:
-    """The group terms of the law's parameters whose groups an input makes, by parameter."""
+def _scale_of(fit: Draws, variable: str, term: GroupTerm) -> CheckResult:
+    """The result for one deviation, whose scale is ``variable``."""
+    name, prior = f"checkpoint scale: {variable}", fit.design.priors[variable]
+    if prior.distribution != "LogNormal":
+        reason = f"its prior is {prior.distribution}, and only a LogNormal can be doubled"
+        return not_run(name, WIDER_MAX, reason)
+    mu, sigma = (value for _, value in prior.parameters)
+    scale = fit.posterior[variable].values.ravel()
+    median, doubled = float(np.median(scale)), _median_if_prior_doubled(scale, mu, sigma)
+    wider = doubled / median
+    message = (
+        f"median {median:.3g} (prior {np.exp(mu):.3g}); it would be {doubled:.3g} if the prior's"
+        " median were doubled."
+    )
+    advice = (
+        f"At a new {':'.join(term.factor)} the prior decides: give it one that you can defend, or"
+        " train more of them."
+    )
+    return CheckResult(name, None, wider, WIDER_MAX, message, advice if wider > WIDER_MAX else "")
+
+
+def _setting_terms(fit: Draws) -> list[tuple[str, GroupTerm]]:
+    """The group terms of the law's parameters whose groups are values of an input, each with the
+    name of its parameter."""
     return [
         (name, term)
         for name in fit.law.params
@@ -59,8 +65,8 @@ def _settings(fit: Draws) -> list[tuple[str, GroupTerm]]:
     ]
 
 
-def _median_were_prior_doubled(scale: np.ndarray, mu: float, sigma: float) -> float:
-    """The median of draws of a scale with prior LogNormal(mu, sigma), were the prior's median
+def _median_if_prior_doubled(scale: np.ndarray, mu: float, sigma: float) -> float:
+    """The median of draws of a scale with prior LogNormal(mu, sigma), if the prior's median were
     doubled: the draws weighted by the ratio of the two priors."""
     z = (np.log(scale) - mu) / sigma
     weight = np.exp((z**2 - (z - np.log(2) / sigma) ** 2) / 2)

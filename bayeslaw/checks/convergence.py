@@ -1,5 +1,5 @@
-"""Did the chains converge? The numbers are computed at sampling time (`bayeslaw.model.sampling`); here
-they are judged.
+"""Did the chains converge? The diagnostics are computed when the fit is sampled
+(`bayeslaw.model.sampling`); this check judges them.
 """
 
 from __future__ import annotations
@@ -8,49 +8,43 @@ from bayeslaw.checks.base import CheckResult
 from bayeslaw.defaults import DIVERGENCES_MAX, ESS_MIN, RHAT_MAX
 from bayeslaw.posterior.draws import Draws
 
-MORE = (
+SAMPLE_LONGER = (
     "Sample longer (tune, draws), or simplify the effects: fewer groups differing in fewer"
     " parameters."
+)
+RAISE_TARGET = (
+    "Raise target_accept; a prior on group scales further from zero helps where groups are few."
 )
 
 
 def check_convergence(fit: Draws) -> list[CheckResult]:
     """R-hat, bulk and tail effective sample size, divergences, each against its threshold in
     `bayeslaw.defaults`.
+
+    Examples
+    --------
+    >>> [result.name for result in check_convergence(fit)]
+    ['R-hat', 'bulk ESS', 'tail ESS', 'divergences']
     """
-    c = fit.convergence
+    worst = fit.convergence
+    rhat = f"largest {worst.rhat:.4f} ({worst.rhat_variable}), at most {RHAT_MAX}."
+    divergences = f"{worst.divergences}, at most {DIVERGENCES_MAX}."
     return [
-        CheckResult(
-            "R-hat",
-            c.rhat <= RHAT_MAX,
-            c.rhat,
-            RHAT_MAX,
-            f"largest {c.rhat:.4f} ({c.rhat_variable}), at most {RHAT_MAX}.",
-            MORE,
-        ),
-        CheckResult(
-            "bulk ESS",
-            c.ess_bulk >= ESS_MIN,
-            c.ess_bulk,
-            ESS_MIN,
-            f"smallest {c.ess_bulk:.0f} ({c.ess_bulk_variable}), at least {ESS_MIN}.",
-            MORE,
-        ),
-        CheckResult(
-            "tail ESS",
-            c.ess_tail >= ESS_MIN,
-            c.ess_tail,
-            ESS_MIN,
-            f"smallest {c.ess_tail:.0f} ({c.ess_tail_variable}), at least {ESS_MIN}.",
-            MORE,
-        ),
+        CheckResult("R-hat", worst.rhat <= RHAT_MAX, worst.rhat, RHAT_MAX, rhat, SAMPLE_LONGER),
+        _sample_size("bulk ESS", worst.ess_bulk, worst.ess_bulk_variable),
+        _sample_size("tail ESS", worst.ess_tail, worst.ess_tail_variable),
         CheckResult(
             "divergences",
-            c.divergences <= DIVERGENCES_MAX,
-            c.divergences,
+            worst.divergences <= DIVERGENCES_MAX,
+            worst.divergences,
             DIVERGENCES_MAX,
-            f"{c.divergences}, at most {DIVERGENCES_MAX}.",
-            "Raise target_accept; a prior on group scales further from zero helps where groups are"
-            " few.",
+            divergences,
+            RAISE_TARGET,
         ),
     ]
+
+
+def _sample_size(name: str, ess: float, variable: str) -> CheckResult:
+    """The result for an effective sample size, the smallest of all variables."""
+    message = f"smallest {ess:.0f} ({variable}), at least {ESS_MIN}."
+    return CheckResult(name, ess >= ESS_MIN, ess, ESS_MIN, message, SAMPLE_LONGER)

@@ -1,4 +1,4 @@
-"""From a posterior to what money is spent on: go or no-go, which runs next, which checkpoint, which input."""
+"""What to spend on: go or no-go, which runs next, which checkpoint, which input."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Why nothing can be decided: failed checks, bands that missed, points too far out, a prior that
-decides."""
+"""Why nothing can be decided: failed checks, bands that missed, options too far beyond the runs, a
+prior that decides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from bayeslaw.validation.backtesting import OURS, Backtest
 def general_doubts(
     fit: Draws, checks: Sequence[CheckResult] | None, backtest: Backtest | None
 ) -> list[str]:
-    """Doubts that would hold for any option, in words; none where a fit can be decided from."""
+    """Doubts that hold for any option, in words; empty if there are none.
+
+    >>> general_doubts(fit, None, None)
+    ['A check failed: R-hat, largest 1.5000 (alpha), at most 1.01.']
+    """
     checks = check_convergence(fit) if checks is None else checks
     doubts = [
         f"A check failed: {check.name}, {check.message}"
@@ -32,14 +36,18 @@ def general_doubts(
     covered = float(backtest.scores().loc[OURS, "coverage_90"])
     if covered < defaults.COVERAGE_MIN:
         doubts.append(
-            f"Had this been used before: 90 % bands held {covered:.0%} of the hidden runs, less"
-            f" than {defaults.COVERAGE_MIN:.0%}."
+            f"In the backtest, 90 % bands held {covered:.0%} of the hidden runs, less than"
+            f" {defaults.COVERAGE_MIN:.0%}."
         )
     return doubts
 
 
 def distance_doubts(distance: Mapping[str, float], max_decades: float) -> list[str]:
-    """Doubts about an option that lies so many decades beyond the runs, by input."""
+    """Doubts about an option, from its distance beyond the runs in decades, by input.
+
+    >>> distance_doubts({"data_size": 1.0, "model_size": -0.2}, max_decades=1.5)
+    []
+    """
     return [
         f"The option lies {abs(x):.1f} decades beyond the runs in {name}, more than"
         f" {max_decades:g}: the law is not known to hold so far out."
@@ -49,8 +57,13 @@ def distance_doubts(distance: Mapping[str, float], max_decades: float) -> list[s
 
 
 def weights_under_other_priors(fit: Draws) -> tuple[np.ndarray, float]:
-    """Weights of the draws under weaker and stronger priors, (prior, sample), and the worse k-hat;
-    of no prior where that is above its threshold."""
+    """Weights of the draws under weaker and stronger priors, (prior, sample), and the worse k-hat.
+    There are no weights, (0, sample), if that k-hat is above its threshold.
+
+    >>> weights, khat = weights_under_other_priors(fit)
+    >>> weights.shape
+    (2, 4000)
+    """
     total = total_log_prior(fit)
     weighted = [power_weights(total, power) for power in defaults.PRIOR_POWERS]
     khat = max(khat for _, khat in weighted)
@@ -59,21 +72,33 @@ def weights_under_other_priors(fit: Draws) -> tuple[np.ndarray, float]:
 
 
 def prior_doubts(under_other_priors: Sequence[float], p_target: float) -> list[str]:
-    """A doubt where other priors move the probability of meeting the target too far."""
+    """A doubt if other priors move the probability of meeting the target too far; else none.
+
+    >>> prior_doubts([0.82, 0.79], 0.8)
+    []
+    """
     moved = max((abs(p - p_target) for p in under_other_priors), default=0.0)
     if moved <= defaults.PRIOR_MOVES_MAX:
         return []
     return [
-        f"The prior decides: were every prior weaker or stronger ({powers_in_words()}), the"
+        f"The prior decides: if every prior were weaker or stronger ({powers_in_words()}), the"
         f" probability would be {in_words(under_other_priors)}, not {p_target:.2f}."
     ]
 
 
 def powers_in_words() -> str:
-    """What weaker and stronger priors are."""
+    """What weaker and stronger priors are.
+
+    >>> powers_in_words()
+    'raised to the power 0.8 or 1.25'
+    """
     return f"raised to the power {' or '.join(f'{x:g}' for x in defaults.PRIOR_POWERS)}"
 
 
 def in_words(probabilities: Sequence[float]) -> str:
-    """Probabilities, one for each prior."""
+    """Probabilities, one for each prior.
+
+    >>> in_words([0.81, 0.7])
+    '0.81 or 0.70'
+    """
     return " or ".join(f"{p:.2f}" for p in probabilities)

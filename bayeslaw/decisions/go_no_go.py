@@ -1,10 +1,10 @@
-r"""Is the budget worth spending: options for a run that nobody has paid for, the probability that
+r"""Is the budget worth spending? Options for a run that nobody has paid for, the probability that
 each meets a target, and a verdict.
 
-With y the response of an option as a new run would log it (kind "run", draws paired over options),
-c its cost, v what meeting the target is worth and m whether it is met, an option's value is
-:math:`v \, m - c`. The expected value of perfect information is :math:`\mathrm{E} \max_i u_i -
-\max_i \mathrm{E} u_i`, doing nothing (value 0) being one of the options.
+An option's response is that of a new run (kind "run", draws paired over options). With c its cost,
+v the value of meeting the target, and m = 1 where it is met and 0 where not, an option's value is
+:math:`u = v \, m - c`. The expected value of perfect information is :math:`\mathrm{E} \max_i u_i -
+\max_i \mathrm{E} u_i`, where doing nothing (value 0) is one of the options.
 
 References
 ----------
@@ -69,16 +69,16 @@ class Decision:
         bands, ``p_best``, ``expected_regret``; with a value also ``expected_value``, ``value_tail``
         (mean of its worst 5 %) and ``highest_cost`` (the cost at which its expected value is 0).
     labels : what each option is called: the values of the columns in which options differ.
-    chosen : the row that the verdict is of.
+    chosen : the row of the option that the verdict is about.
     distance : how far the chosen option lies beyond the runs, in decades, by input.
-    doubts : why nothing is decided, in words; none where something is. Of them ``general_doubts``
-        (checks, backtest) would hold for any option.
-    option_doubts : those of each option itself, (option,): how far it lies out.
-    prior_weights : of the draws under weaker and stronger priors, (prior, sample); of no prior
-        where the draws do not reach so far.
-    target, go_at, no_go_at : what was asked.
-    flips : the targets that the chosen option meets with probability ``go_at`` ("go") and
-        ``no_go_at`` ("no-go").
+    doubts : why nothing is decided, in words; empty where something is.
+    general_doubts : the doubts that hold for any option (checks, backtest).
+    option_doubts : the doubts about each option, (option,): its distance beyond the runs.
+    prior_weights : of the draws under weaker and stronger priors, (prior, sample); (0, sample)
+        where importance weights cannot tell.
+    target, go_at, no_go_at : as in `decide`.
+    flips : the break-even targets, which the chosen option meets with probability ``go_at`` ("go")
+        and ``no_go_at`` ("no-go").
     evpi : expected value of perfect information, in the unit of value; NaN without one.
     draws : the response of each option, (sample, option), paired.
     """
@@ -143,25 +143,25 @@ def decide(
     Parameters
     ----------
     fit : the posterior.
-    options : points as `bayeslaw.posterior.predict.predict` takes them, a row (or a product of values) an
-        option: sizes, data, method; a column ``cost`` too, if it is not given by itself.
+    options : points as `bayeslaw.posterior.predict.predict` takes them, a row (or a product of
+        values) an option: sizes, data, method; a column ``cost`` too, unless ``cost`` is given.
     target : of the response, in its unit. It is met at or below the target for a loss, at or above
-        it for a score or a rate.
+        the target for a score or a rate.
     at : inputs and grouping columns that all options share.
     cost : of each option, in any one unit: a list in the order of the options, or a mapping from
         the values of the one column in which options differ, ``{"lora": 12e3, "fmt": 90e3}``. None:
         the column ``cost``, or 0.
     value : what meeting the target is worth, in the unit of cost; or a function from the response,
         (sample, option), to a value of the same shape. None: the cheapest option that meets the
-        target with ``go_at`` is chosen, or else the likeliest to.
+        target with probability ``go_at`` is chosen; if there is none, the likeliest to meet it.
     go_at, no_go_at : P(target met) from which on the verdict is "go", and up to which "no-go";
         between them it is "inconclusive". With a value, "go" also needs an expected value above 0.
     checks : of the fit, as `bayeslaw.check` gives them; None: those of convergence. A failed one
         makes the verdict "inconclusive".
-    backtest : of the same spec. Coverage of 90 % bands below `defaults.COVERAGE_MIN` makes the
-        verdict "inconclusive".
+    backtest : of the same spec. Coverage of 90 % bands below `bayeslaw.defaults.COVERAGE_MIN` makes
+        the verdict "inconclusive".
     far : decades beyond the runs in any input from which on nothing is decided.
-    random_seed : for groups never seen and noise; None: the fit's.
+    random_seed : for groups that no run had, and noise; None: the fit's.
 
     Returns
     -------
@@ -169,8 +169,15 @@ def decide(
 
     Raises
     ------
-    SpecError : a target, costs, a value or thresholds that cannot be meant. As
-        `bayeslaw.posterior.predict.predict`.
+    SpecError : a target out of range, costs or a value that do not fit the options, thresholds in
+        the wrong order. As `bayeslaw.posterior.predict.predict`.
+
+    Examples
+    --------
+    >>> options = {"model_size": [7e9, 70e9], "data_size": 1e12}
+    >>> print(bl.decide(fit, options, target=2.1, cost=[1e5, 1e6]))
+    GO: model size 7B meets the target of 2.1 with probability 0.93 (at least 0.8).
+    ...
     """
     points, costs = checked_options(
         fit.law, options, target, at=at, cost=cost, go_at=go_at, no_go_at=no_go_at
@@ -235,7 +242,7 @@ def _worth(
     response: np.ndarray,
     is_met: np.ndarray,
 ) -> np.ndarray | None:
-    """What the response of each option is worth, (sample, option); None without a value."""
+    """The value of each option's response, (sample, option); None if no value is given."""
     if value is None:
         return None
     worth = np.asarray(value(response) if callable(value) else value * is_met, dtype=float)
@@ -256,8 +263,8 @@ def _table(
     worth: np.ndarray | None,
     lower_is_better: bool,
 ) -> pd.DataFrame:
-    """The table of `Decision`: a row an option. Its utility is what it is worth less its cost;
-    without a value, the response itself, the better the higher."""
+    """The table of `Decision`: a row an option. Utility is worth less cost; without a value it is
+    the response, with a sign that makes higher better."""
     summaries = summaries_of(response, defaults.PROBS)
     del summaries["mean"]
     table = points.assign(cost=costs, p_target=is_met.mean(axis=0), **summaries)
@@ -274,8 +281,13 @@ def _table(
 
 
 def choose(table: pd.DataFrame, go_at: float) -> int:
-    """The row of the option to take: that of the highest expected value. Without a value, the
-    cheapest that meets the target with probability ``go_at``, or else the likeliest to."""
+    """The row of the option to take: the one with the highest expected value. Without a value it is
+    the cheapest one that meets the target with probability ``go_at``; if there is none, the
+    likeliest to meet it.
+
+    >>> choose(pd.DataFrame({"p_target": [0.7, 0.85, 0.9], "cost": [1, 2, 3]}), go_at=0.8)
+    1
+    """
     if "expected_value" in table:
         return int(table["expected_value"].to_numpy().argmax())
     p_target, cost = table["p_target"].to_numpy(), table["cost"].to_numpy()
@@ -286,9 +298,13 @@ def choose(table: pd.DataFrame, go_at: float) -> int:
 
 
 def verdict_of(table: pd.DataFrame, chosen: int, go_at: float, no_go_at: float) -> Verdict:
-    """The verdict on the chosen option, where there is no doubt: "go" where it meets the target
-    with probability ``go_at`` and is worth more than it costs; "no-go" where no option has more
-    than ``no_go_at``, or the chosen one is worth less than nothing."""
+    """The verdict on the chosen option, if there is no doubt: "go" if it meets the target with
+    probability ``go_at`` and is worth more than it costs; "no-go" if no option has more than
+    ``no_go_at``, or the chosen one is worth less than it costs.
+
+    >>> verdict_of(pd.DataFrame({"p_target": [0.7, 0.85]}), 1, go_at=0.8, no_go_at=0.2)
+    'go'
+    """
     if not _pays(table, chosen):
         return "no-go"
     if table["p_target"].iloc[chosen] >= go_at:
@@ -297,7 +313,7 @@ def verdict_of(table: pd.DataFrame, chosen: int, go_at: float, no_go_at: float) 
 
 
 def _pays(table: pd.DataFrame, chosen: int) -> bool:
-    """Whether an option is worth more than it costs, on average; so without a value."""
+    """Whether an option is worth more than it costs, on average; true if no value is given."""
     return "expected_value" not in table or bool(table["expected_value"].iloc[chosen] > 0)
 
 
@@ -311,15 +327,17 @@ def _verdict_in_words(
     no_go_at: float,
     doubts: Sequence[str],
 ) -> list[str]:
-    """The doubts, if any, and how likely the chosen option meets the target."""
+    """The doubts, if any, and the probability that the chosen option meets the target."""
     p_target = table["p_target"].iloc[chosen]
     meets = "meets" if p_target >= 0.5 else "may meet"
     statement = f"{labels[chosen]} {meets} the target of {target:g} with probability {p_target:.2f}"
     if doubts:
-        return [*doubts, f"{statement}, if it is to be believed."]
+        return [*doubts, f"{statement}, if the fit can be trusted."]
     if not _pays(table, chosen):
         value = table["expected_value"].iloc[chosen]
-        return [f"{statement}, and is worth {value:.3g} on average: less than nothing."]
+        return [
+            f"{statement}, and its expected value is {value:.3g}: it costs more than it is worth."
+        ]
     bound = {
         "go": f"at least {go_at:g}",
         "no-go": f"no option has more than {no_go_at:g}",
@@ -332,17 +350,17 @@ def _verdict_in_words(
 
 
 def _prior_in_words(other_priors: Sequence[float], khat: float, *, decides: bool) -> list[str]:
-    """What the probability would be under other priors; nothing where it is among the doubts."""
+    """The probability under other priors; empty if the prior is among the doubts."""
     if not other_priors:
         return [
-            "How much of it is the prior's answer cannot be told from these draws (k-hat"
+            "How far that probability rests on the prior cannot be told from these draws (k-hat"
             f" {khat:.2g}, at most {defaults.KHAT_MAX:g})."
         ]
     if decides:
         return []
     return [
-        f"Were every prior weaker or stronger ({why_not.powers_in_words()}), that probability would"
-        f" be {why_not.in_words(other_priors)}."
+        f"If every prior were weaker or stronger ({why_not.powers_in_words()}), that probability"
+        f" would be {why_not.in_words(other_priors)}."
     ]
 
 
@@ -355,7 +373,7 @@ def _unseen_levels_in_words(fit: Draws, option: pd.Series) -> list[str]:
         known, value = set(runs[name].map(label)), label(option[name])
         if value not in known:
             words.append(
-                f"No run has {name} {value}: what it deviates by is drawn from the population of"
-                f" those that were run.{suggest(value, known)}"
+                f"No run has {name} {value}: its deviation is drawn from the population of those"
+                f" that were run.{suggest(value, known)}"
             )
     return words

@@ -30,7 +30,14 @@ def checked_options(
 
     Raises
     ------
-    SpecError : a target, costs or thresholds that cannot be, or no options.
+    SpecError : a target out of range, costs that do not fit the options, thresholds in the wrong
+        order, or no options.
+
+    Examples
+    --------
+    >>> points, costs = checked_options(law("power"), {"data_size": [1e9, 1e10]}, 2.0, cost=[1, 9])
+    >>> costs
+    array([1, 9])
     """
     table = grid(options).assign(**dict(at or {}))
     require_target(target, law)
@@ -46,7 +53,12 @@ def checked_options(
 
 
 def require_target(target: float, law: Law) -> None:
-    """Raise SpecError unless the law's response can have this value."""
+    """Raise SpecError unless the law's response can have this value.
+
+    >>> require_target(-1.0, law("power"))
+    Traceback (most recent call last):
+    bayeslaw.errors.SpecError: target is -1.0, and it must be a positive number.
+    """
     low, high, needed = {
         "log": (0.0, np.inf, "a positive number"),
         "logit": (0.0, 1.0, "a rate between 0 and 1, such as 0.85"),
@@ -80,7 +92,7 @@ def _costs(
 def _costs_by_name(
     table: pd.DataFrame, cost: Mapping[str, float], at: Mapping[str, Any]
 ) -> np.ndarray:
-    """Costs that are named by the values of the one column in which the options differ."""
+    """Costs by the values of the one column whose values are all among the names, (option,)."""
     known = {canonical_label(name): float(x) for name, x in cost.items()}
     columns = [
         name
@@ -90,10 +102,10 @@ def _costs_by_name(
         and {canonical_label(x) for x in table[name]} <= set(known)
     ]
     if len(columns) != 1:
-        which = "several columns have" if columns else "no column of the options has"
+        which = "several columns of the options have" if columns else "no column of the options has"
         raise SpecError(
-            f"cost has {', '.join(map(str, cost))}: {which} all of its values among these. Give a"
-            " list of costs.",
+            f"cost names {', '.join(map(str, cost))}, and {which} only these values: give a list of"
+            " costs.",
             key="cost",
         )
-    return table[columns[0]].map(canonical_label).map(known).to_numpy(float)
+    return np.asarray(table[columns[0]].map(canonical_label).map(known), dtype=float)

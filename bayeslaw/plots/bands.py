@@ -60,19 +60,18 @@ def bands(
     Raises
     ------
     SpecError : a column is missing, the panels are too many, or the Axes too few.
+
+    Examples
+    --------
+    >>> table = fit.bands({"data_size": np.geomspace(1e6, 1e11, 50)})
+    >>> bl.plots.bands(table, x="data_size", runs=fit.runs.table)
     """
     panels = panels_of(table, (x, "median"), by)
     with style():
         drawn = axes_of_panels(len(panels), axes, width, title)
         for axis, (chosen, part) in zip(drawn, panels, strict=False):
-            _panel(
-                axis,
-                part.sort_values(x),
-                x,
-                response,
-                rows_of(runs, chosen),
-                rows_of(hidden, chosen),
-            )
+            seen, unseen = rows_of(runs, chosen), rows_of(hidden, chosen)
+            _panel(axis, part.sort_values(x), x, response, seen, unseen)
             entitle(axis, ", ".join(named(column, value) for column, value in chosen.items()))
             scale_and_name(axis, x, response, x_unit, response_unit, log)
         if axes is None:
@@ -88,6 +87,7 @@ def _panel(
     runs: pd.DataFrame | None,
     hidden: pd.DataFrame | None,
 ) -> None:
+    """Bands and runs of one group."""
     at = part[x].to_numpy(float)
     fill_bands(axis, at, part, BAND, "{:g} % of runs")
     axis.plot(at, part["median"], color=BAND, linewidth=1.4, label="median")
@@ -118,7 +118,7 @@ def _panel(
 
 
 def _mark_beyond(axis: Axes, at: np.ndarray, distance: np.ndarray) -> None:
-    """Shade where the curve has left the runs."""
+    """Shade where the curve is beyond the runs."""
     low, high = at.min(), at.max()
     for outside, edge in ((distance > 0, high), (distance < 0, low)):
         if not outside.any() or outside.all():
@@ -176,14 +176,10 @@ def probs_of(table: pd.DataFrame, of: str = "") -> list[float]:
     or ``lower_P_<of>``.
     """
     ends = f"_{of}" * bool(of)
-    names = [
-        str(c).removeprefix("lower_").removesuffix(ends)
-        for c in table.columns
-        if str(c).startswith("lower_") and str(c).endswith(ends)
-    ]
-    return sorted(
-        (float(name) for name in names if name.replace(".", "", 1).isdigit()), reverse=True
-    )
+    lower = [str(c) for c in table.columns if str(c).startswith("lower_") and str(c).endswith(ends)]
+    names = [name.removeprefix("lower_").removesuffix(ends) for name in lower]
+    probs = [float(name) for name in names if name.replace(".", "", 1).isdigit()]
+    return sorted(probs, reverse=True)
 
 
 def fill_bands(
@@ -216,8 +212,9 @@ def scale_and_name(
     log_x(axis)
     if log:
         log_y(axis)
-    axis.set_xlabel(f"{x.replace('_', ' ')}{f' ({x_unit})' if x_unit else ''}")
-    axis.set_ylabel(f"{response.replace('_', ' ')}{f' ({response_unit})' if response_unit else ''}")
+    axis.set_xlabel(x.replace("_", " ") + (f" ({x_unit})" if x_unit else ""))
+    unit = f" ({response_unit})" if response_unit else ""
+    axis.set_ylabel(response.replace("_", " ") + unit)
 
 
 def axes_of_panels(
@@ -240,6 +237,7 @@ def axes_of_panels(
 
 
 def _new_axes(panels: int, width: float, title: str) -> np.ndarray:
+    """The Axes of a new figure, in as many columns as its width allows."""
     columns = 1 if panels == 1 else min(panels, max(1, math.floor(width / 2.7)), 4)
     if panels % 3 == 0 and columns > 3:
         columns = 3
@@ -262,7 +260,7 @@ def tidy(axes: np.ndarray) -> None:
     for axis in axes:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
-    # an entry of some twenty letters takes so many inches
+    # an entry has some twenty letters, which take 1.35 inches
     columns = max(2, min(len(entries), int(figure.get_figwidth() / 1.35)))
     figure.legend(
         list(entries.values()),

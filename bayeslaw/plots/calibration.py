@@ -1,4 +1,4 @@
-"""Was what was said true? Coverage against nominal, and the PIT: both from the points of a
+"""Were the predictions right? Coverage against nominal, and the PIT: both from the points of a
 backtest.
 """
 
@@ -30,12 +30,17 @@ def coverage(points: pd.DataFrame, *, ax: Axes | None = None, title: str = "") -
     title : of the axes. A plot of simulated runs must say so here.
 
     The grey region holds a calibrated method's points with probability 90 %, if the hidden runs
-    were independent. Runs of one curve err together, so that a point outside is a weaker sign than
-    it seems.
+    are independent. Errors along one curve are autocorrelated, so that a point outside is a weaker
+    sign than it seems.
 
     Raises
     ------
     SpecError : points has no bands.
+
+    Examples
+    --------
+    >>> bl.plots.coverage(backtest.points).get_ylabel()
+    'hidden runs within it (%)'
     """
     columns = {
         str(c): float(str(c).removeprefix("inside_")) / 100
@@ -108,12 +113,18 @@ def pit(
     Parameters
     ----------
     points : ``Backtest.points``: method, ``pit``.
-    method, bins : whose, in how many bins.
-    ax, title : as in `coverage`; so is the grey region, for each bin.
+    method : the method whose PIT is drawn.
+    bins : how many bins the histogram has.
+    ax, title : as in `coverage`. The grey region is that of each bin.
 
     Raises
     ------
     SpecError : no such method, or it has no PIT.
+
+    Examples
+    --------
+    >>> bl.plots.pit(backtest.points, bins=5).get_ylabel()
+    'hidden runs'
     """
     values = (
         points.loc[points["method"] == method, "pit"].dropna().to_numpy(float)
@@ -156,11 +167,16 @@ def calibration(points: pd.DataFrame, *, title: str = "", width: float = 9.0) ->
 
     Parameters
     ----------
-    points : ``Backtest.points``. title, width : of the figure, width in inches; one column below 6.
+    points : ``Backtest.points``.
+    title, width : of the figure, width in inches; one column below 6.
 
     Returns
     -------
     array of two Axes.
+
+    Examples
+    --------
+    >>> bl.plots.calibration(backtest.points, title="simulated")
     """
     narrow = width < 6
     with style():
@@ -172,4 +188,4 @@ def calibration(points: pd.DataFrame, *, title: str = "", width: float = 9.0) ->
         pit(points, ax=axes[1])
         if title:
             figure.suptitle(title, fontsize=10)
-    return axes
+    return np.asarray(axes)

@@ -1,5 +1,5 @@
-"""What lies around an optimum: the loss along budgets of compute, data against model size for a
-loss, and choices of hyper-parameters.
+"""Figures around an optimum: the loss along budgets of compute, data against model size for a loss,
+and choices of hyper-parameters.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def isoflop(
     response_unit: str = "nats per token",
     title: str = "",
 ) -> Axes:
-    """The loss along budgets: what ``bl.isoflop`` gave for one or several, put together.
+    """The loss along budgets: what ``bl.isoflop`` returned for one budget or several, concatenated.
 
     Parameters
     ----------
@@ -42,6 +42,10 @@ def isoflop(
     optima : a row a budget: ``compute``, ``model_size`` and ``loss`` of the optimum, with
         ``lower_90_model_size`` and ``upper_90_model_size`` where they are known.
     axes : None: a new figure.
+
+    Examples
+    --------
+    >>> bl.plots.isoflop(bl.isoflop(fit, 1e22, np.geomspace(1e9, 1e11, 30)))
     """
     require(table, ("compute", "model_size", "median"))
     with style():
@@ -90,8 +94,8 @@ def isoloss(
     axes: Axes | None = None,
     title: str = "",
 ) -> Axes:
-    """The data that each model size needs for a loss: what ``bl.isoloss`` gave for one or several
-    losses, put together.
+    """The data that each model size needs for a loss: what ``bl.isoloss`` returned for one loss or
+    several, concatenated.
 
     Parameters
     ----------
@@ -99,6 +103,10 @@ def isoloss(
         open.
     frontier : ``model_size`` and ``data_size`` of the optimum at some budgets, drawn as a line.
     axes : None: a new figure.
+
+    Examples
+    --------
+    >>> bl.plots.isoloss(bl.isoloss(fit, 2.1, np.geomspace(1e9, 1e11, 30)))
     """
     require(table, ("loss", "model_size", "data_size"))
     with style():
@@ -108,7 +116,7 @@ def isoloss(
             part = table[table["loss"] == loss].sort_values("model_size")
             color = _shade(i, len(losses))
             ends = [c for c in part.columns if c.startswith("upper_") and c.endswith("_data_size")]
-            # an infinite end cannot be drawn; the axis ends before
+            # an infinite end cannot be drawn; the axis ends before it
             within = part.assign(**{c: part[c].clip(upper=1e30) for c in ends})
             fill_bands(axis, part["model_size"].to_numpy(float), within, color, "", "data_size")
             axis.plot(
@@ -150,9 +158,13 @@ def hyperparameters(
 
     Parameters
     ----------
-    table : what ``bl.hyperparameters`` gave.
+    table : what ``bl.hyperparameters`` returned.
     runs : ``learning_rate`` and ``batch_size`` of runs, drawn as points.
     axes : None: a new figure.
+
+    Examples
+    --------
+    >>> bl.plots.hyperparameters(bl.hyperparameters(fit, {"compute": 1e20}))
     """
     require(table, ("learning_rate", "batch_size", "excess", "p_near_optimal"))
     with style():

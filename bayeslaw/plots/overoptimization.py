@@ -1,5 +1,5 @@
-"""Over-optimisation: scores against sqrt(KL), where they peak, which checkpoint is best, and when
-the peak was seen to be past.
+"""Figures of over-optimisation: scores against sqrt(KL), where they peak, which checkpoint is best,
+and when a watched run was past its peak.
 """
 
 from __future__ import annotations
@@ -12,7 +12,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bayeslaw.errors import SpecError
-from bayeslaw.plots.bands import axes_of_panels, fill_bands, panels_of, probs_of, rows_of, tidy
+from bayeslaw.plots.bands import (
+    axes_of_panels,
+    fill_bands,
+    panels_of,
+    probs_of,
+    require,
+    rows_of,
+    tidy,
+)
+from bayeslaw.plots.labels import in_brackets, spaced
 from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, log_x, log_y, style
 from bayeslaw.text import magnitude, named, numeric_labels
 
@@ -45,10 +54,11 @@ def scores(
     runs : what the fit saw: ``kl``, the columns of ``by``, ``response`` and perhaps
         ``proxy_response``.
     hidden : what it did not see, drawn as crosses.
-    peaks : draws of the peak, a row a draw: ``kl_peak`` and the columns of ``by``. Draws beyond the
-        axis are told as a share.
+    peaks : draws of the peak, a row a draw: ``kl_peak`` and the columns of ``by``. The share of
+        draws beyond the axis is written on it.
     by : columns that make a panel each.
-    response, proxy_response : the columns of ``runs``. unit : of the vertical axis.
+    response, proxy_response : the columns of ``runs``.
+    unit : of the vertical axis.
     axes : one a panel; None: a new figure, ``width`` inches wide.
     title : of the figure. A plot of simulated runs must say so here.
 
@@ -59,6 +69,11 @@ def scores(
     Raises
     ------
     SpecError : a column is missing, too many panels, too few Axes.
+
+    Examples
+    --------
+    >>> gold = fit.bands({"kl": np.linspace(0.5, 60, 80)})
+    >>> bl.plots.scores(gold, runs=fit.runs.table)
     """
     panels = panels_of(
         gold.assign(**{c: numeric_labels(gold[c]) for c in by if c in gold}),
@@ -68,13 +83,13 @@ def scores(
     with style():
         drawn = axes_of_panels(len(panels), axes, width, title)
         for axis, (chosen, part) in zip(drawn, panels, strict=False):
-            own, theirs = rows_of(runs, chosen), rows_of(proxy, chosen)
-            if theirs is not None and len(theirs):
-                _band(axis, theirs, BEYOND, "proxy")
-                if own is not None and proxy_response in own:
+            of_group, of_proxy = rows_of(runs, chosen), rows_of(proxy, chosen)
+            if of_proxy is not None and len(of_proxy):
+                _band(axis, of_proxy, BEYOND, "proxy")
+                if of_group is not None and proxy_response in of_group:
                     axis.plot(
-                        np.sqrt(own["kl"]),
-                        own[proxy_response],
+                        np.sqrt(of_group["kl"]),
+                        of_group[proxy_response],
                         "s",
                         color=BEYOND,
                         markersize=2.4,
@@ -82,10 +97,10 @@ def scores(
                         label="proxy, runs",
                     )
             _band(axis, part, BAND, "gold")
-            if own is not None and len(own):
+            if of_group is not None and len(of_group):
                 axis.plot(
-                    np.sqrt(own["kl"]),
-                    own[response],
+                    np.sqrt(of_group["kl"]),
+                    of_group[response],
                     "o",
                     color=RUN,
                     markersize=2.6,
@@ -112,15 +127,15 @@ def scores(
                 )
             axis.set_title(", ".join(named(column, value) for column, value in chosen.items()))
             axis.set_xlabel("√KL (√nats)")
-            axis.set_ylabel(
-                f"{'score' if proxy is not None else response.replace('_', ' ')}{f' ({unit})' if unit else ''}"
-            )
+            name = "score" if proxy is not None else spaced(response)
+            axis.set_ylabel(name + in_brackets(unit))
         if axes is None:
             tidy(drawn)
     return drawn
 
 
 def _band(axis: Axes, part: pd.DataFrame, colour: str, name: str) -> None:
+    """The median and the bands of one score."""
     part = part.sort_values("kl")
     d = np.sqrt(part["kl"].to_numpy(float))
     fill_bands(axis, d, part, colour, f"{name}, {{:g}} % of runs")
@@ -128,7 +143,7 @@ def _band(axis: Axes, part: pd.DataFrame, colour: str, name: str) -> None:
 
 
 def _density(axis: Axes, kl_peak: np.ndarray, far: float) -> None:
-    """The peak's density along the bottom of the axis, and the share of draws beyond it in words."""
+    """The peak's density along the bottom of the axis; in words, the share of draws beyond it."""
     d = np.sqrt(kl_peak)
     within = d[d <= far]
     low, high = axis.get_ylim()
@@ -137,17 +152,17 @@ def _density(axis: Axes, kl_peak: np.ndarray, far: float) -> None:
         count, _ = np.histogram(within, edges)
         smooth = np.convolve(count, [0.25, 0.5, 0.25], mode="same")
         height = DENSITY * (high - low) * smooth / smooth.max()
-        middle = (edges[:-1] + edges[1:]) / 2
+        middle, bottom = (edges[:-1] + edges[1:]) / 2, low - DENSITY * (high - low)
         axis.fill_between(
             middle,
-            low - DENSITY * (high - low),
-            low - DENSITY * (high - low) + height,
+            bottom,
+            bottom + height,
             color=HIDDEN,
             alpha=0.55,
             linewidth=0,
             label="where gold peaks",
         )
-        axis.set_ylim(low - DENSITY * (high - low), high)
+        axis.set_ylim(bottom, high)
     beyond = 1 - len(within) / len(d)
     if beyond >= 0.005:
         axis.text(
@@ -174,27 +189,28 @@ def peak_by_size(
 
     Parameters
     ----------
-    table : what `bayeslaw.peaks` returned. x : the column on the horizontal axis. by : columns that
-        make a series each.
+    table : what `bayeslaw.peaks` returned.
+    x : the column on the horizontal axis.
+    by : columns that make a series each.
     axes, title, width : as in `scores`.
 
     Raises
     ------
     SpecError : a column is missing.
+
+    Examples
+    --------
+    >>> bl.plots.peak_by_size(bl.peaks(fit), x="reward_model_size")
     """
-    if missing := [c for c in (x, "kl_peak", *by) if c not in table.columns]:
-        raise SpecError(
-            f"The table of peaks has no column {', '.join(missing)}; it has"
-            f" {', '.join(map(str, table.columns))}."
-        )
+    require(table, (x, "kl_peak", *by), "table of peaks")
     probs = probs_of(table, "kl_peak")[::-1]
     colours = [BAND, HIDDEN, RUN, BEYOND]
     with style():
-        axis = axes_of_panels(1, axes, width, title)[0]
+        axis: Axes = axes_of_panels(1, axes, width, title)[0]
         table = table.assign(**{column: numeric_labels(table[column]) for column in by})
         series = list(table.groupby(list(by), sort=True)) if by else [((), table)]
         for i, (values, part) in enumerate(series):
-            # beside each other, not on top
+            # series stand beside each other
             at = part[x].astype(float).to_numpy() * (1 + 0.06 * (i - (len(series) - 1) / 2))
             colour = colours[i % len(colours)]
             for p in probs:
@@ -207,6 +223,7 @@ def peak_by_size(
                     alpha=0.6,
                 )
             name = ", ".join(named(column, value) for column, value in zip(by, values, strict=True))
+            words = f"median, {' and '.join(f'{p:g} %' for p in probs)}"
             axis.plot(
                 at,
                 part["kl_peak"],
@@ -214,14 +231,11 @@ def peak_by_size(
                 color=colour,
                 markersize=4,
                 linestyle="none",
-                label=(
-                    f"{name + ': ' if name else ''}median,"
-                    f" {' and '.join(f'{p:g} %' for p in probs)}"
-                ),
+                label=f"{name}: {words}" if name else words,
             )
         log_x(axis)
         log_y(axis)
-        axis.set_xlabel(f"{x.replace('_', ' ')}{' (parameters)' if x.endswith('size') else ''}")
+        axis.set_xlabel(spaced(x) + in_brackets("parameters" if x.endswith("size") else ""))
         axis.set_ylabel("KL at the peak (nats)")
         axis.legend()
     return axis
@@ -236,25 +250,29 @@ def best_checkpoint(
     title: str = "",
     width: float = 6.0,
 ) -> Axes:
-    """How likely each checkpoint is the best one, and the evaluations that it is allotted, where
-    there are any.
+    """The probability that each checkpoint is the best one, and the evaluations allotted to it, if
+    any.
 
     Parameters
     ----------
-    table : what `bayeslaw.best_checkpoint` returned. x, x_unit : what tells checkpoints apart on
-        the horizontal axis.
+    table : what `bayeslaw.best_checkpoint` returned.
+    x, x_unit : the column that tells checkpoints apart, on the horizontal axis, and its unit.
     axes, title, width : as in `scores`.
 
     Raises
     ------
     SpecError : a column is missing.
+
+    Examples
+    --------
+    >>> bl.plots.best_checkpoint(bl.best_checkpoint(fit, {"kl": [10.0, 20.0, 40.0]}))
     """
     if missing := [c for c in (x, "p_best", "evaluations") if c not in table.columns]:
         raise SpecError(
             f"The table has no column {', '.join(missing)}; draw what best_checkpoint returned."
         )
     with style():
-        axis = axes_of_panels(1, axes, width, title)[0]
+        axis: Axes = axes_of_panels(1, axes, width, title)[0]
         table = table.sort_values(x).reset_index(drop=True)
         spent = table["evaluations"].sum()
         bars = axis.bar(
@@ -283,7 +301,7 @@ def best_checkpoint(
             rotation=60 if len(table) > 12 else 0,
             fontsize=7,
         )
-        axis.set_xlabel(f"{x.replace('_', ' ')}{f' ({x_unit})' if x_unit else ''}")
+        axis.set_xlabel(spaced(x) + in_brackets(x_unit))
         axis.set_ylabel("%")
         axis.legend()
     return axis
@@ -298,23 +316,27 @@ def watched(
     title: str = "",
     width: float = 7.0,
 ) -> np.ndarray:
-    """A run as it was watched: the probability that the peak is past, and where the peak was
-    thought to be, against what had been seen.
+    """A run as it was watched: the probability that it is past the peak, and the estimated peak,
+    against the steps seen so far.
 
     Parameters
     ----------
     table : rows of `bayeslaw.peaks` with ``current_kl``, a row for each time that the run was
-        looked at, and the column ``x``: steps seen.
+        checked, and the column ``x``: steps seen.
     authors : KL of the peak that the run's authors report.
     axes : two of them; title, width : as in `scores`.
 
     Raises
     ------
     SpecError : a column is missing.
+
+    Examples
+    --------
+    >>> checks = [bl.peaks(fit, current_kl=kl).assign(steps=n) for n, kl, fit in looks]
+    >>> bl.plots.watched(pd.concat(checks), x="steps")
     """
-    if missing := [
-        c for c in (x, "p_past_peak", "kl_peak", "current_kl") if c not in table.columns
-    ]:
+    needed = (x, "p_past_peak", "kl_peak", "current_kl")
+    if missing := [column for column in needed if column not in table.columns]:
         raise SpecError(
             f"The table has no column {', '.join(missing)}; draw rows of peaks(fit,"
             " current_kl=...)."
@@ -329,6 +351,7 @@ def watched(
                 figure.suptitle(title, fontsize=10)
         else:
             drawn = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+        drawn = np.asarray(drawn)
         table = table.sort_values(x)
         drawn[0].plot(
             table[x],
@@ -350,7 +373,7 @@ def watched(
         drawn[0].set_ylabel("probability (%)")
         drawn[0].legend()
         ends = [c for c in table.columns if str(c).endswith("_kl_peak")]
-        # an infinite end cannot be drawn; the axis ends before
+        # an infinite end cannot be drawn; the axis ends before it
         within = table.assign(**{c: table[c].clip(upper=1e6) for c in ends})
         fill_bands(
             drawn[1], table[x].to_numpy(float), within, BAND, "KL at the peak, {:g} %", "kl_peak"

@@ -88,7 +88,7 @@ class Rows:
             self.axes = np.array([ax], dtype=object)
             if title:
                 ax.set_title(wrapped(title, wide, 0.083), fontsize=10, pad=15)
-        self.axis = self.axes[0]
+        self.axis: Axes = self.axes[0]
         for axis in self.axes:
             self.lay(axis)
 

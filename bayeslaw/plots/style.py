@@ -49,8 +49,11 @@ def style() -> Iterator[None]:
 
 
 def plain(text: Any) -> str:
-    """Text from data as it stands: matplotlib would set what is between two dollar signs as a
+    r"""Text from data, unchanged: matplotlib would set what is between two dollar signs as a
     formula.
+
+    >>> print(plain("USD 1 = $1"))
+    USD 1 = \$1
     """
     return str(text).replace("$", r"\$")
 
@@ -59,19 +62,18 @@ def log_x(axes: Axes) -> None:
     """A logarithmic x axis with few, readable ticks."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    decades = high / low
-    axes.xaxis.set_major_locator(
-        LogLocator(
-            subs=(1.0, 2.0, 5.0) if decades < 50 else (1.0, 3.0) if decades < 500 else (1.0,),
-            numticks=7,
-        )
-    )
+    subs: tuple[float, ...] = (1.0,)
+    if high / low < 50:
+        subs = (1.0, 2.0, 5.0)
+    elif high / low < 500:
+        subs = (1.0, 3.0)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=7))
     axes.xaxis.set_major_formatter(FuncFormatter(magnitude))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def log_y(axes: Axes) -> None:
-    """A logarithmic y axis whose ticks are plain numbers, also where it spans less than a decade."""
+    """A logarithmic y axis with plain numbers at its ticks, even if it spans less than a decade."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(
@@ -84,23 +86,23 @@ def log_y(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-#: What ink becomes in a page, where paper may be dark: the colour of the page's text, and how much
-#: of it.
+#: Colours that become the colour of the page's text, which may be light on dark, and the opacity of
+#: each.
 INKS = {"#000000": "", RUN: "", NOTE: "0.7", GRID: "0.18"}
 
 
 def svg(axes: Axes | np.ndarray, *, title: str, salt: str = "bayeslaw") -> str:
     """The figure of these Axes as an SVG element to stand in a page, and the figure closed.
 
-    Text stays text, in the page's colour, as are axes and grid; there is no background, so that a
-    light and a dark page both do. It is as wide as what it stands in. The same figure gives the
-    same string.
+    Text stays text. Text, axes and grid have the page's colour and there is no background, so that
+    the figure suits a light and a dark page. It is as wide as the element that holds it. The same
+    figure gives the same string.
 
     Parameters
     ----------
     axes : of one figure.
-    title : what the figure shows, for those who do not see it.
-    salt : begins every id. Figures of one page need one each.
+    title : what the figure shows, for readers who do not see it.
+    salt : the beginning of every id. Each figure of a page needs its own.
 
     Returns
     -------
@@ -109,6 +111,12 @@ def svg(axes: Axes | np.ndarray, *, title: str, salt: str = "bayeslaw") -> str:
     Raises
     ------
     SpecError : a salt that cannot begin an id.
+
+    Examples
+    --------
+    >>> axis = bl.plots.pit(backtest.points)
+    >>> bl.plots.svg(axis, title="PIT of the backtest", salt="pit")[:4]
+    '<svg'
     """
     if not re.fullmatch(r"[A-Za-z][\w.-]*", salt):
         raise SpecError(
@@ -124,27 +132,25 @@ def svg(axes: Axes | np.ndarray, *, title: str, salt: str = "bayeslaw") -> str:
             elif name == "xlink:href" and value.startswith("#"):
                 element.set(name, f"#{salt}-{value[1:]}")
             else:
-                element.set(
-                    name,
-                    (_inked(value) if name == "style" else value).replace("url(#", f"url(#{salt}-"),
-                )
+                styled = _inked(value) if name == "style" else value
+                element.set(name, styled.replace("url(#", f"url(#{salt}-"))
     for name in ("width", "height"):
         root.attrib.pop(name, None)
-    # Black is what matplotlib leaves unsaid, and joins what it says for the whole page.
+    # matplotlib leaves out black, its default, and sets joins and caps once for the whole page.
     root.attrib |= {
         "role": "img",
         "aria-label": title,
         "style": "fill: currentColor; stroke-linejoin: round; stroke-linecap: butt",
     }
-    named = ElementTree.Element("title")
-    named.text = title
-    root.insert(0, named)
+    heading = ElementTree.Element("title")
+    heading.text = title
+    root.insert(0, heading)
     return ElementTree.tostring(root, encoding="unicode")
 
 
 def _drawn(figure: Figure, salt: str) -> ElementTree.Element:
-    """The figure as matplotlib writes it, read again: names without their namespaces, no metadata
-    and no rules for the whole page.
+    """The figure as matplotlib writes it, parsed: names without namespaces, no metadata, no rules
+    for the whole page.
     """
     page = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
@@ -169,7 +175,7 @@ def _drawn(figure: Figure, salt: str) -> ElementTree.Element:
 
 
 def _inked(declarations: str) -> str:
-    """Declarations of a style with the page's own colour for ink."""
+    """Declarations of a style, in which the page's colour replaces each colour of `INKS`."""
     for ink, share in INKS.items():
         for what in ("fill", "stroke"):
             paler = f"; {what}-opacity: {share}" if share else ""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.answers.allocation import require_split
+from bayeslaw.answers.loss_curve import require_split
 from bayeslaw.errors import BayeslawError, Fault, RunsError, StudyError
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.registry import law as find_law

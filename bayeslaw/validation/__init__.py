@@ -1,1 +1,1 @@
-"""How true forecasts were: backtests, the baselines that they have to beat, and averages of laws by their scores."""
+"""How true forecasts were: backtests, baselines to beat, and averages of laws by their scores."""

@@ -1,14 +1,16 @@
-r"""Several law forms as one prediction, weighted by how well each foretold runs that it had not
+r"""Several law forms as one prediction, weighted by how well each predicted runs that it had not
 seen.
 
-Which form is right beyond the runs, the runs cannot say; which forms foretold the larger runs from
-the smaller ones, they can. The weights maximise the mixture's log score over those (stacking: Yao,
-Vehtari, Simpson, Gelman 2018, Bayesian Analysis 13(3), eq. 3),
+The runs cannot say which form is right beyond them, but they can say which forms predicted the
+larger runs from the smaller ones. The weights maximise the mixture's log score over the larger runs
+(stacking: Yao, Vehtari, Simpson, Gelman 2018, Bayesian Analysis 13(3), eq. 3),
 
-.. math:: \hat w = \arg\max_w \sum_i \log \sum_k w_k \, p_k(y_i \mid \text{smaller runs}) + \sum_k \log w_k
+.. math::
+    \hat w = \arg\max_w \sum_i \log \sum_k w_k \, p_k(y_i \mid \text{smaller runs})
+    + \sum_k \log w_k
 
-where the second sum, one run's worth of evidence for each form, keeps a form from being struck out
-by a handful of runs.
+where the second sum, as much evidence for each form as one run gives, keeps a handful of runs from
+ruling a form out.
 """
 
 from __future__ import annotations
@@ -45,16 +47,16 @@ FEWEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Average:
-    """Fits of several law forms to the same runs, and how much each counts. Made by `average`,
-    never changed.
+    """Fits of several law forms to the same runs, and the weight of each. Made by `average`, never
+    changed.
 
     Attributes
     ----------
-    fits : one a form, to all runs.
+    fits : a fit of each form, to all runs.
     weights : (form,), summing to one.
     scores : a row a form: its law, ``weight``, and ``log_density``, the mean over hidden runs. NaN
-        where the weights are equal because there was too little to hide.
-    reason : how the weights came about, in words.
+        if the weights are equal because too few runs could be hidden.
+    reason : how the weights were chosen, in words.
     """
 
     fits: tuple[Fit, ...]
@@ -65,10 +67,11 @@ class Average:
     def predict(
         self, points: Points, kind: Kind = "run", *, random_seed: int | None = None
     ) -> xr.DataArray:
-        """Draws of the mixture, (chain, draw, point), as `bayeslaw.posterior.predict.predict` gives them.
+        """Draws of the mixture, (chain, draw, point), as `bayeslaw.posterior.predict.predict` gives
+        them.
 
-        Each draw is of one form, at all points: what is said of several points together holds
-        within a form. The coordinate ``form`` says which, (chain, draw).
+        Each draw is of one form at all points, so that points are predicted jointly. The coordinate
+        ``form`` says of which form, (chain, draw).
         """
         drawn = [predict(each, points, kind, random_seed=random_seed) for each in self.fits]
         form = self._form_of_draws(random_seed)
@@ -95,13 +98,12 @@ class Average:
         ).assign(converged=self.converged)
 
     def log_density(self, table: pd.DataFrame, *, random_seed: int | None = None) -> np.ndarray:
-        """The log of the mixture's density of runs that were made, (point,), as
+        """The log of the mixture's density of observed runs, (point,), as
         `bayeslaw.posterior.predict.log_density` gives it.
         """
-        each = np.stack(
-            [log_density(fitted, table, random_seed=random_seed) for fitted in self.fits]
-        )
-        return np.logaddexp.reduce(each + np.log(self.weights)[:, None], axis=0)
+        densities = [log_density(fitted, table, random_seed=random_seed) for fitted in self.fits]
+        weighted = np.stack(densities) + np.log(self.weights)[:, None]
+        return np.asarray(np.logaddexp.reduce(weighted, axis=0))
 
     @property
     def converged(self) -> bool:
@@ -109,13 +111,15 @@ class Average:
         return all(fitted.convergence.passed for fitted in self.fits)
 
     def __str__(self) -> str:
-        return f"{self.scores.to_string(float_format=lambda value: f'{value:.3f}', na_rep='-')}\n{self.reason}"
+        table = self.scores.to_string(float_format=lambda value: f"{value:.3f}", na_rep="-")
+        return f"{table}\n{self.reason}"
 
     def _form_of_draws(self, random_seed: int | None) -> np.ndarray:
-        """The form of each draw, (chain, draw): as many as its weight says, to within one draw."""
+        """The form of each draw, (chain, draw). Its share of the draws is its weight, to within one
+        draw."""
         sizes = self.fits[0].idata["posterior"].sizes
         shape = (sizes["chain"], sizes["draw"])
-        seed = self.fits[0].random_seed if random_seed is None else int(random_seed)
+        seed = self.fits[0].seed(random_seed)
         n = shape[0] * shape[1]
         edges = np.round(np.cumsum(self.weights) * n).astype(int)
         form = np.searchsorted(edges, np.arange(n), side="right")
@@ -125,9 +129,9 @@ class Average:
 def average(specs: Sequence[ModelSpec | str], runs: Runs, **sampling: Unpack[Sampling]) -> Average:
     """Fit several law forms and weigh them by leave-future-out log score.
 
-    Of each group's runs, ordered by the product of the inputs (the input itself for a learning
-    curve; compute for size and data), the largest half and then the largest quarter are hidden, and
-    foretold from the others (`FUTURES`). With fewer than `FEWEST` hidden runs all forms weigh the
+    The runs of each group are ordered by the product of the inputs (the input itself for a learning
+    curve; compute for size and data). The largest half and then the largest quarter are hidden, and
+    predicted from the others (`FUTURES`). With fewer than `FEWEST` hidden runs all forms weigh the
     same, and ``reason`` says so.
 
     Parameters
@@ -143,33 +147,39 @@ def average(specs: Sequence[ModelSpec | str], runs: Runs, **sampling: Unpack[Sam
     Raises
     ------
     SpecError : fewer than two specs, or laws of other inputs. As `bayeslaw.fit` for the rest.
+
+    Examples
+    --------
+    >>> mixture = bl.average(["power", "shifted_power"], runs, random_seed=1)
+    >>> print(mixture)
+    >>> mixture.bands({"data_size": 1e11})
     """
     if len(specs) < 2:
         raise SpecError(f"average was given {len(specs)} spec; give two or more, or use fit.")
-    each = [as_spec(spec, runs) for spec in specs]
-    _require_same_data([spec.law for spec in each], runs.law)
+    forms = [as_spec(spec, runs) for spec in specs]
+    _require_same_data([spec.law for spec in forms], runs.law)
     sampling["random_seed"] = seed_or_new(sampling.get("random_seed"))
     hidden = [rows for rows in futures(runs) if rows.any() and not rows.all()]
     count = int(sum(rows.sum() for rows in hidden))
-    density = np.full((len(each), count), np.nan)
+    density = np.full((len(forms), count), np.nan)
     if count >= FEWEST:
-        density = np.stack([_foretold(spec, runs, hidden, sampling) for spec in each])
+        density = np.stack([_densities(spec, runs, hidden, sampling) for spec in forms])
         weights = stacked(density)
-        reason = f"Weights by the log score of {count} runs foretold from smaller ones (stacking)."
+        reason = f"Weights by the log score of {count} runs predicted from smaller ones (stacking)."
     else:
-        weights = np.full(len(each), 1 / len(each))
+        weights = np.full(len(forms), 1 / len(forms))
         reason = (
             f"Equal weights: only {count} runs could be hidden, and fewer than {FEWEST} cannot tell"
             " the forms apart."
         )
-    fits = tuple(fit(spec, runs.with_law(spec.law), **sampling) for spec in each)
-    names = pd.Index([spec.law.name for spec in each], name="law")
+    fits = tuple(fit(spec, runs.with_law(spec.law), **sampling) for spec in forms)
+    names = pd.Index([spec.law.name for spec in forms], name="law")
     scores = pd.DataFrame({"weight": weights, "log_density": density.mean(axis=1)}, index=names)
     return Average(fits, weights, scores, reason)
 
 
 def _require_same_data(laws: Sequence[Law], of_runs: Law) -> None:
-    """Raise unless all laws are of the inputs and the response of the runs."""
+    """Raise SpecError unless all laws have the inputs and the response of the runs."""
     for law in laws:
         if set(law.inputs) != set(of_runs.inputs) or law.response != of_runs.response:
             raise SpecError(
@@ -178,29 +188,36 @@ def _require_same_data(laws: Sequence[Law], of_runs: Law) -> None:
             )
 
 
-def _foretold(
+def _densities(
     spec: ModelSpec, runs: Runs, hidden: Sequence[np.ndarray], sampling: Sampling
 ) -> np.ndarray:
     """The log density of the hidden runs of all splits, (run,), from fits to the others."""
-    own = runs.with_law(spec.law)
-    fits = fit_each(spec, own, [~rows for rows in hidden], **sampling)
+    of_law = runs.with_law(spec.law)
+    fits = fit_each(spec, of_law, [~rows for rows in hidden], **sampling)
     densities = [
-        log_density(fitted, own.table[rows]) for fitted, rows in zip(fits, hidden, strict=True)
+        log_density(fitted, of_law.table[rows]) for fitted, rows in zip(fits, hidden, strict=True)
     ]
     return np.concatenate(densities)
 
 
 def futures(runs: Runs) -> list[np.ndarray]:
-    """The hidden runs of each leave-future-out split, (run,): the larger runs of each group."""
+    """The hidden runs of each leave-future-out split, (run,): the larger runs of each group.
+
+    >>> [int(rows.sum()) for rows in futures(runs)]
+    [36, 18]
+    """
     size = pd.Series(np.prod(list(runs.inputs.values()), axis=0))
-    within = size.groupby(joined_labels(runs.populations, runs.table))
-    place = (within.rank(method="first") / within.transform("size")).to_numpy()
+    in_group = size.groupby(joined_labels(runs.populations, runs.table))
+    place = (in_group.rank(method="first") / in_group.transform("size")).to_numpy()
     return [place > 1 - share + 1e-9 for share in FUTURES]
 
 
 def stacked(density: np.ndarray) -> np.ndarray:
     """The stacking weights, (form,), from log densities (form, run), by expectation maximisation:
     each step raises the score.
+
+    >>> stacked(np.log([[0.9, 0.9, 0.1], [0.1, 0.1, 0.9]])).round(2)
+    array([0.57, 0.43])
     """
     forms = len(density)
     weights = np.full(forms, 1 / forms)

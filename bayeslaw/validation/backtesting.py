@@ -1,4 +1,4 @@
-"""Hide runs, fit the others, predict the hidden ones, and score what was said about them.
+"""Hide runs, fit the others, predict the hidden ones, and score the predictions.
 
 The standard of the package is measured here: a 90 % band contains 90 % of what really happened.
 """
@@ -29,13 +29,13 @@ from bayeslaw.validation.splits import splits
 
 #: Name of the package's own method in a table of scores.
 OURS = "bayeslaw"
-#: Columns of runs whose names say something else in a table of scores.
+#: Columns of runs whose names mean something else in a table of scores.
 _RENAMED = {name: f"runs_{name}" for name in ("method", "split", "row", "observed", "median")}
 
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What was predicted of hidden runs, and what happened. Made by `backtest`, never changed.
+    """Predictions of hidden runs, and what happened. Made by `backtest`, never changed.
 
     Attributes
     ----------
@@ -65,12 +65,11 @@ class Backtest:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The grouping columns of `points`: those of the runs, but ``runs_method`` for their own
-        ``method``, which stands for another thing here.
+        """The grouping columns of `points`: those of the runs, where ``method`` is called
+        ``runs_method``, since ``method`` is the forecasting method.
         """
-        return tuple(
-            _RENAMED.get(name, name) for name in next(iter(self.fits.values())).runs.populations
-        )
+        runs = next(iter(self.fits.values())).runs
+        return tuple(_RENAMED.get(name, name) for name in runs.populations)
 
     @property
     def converged(self) -> bool:
@@ -88,6 +87,10 @@ class Backtest:
         Raises
         ------
         SpecError : a column that points do not have.
+
+        Examples
+        --------
+        >>> bl.backtest("power", runs, "data_size > 3e8").scores(("method", "split"))
         """
         if unknown := [name for name in by if name not in self.points.columns]:
             raise SpecError(
@@ -97,12 +100,11 @@ class Backtest:
         return summarise(self.points, by, self.probs)
 
     def __str__(self) -> str:
-        table = self.scores()
+        hidden, splits = self.points["row"].nunique(), f"split{'s' * (len(self.fits) > 1)}"
         lines = [
-            f"{self.points['row'].nunique()} hidden runs, {len(self.fits)}"
-            f" split{'s' * (len(self.fits) > 1)}: {', '.join(self.fits)}"
+            f"{hidden} hidden runs, {len(self.fits)} {splits}: {', '.join(self.fits)}",
+            self.scores().to_string(float_format=lambda value: f"{value:.4g}", na_rep="-"),
         ]
-        lines.append(table.to_string(float_format=lambda value: f"{value:.4g}", na_rep="-"))
         if not self.converged:
             lines.append(
                 "The chains did not converge in every split: these scores are not to be relied on."
@@ -129,10 +131,10 @@ def backtest(
     spec, runs : as in `bayeslaw.fit`.
     holdout : the hidden runs, by an expression over the table's columns: ``"model_size >= 16e9"``.
         Several: a split each.
-    largest : input -> k: hide the runs at its k largest values; along curves, the k largest of each
+    largest : {input: k}: hide the runs at its k largest values; along curves, the k largest of each
         curve.
-    rolling : input -> k: k splits; the j-th of them hides the largest j / 2k of the input's values,
-        and the fit sees what is below. Splits after the first cost no compile.
+    rolling : {input: k}: k splits; the j-th of them hides the largest j / 2k of the input's values,
+        and the fit sees the runs below. Splits after the first cost no compile.
     baselines : True for all of `bayeslaw.validation.baselines`, False for none, or their names.
     baseline_law : the law that they fit, of the same inputs. None: the spec's.
     probs : probabilities of the bands that are scored.
@@ -147,6 +149,10 @@ def backtest(
     SpecError : not exactly one of holdout, largest and rolling; nothing hidden, or nothing left; an
         unknown baseline.
     ExpressionError : an expression that cannot be read. As `bayeslaw.fit` for the rest.
+
+    Examples
+    --------
+    >>> print(bl.backtest("chinchilla", runs, "model_size >= 16e9", random_seed=1))
     """
     names = known_baselines(baselines)
     spec = as_spec(spec, runs)
@@ -190,7 +196,7 @@ def backtest(
 
 
 def _baseline_law(baseline_law: Law | str | None, runs: Runs) -> Law:
-    """The law that the baselines fit, which must be of the runs' inputs and response."""
+    """The law that the baselines fit, which must have the inputs and the response of the runs."""
     law = runs.law if baseline_law is None else find_law(baseline_law)
     if list(law.inputs) != list(runs.law.inputs) or law.response != runs.law.response:
         raise SpecError(
@@ -202,11 +208,16 @@ def _baseline_law(baseline_law: Law | str | None, runs: Runs) -> Law:
 
 
 def known_baselines(baselines: bool | Sequence[str]) -> tuple[str, ...]:
-    """The baselines that are asked for: all, none, or those of these names.
+    """The baselines that ``baselines`` selects: all, none, or those of these names.
 
     Raises
     ------
     SpecError : an unknown one.
+
+    Examples
+    --------
+    >>> known_baselines(["line"]), known_baselines(False)
+    (('line',), ())
     """
     names = BASELINES if baselines is True else tuple(baselines or ())
     if unknown := [name for name in names if name not in BASELINES]:
@@ -224,13 +235,13 @@ def _scored_alone(
     probs: Sequence[float],
     sampling: Sampling,
 ) -> list[pd.DataFrame]:
-    """The scores of the law by itself, a table for each split in which it knows a group."""
+    """The scores of the law by itself: a table for each split that hides runs of groups seen."""
     spec, grouped = alone(law, runs)
     known = {split: _of_seen_groups(grouped, rows) for split, rows in hidden.items()}
     known = {split: rows for split, rows in known.items() if rows.any()}
     if not known:
         return []
-    # What it is compared with needs no remedies: it is what a reader would have run.
+    # A baseline gets no remedies: it is what a reader would have run.
     parts = [~hidden[split] for split in known]
     once: Sampling = {**sampling, "attempts": 1}
     fits = fit_each(spec, grouped, parts, **once)
@@ -245,8 +256,9 @@ def _of_seen_groups(runs: Runs, hidden: np.ndarray) -> np.ndarray:
     """The hidden runs whose groups were seen: others have no parameters of their own."""
     if not runs.groups:
         return hidden
-    (group,) = runs.groups
-    return hidden & runs.table[group].isin(set(runs.table[group][~hidden])).to_numpy()
+    (column,) = runs.groups
+    groups = runs.table[column]
+    return np.asarray(hidden & groups.isin(set(groups[~hidden])).to_numpy())
 
 
 def _scored(
@@ -259,7 +271,8 @@ def _scored(
     seed: int,
     shown: Runs | None = None,
 ) -> pd.DataFrame:
-    """A fit's scores at the hidden runs, which are ``shown`` with the user's grouping columns."""
+    """A fit's scores at the hidden runs, in a table with the columns of ``shown`` (None: of
+    ``runs``)."""
     y = fitted.law.response.link.forward(runs.y)[hidden]
     columns: dict[str, np.ndarray] = {}
 
@@ -286,25 +299,23 @@ def _table(
     y = table[response].to_numpy(float)
     on_scale = link.forward(y)
     scores = scores.reset_index(drop=True)
-    about = (
-        table[[*runs.law.inputs, *runs.populations]].reset_index(drop=True).rename(columns=_RENAMED)
-    )
-    found = {"observed": y, "median": link.inverse(scores["median"])}
+    columns = table[[*runs.law.inputs, *runs.populations]]
+    about = columns.reset_index(drop=True).rename(columns=_RENAMED)
+    median = link.inverse(scores["median"])
+    scored = {"observed": y, "median": median}
     for p in probs:
         low, high = f"lower_{100 * p:g}", f"upper_{100 * p:g}"
         if low not in scores:
             continue
-        found |= {low: link.inverse(scores[low]), high: link.inverse(scores[high])}
+        scored |= {low: link.inverse(scores[low]), high: link.inverse(scores[high])}
         inside = (on_scale >= scores[low]) & (on_scale <= scores[high])
-        found[f"inside_{100 * p:g}"] = inside.astype(object).where(scores[low].notna())
-    found |= {
+        scored[f"inside_{100 * p:g}"] = inside.astype(object).where(scores[low].notna())
+    scored |= {
         "error": scores["median"] - on_scale,
-        "relative_error": abs(link.inverse(scores["median"]) - y) / abs(y),
-    }
-    found |= {
+        "relative_error": abs(median - y) / abs(y),
         "crps": scores["crps"],
         "log_density": scores["log_density"] + np.log(abs(link.slope(y))),
         "pit": scores["pit"],
     }
     head = pd.DataFrame({"method": name, "split": split, "row": table.index.astype(str)})
-    return pd.concat([head, about, pd.DataFrame(found)], axis=1)
+    return pd.concat([head, about, pd.DataFrame(scored)], axis=1)

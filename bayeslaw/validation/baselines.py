@@ -1,13 +1,13 @@
-r"""What a prediction has to beat, computed on the same split.
+"""What a prediction has to beat, computed on the same split.
 
-| baseline | what it is |
-|---|---|
-| ``huber`` | the law by Huber least squares on the response's scale, as Hoffmann et al. 2022 (arXiv 2203.15556, section 3.3) fit it: summed loss with delta = 1e-3, a grid of starts, L-BFGS; bands by bootstrap, plus normal noise of the residuals' size |
-| ``line`` | the straight log-log line through the last three points of a curve, with its t-interval |
-| ``best_so_far`` | the best response of the group's runs: no width |
-| ``alone`` | the law with its priors, without discrepancy, nothing pooled between groups (sampled) |
+huber : the law by Huber least squares on the response's scale, as Hoffmann et al. 2022 (arXiv
+    2203.15556, section 3.3) fit it: summed loss with delta = 1e-3, a grid of starts, L-BFGS; bands
+    by bootstrap, plus normal noise with the standard deviation of the residuals.
+line : the straight log-log line through the last three points of a curve, with its t-interval.
+best_so_far : the best response of the group's runs, without bands.
+alone : the law with its priors, without discrepancy, nothing pooled between groups (sampled).
 
-All but the last are for each group by itself, that is for each combination of the grouping columns.
+All but the last treat each group separately, that is each combination of the grouping columns.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bayeslaw.validation.scores import score_distribution, score_draws, score_va
 #: Where Huber's loss turns from squares to absolute values, on the log of a loss: Hoffmann et al.
 #: 2022, section 3.3.
 DELTA = 1e-3
-#: Grid points that are best at the start, from which L-BFGS goes on.
+#: The best points of the grid, from which L-BFGS starts.
 STARTS = 10
 #: Points of the grid at most.
 GRID = 4500
@@ -47,7 +47,12 @@ BASELINES = ("huber", "line", "best_so_far", SAMPLED)
 
 def alone(law: Law, runs: Runs) -> tuple[ModelSpec, Runs]:
     """The law by itself: no discrepancy, and in each group parameters of its own. The runs get a
-    column that names the group."""
+    column that names the group.
+
+    >>> spec, grouped = alone(law("power"), runs)
+    >>> grouped.groups
+    ('group_of_its_own',)
+    """
     runs = runs.with_law(law)
     if not runs.populations:
         return ModelSpec(law, discrepancy=NONE), runs
@@ -71,36 +76,42 @@ def point_scores(
     ----------
     name : "huber", "line" or "best_so_far".
     law : the law that "huber" fits.
-    runs : what is seen.
-    hidden : what is not, with the response.
+    runs : the runs that are seen.
+    hidden : the runs that are not, with the response.
+
+    Examples
+    --------
+    >>> point_scores("line", runs.law, runs.rows(~hidden), runs.table[hidden], (0.9,), 1)
     """
     link = law.response.link
-    found = pd.DataFrame(index=hidden.index)
+    table = pd.DataFrame(index=hidden.index)
     groups = runs.populations
     seen_label, hidden_label = joined_labels(groups, runs.table), joined_labels(groups, hidden)
     for label in dict.fromkeys(hidden_label):
-        part, rows = runs.rows(seen_label == label), hidden[hidden_label == label]
-        if not len(part):
+        seen, rows = runs.rows(seen_label == label), hidden[hidden_label == label]
+        if not len(seen):
             continue
         y = link.forward(rows[law.response.name].to_numpy(float))
         if name == "huber":
-            scores = _huber(
-                law,
-                part,
-                rows,
-                y,
-                probs,
-                np.random.default_rng([random_seed, len(part), len(rows)]),
-            )
+            rng = np.random.default_rng([random_seed, len(seen), len(rows)])
+            scores = _huber(law, seen, rows, y, probs, rng)
         elif name == "line":
-            scores = _line(law, part, rows, y, probs)
+            scores = _line(law, seen, rows, y, probs)
         else:
-            higher_is_better = "increasing" in law.monotone.values() or law.response.scale != "log"
-            best = link.forward(part.y).max() if higher_is_better else link.forward(part.y).min()
-            scores = score_value(np.full(len(rows), best), y, probs)
+            scores = _best_so_far(law, seen, y, probs)
         for column, values in scores.items():
-            found.loc[rows.index, column] = values
-    return found.reindex(columns=["median", *(c for c in found if c != "median")])
+            table.loc[rows.index, column] = values
+    return table.reindex(columns=["median", *(c for c in table if c != "median")])
+
+
+def _best_so_far(
+    law: Law, runs: Runs, y: np.ndarray, probs: Sequence[float]
+) -> dict[str, np.ndarray]:
+    """The scores of the best response of the runs."""
+    on_scale = law.response.link.forward(runs.y)
+    higher_is_better = "increasing" in law.monotone.values() or law.response.scale != "log"
+    best = on_scale.max() if higher_is_better else on_scale.min()
+    return score_value(np.full(len(y), best), y, probs)
 
 
 # ---- Huber least squares
@@ -114,6 +125,7 @@ def _huber(
     probs: Sequence[float],
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
+    """The scores of the law by Huber least squares."""
     runs = runs.with_law(law)
     spec = ModelSpec(law, discrepancy=NONE, effects=dict.fromkeys(law.params, "1"))
     curve = _Curve(resolve(spec, runs), runs)
@@ -129,8 +141,8 @@ def _huber(
     mu = curve.expected(np.array(bootstraps), inputs)
     repeated = np.repeat(mu, 10, axis=0)
     drawn = repeated + noise.draw("normal", {"sigma": sigma}, repeated.shape, rng)
-    each = noise.log_density("normal", {"sigma": np.array(sigma)}, y - mu)
-    density = np.logaddexp.reduce(each, axis=0) - np.log(len(each))
+    densities = noise.log_density("normal", {"sigma": np.array(sigma)}, y - mu)
+    density = np.logaddexp.reduce(densities, axis=0) - np.log(len(densities))
     scores = score_draws(drawn, y, probs) | {"log_density": density}
     return scores | {"median": curve.expected(best[None], inputs)[0]}
 
@@ -152,32 +164,30 @@ class _Curve:
         self.grid = np.array(list(product(*axes)))
 
     def expected(self, theta: np.ndarray, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """(start, point), on the response's scale."""
-        law, link = self.law, self.law.response.link
+        """The law's curve, (start, point), on the response's scale."""
+        law = self.law
         with np.errstate(all="ignore"):  # a step of the optimiser may go where the law overflows
-            sampled = {
+            free = {
                 name: law.params[name].link.inverse(theta[:, i, None])
                 for i, name in enumerate(self.free)
-            } | dict(self.pinned)
-            mu = link.forward(
-                law.at_centred(inputs, law.in_units_of_centre(sampled), self.runs.centre)
-            )
-        return np.broadcast_to(
-            np.nan_to_num(mu, nan=1e3, posinf=1e3, neginf=-1e3),
-            (len(theta), len(next(iter(inputs.values())))),
-        )
+            }
+            params = law.in_units_of_centre(free | dict(self.pinned))
+            mu = law.response.link.forward(law.at_centred(inputs, params, self.runs.centre))
+        finite = np.nan_to_num(mu, nan=1e3, posinf=1e3, neginf=-1e3)
+        points = len(next(iter(inputs.values())))
+        return np.broadcast_to(finite, (len(theta), points))
 
     def loss(
         self, theta: np.ndarray, y: np.ndarray, rows: np.ndarray | slice = slice(None)
     ) -> np.ndarray:
         """Huber's loss summed over runs, (start,)."""
         error = abs(self.expected(theta, self.inputs)[:, rows] - y[rows])
-        return (
-            np.where(error < DELTA, error**2 / 2, DELTA * (error - DELTA / 2)).sum(axis=1) / DELTA
-        )
+        losses = np.where(error < DELTA, error**2 / 2, DELTA * (error - DELTA / 2))
+        return np.asarray(losses.sum(axis=1) / DELTA)
 
     def starts(self, y: np.ndarray) -> np.ndarray:
-        return self.grid[np.argsort(self.loss(self.grid, y))[:STARTS]]
+        """The best points of the grid, (start, param)."""
+        return np.asarray(self.grid[np.argsort(self.loss(self.grid, y))[:STARTS]])
 
     def descend(
         self, start: np.ndarray, y: np.ndarray, rows: np.ndarray | slice = slice(None)
@@ -199,14 +209,14 @@ class _Curve:
 
         # The default tolerances stop most fits early (measured on Chinchilla's runs), and intervals
         # of early stops are false.
-        found = minimize(
+        minimum = minimize(
             value_and_gradient,
             start,
             jac=True,
             method="L-BFGS-B",
             options={"ftol": 1e-12, "gtol": 1e-6, "maxiter": 200},
         )
-        return found.x, float(found.fun)
+        return minimum.x, float(minimum.fun)
 
 
 # ---- The line through the last three points
@@ -215,36 +225,42 @@ class _Curve:
 def _line(
     law: Law, runs: Runs, hidden: pd.DataFrame, y: np.ndarray, probs: Sequence[float]
 ) -> dict[str, np.ndarray]:
-    """Along the law's last input where the runs form a curve in it, that is the other inputs agree;
-    else along the product of the inputs, which for a size and its data is compute.
+    """The scores of the line: along the law's last input if the runs form a curve in it, that is if
+    the other inputs agree; else along the product of the inputs, which for a size and its data is
+    compute.
     """
     from scipy import stats
 
     *others, last = law.inputs
-    curve, hidden_curve = (
-        joined_labels(tuple(others), runs.table),
-        joined_labels(tuple(others), hidden),
-    )
+    curves = joined_labels(tuple(others), runs.table)
+    hidden_curves = joined_labels(tuple(others), hidden)
+    response = law.response.link.forward(runs.y)
+    log_last, log_product = np.log(runs.table[last].to_numpy(float)), _log_product(law, runs.table)
     center, scale = np.full(len(hidden), np.nan), np.full(len(hidden), np.nan)
-    whole = np.log(np.prod(list(runs.inputs.values()), axis=0))
-    for label in dict.fromkeys(hidden_curve):
-        rows = hidden_curve == label
-        along = np.log(runs.table[last].to_numpy(float))
-        own = curve == label
-        at = np.log(hidden[last].to_numpy(float)[rows])
-        if len(set(along[own])) < LAST:
-            own, along = np.full(len(runs), True), whole
-            at = np.log(
-                np.prod([hidden[name].to_numpy(float)[rows] for name in law.inputs], axis=0)
-            )
-        latest = np.flatnonzero(own)[np.argsort(along[own], kind="stable")[-LAST:]]
-        t, r = along[latest], law.response.link.forward(runs.y[latest])
-        if len(set(t)) < LAST:
-            continue
-        slope, level = np.polyfit(t - t.mean(), r, 1)
-        error = np.sqrt(((r - level - slope * (t - t.mean())) ** 2).sum() / (LAST - 2))
-        center[rows] = level + slope * (at - t.mean())
-        scale[rows] = error * np.sqrt(
-            1 + 1 / LAST + (at - t.mean()) ** 2 / ((t - t.mean()) ** 2).sum()
-        )
+    for curve in dict.fromkeys(hidden_curves):
+        rows, on_curve = hidden_curves == curve, curves == curve
+        t, new_t = log_last, np.log(hidden[last].to_numpy(float)[rows])
+        if len(set(t[on_curve])) < LAST:
+            on_curve = np.full(len(runs), True)
+            t, new_t = log_product, _log_product(law, hidden[rows])
+        latest = np.flatnonzero(on_curve)[np.argsort(t[on_curve], kind="stable")[-LAST:]]
+        if len(set(t[latest])) == LAST:
+            center[rows], scale[rows] = _extrapolated(t[latest], response[latest], new_t)
     return score_distribution(stats.t(LAST - 2, center, np.maximum(scale, 1e-9)), y, probs)
+
+
+def _log_product(law: Law, table: pd.DataFrame) -> np.ndarray:
+    """The logarithm of the product of the inputs, (row,)."""
+    return np.asarray(np.log(np.prod([table[name].to_numpy(float) for name in law.inputs], axis=0)))
+
+
+def _extrapolated(
+    t: np.ndarray, response: np.ndarray, new_t: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The centre and the scale of the predictive t-distribution at new points, (point,), from the
+    straight line through `LAST` points."""
+    deviation, new_deviation = t - t.mean(), new_t - t.mean()
+    slope, level = np.polyfit(deviation, response, 1)
+    error = np.sqrt(((response - level - slope * deviation) ** 2).sum() / (LAST - 2))
+    width = np.sqrt(1 + 1 / LAST + new_deviation**2 / (deviation**2).sum())
+    return level + slope * new_deviation, error * width

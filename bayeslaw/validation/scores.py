@@ -1,13 +1,14 @@
 r"""Scores of a prediction against what happened, point by point, on the response's scale (log for a
 loss).
 
-| score | what it is | better |
-|---|---|---|
-| ``error`` | median less observed: on a log scale, relative error | near 0 |
-| ``crps`` | :math:`E|X - y| - \frac12 E|X - X'|` (Gneiting and Raftery 2007, JASA 102(477), eq. 21); of a single value its absolute error | lower |
-| ``log_density`` | log of the predictive density of what was observed, per unit of the response | higher |
-| ``pit`` | probability that the prediction gave to at most what was observed: uniform where it is calibrated (Dawid 1984, JRSS A 147(2)) | uniform |
-| ``coverage_P`` | share of observed values within the equal-tailed P % band | P / 100 |
+error : median less observed: on a log scale, relative error. Best near 0.
+crps : :math:`E|X - y| - \frac12 E|X - X'|` (Gneiting and Raftery 2007, JASA 102(477), eq. 21); of a
+    single value its absolute error. Lower is better.
+log_density : log of the predictive density of the observed value, per unit of the response. Higher
+    is better.
+pit : predicted probability of at most the observed value. Uniform if the prediction is calibrated
+    (Dawid 1984, JRSS A 147(2)).
+coverage_P : share of observed values within the equal-tailed P % band. Best near P / 100.
 """
 
 from __future__ import annotations
@@ -24,8 +25,12 @@ from bayeslaw.posterior.bands import quantile_columns, summaries_of
 def score_draws(
     draws: np.ndarray, observed: np.ndarray, probs: Sequence[float]
 ) -> dict[str, np.ndarray]:
-    """Median, bands and scores of draws, (draw, point), that do not have ties; the CRPS is the
-    unbiased estimate from the draws.
+    """Median, bands and scores of draws, (draw, point), without ties; the CRPS is the unbiased
+    estimate from the draws.
+
+    >>> scores = score_draws(np.array([[1.0], [2.0], [4.0]]), np.array([2.5]), (0.5,))
+    >>> float(scores["pit"][0]), float(scores["crps"][0])
+    (0.6666666666666666, 0.16666666666666663)
     """
     draws = np.sort(draws, axis=0)
     n = len(draws)
@@ -40,13 +45,16 @@ def score_distribution(
 ) -> dict[str, np.ndarray]:
     """The same of a frozen SciPy distribution of (point,). Its CRPS is left out: a t with one
     degree of freedom has none.
+
+    >>> from scipy import stats
+    >>> score_distribution(stats.norm([0.0]), np.array([0.0]), (0.5,))["pit"]
+    array([0.5])
     """
-    found = {"median": distribution.median()} | {
-        name: distribution.ppf(q) for name, q in quantile_columns(probs).items()
-    }
-    missing = np.full(len(observed), np.nan)
-    return found | {
-        "crps": missing,
+    bands = {name: distribution.ppf(q) for name, q in quantile_columns(probs).items()}
+    return {
+        "median": distribution.median(),
+        **bands,
+        "crps": np.full(len(observed), np.nan),
         "pit": distribution.cdf(observed),
         "log_density": distribution.logpdf(observed),
     }
@@ -55,7 +63,11 @@ def score_distribution(
 def score_value(
     value: np.ndarray, observed: np.ndarray, probs: Sequence[float]
 ) -> dict[str, np.ndarray]:
-    """The same of a prediction without any width, (point,): no bands, no density."""
+    """The same of a single predicted value, (point,): without bands and density.
+
+    >>> score_value(np.array([2.0]), np.array([2.5]), (0.5,))["crps"]
+    array([0.5])
+    """
     missing = np.full(len(observed), np.nan)
     return {"median": value, "crps": abs(value - observed)} | dict.fromkeys(
         [*quantile_columns(probs), "pit", "log_density"], missing
@@ -65,15 +77,21 @@ def score_value(
 def summarise(points: pd.DataFrame, by: Sequence[str], probs: Sequence[float]) -> pd.DataFrame:
     """Scores over points, per group of ``by``.
 
-    ``runs`` counts them and ``predicted`` those that the method could predict, over which the
-    others are: ``rmse`` and ``bias`` of the median and ``crps`` on the response's scale,
-    ``relative_error`` the mean absolute error over what was observed, ``log_density``, and
-    ``coverage_P``.
+    Returns
+    -------
+    DataFrame, a row a group: ``runs``, the number of points; ``predicted``, the number that the
+    method could predict. Over those: ``rmse`` and ``bias`` of the median and ``crps`` on the
+    response's scale, ``relative_error`` (mean absolute error over the observed value),
+    ``log_density``, and ``coverage_P``.
+
+    Examples
+    --------
+    >>> summarise(backtest.points, ("method", "split"), (0.5, 0.9))
     """
 
-    def of(group: pd.DataFrame) -> pd.Series:
+    def scores_of(group: pd.DataFrame) -> pd.Series:
         known = group[group["error"].notna()]
-        found = {
+        scores = {
             "runs": len(group),
             "predicted": len(known),
             "rmse": np.sqrt((known["error"] ** 2).mean()),
@@ -84,10 +102,10 @@ def summarise(points: pd.DataFrame, by: Sequence[str], probs: Sequence[float]) -
         }
         for p in probs:
             inside = known[f"inside_{100 * p:g}"]
-            found[f"coverage_{100 * p:g}"] = (
-                inside.astype(float).mean() if inside.notna().all() and len(known) else np.nan
-            )
-        return pd.Series(found)
+            has_bands = len(known) and inside.notna().all()
+            scores[f"coverage_{100 * p:g}"] = inside.astype(float).mean() if has_bands else np.nan
+        return pd.Series(scores)
 
-    table = points.groupby(list(by), sort=False, dropna=False).apply(of, include_groups=False)
+    groups = points.groupby(list(by), sort=False, dropna=False)
+    table = groups.apply(scores_of, include_groups=False)
     return table.astype({"runs": int, "predicted": int})

@@ -26,6 +26,11 @@ def splits(
     Raises
     ------
     SpecError : not exactly one of holdout, largest and rolling; nothing hidden, or nothing left.
+
+    Examples
+    --------
+    >>> list(splits(fit.design, fit.runs, None, None, {"data_size": 2}))
+    ['data_size: last 1/4', 'data_size: last 2/4']
     """
     if sum(option is not None for option in (holdout, largest, rolling)) != 1:
         raise SpecError("Say which runs to hide by one of holdout, largest and rolling.")
@@ -77,8 +82,8 @@ def _input_and_number(option: str, by: Mapping[str, int], runs: Runs) -> tuple[s
 
 
 def _rank_from_top(design: Design, runs: Runs, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Each run's place among the distinct values of an input, 0 for the largest, and how many
-    values there are; within its curve, where curves run along that input."""
+    """Each run's place among the distinct values of an input, 0 for the largest, and the number of
+    values: within its curve if curves run along that input, else in the table."""
     along_curve = design.spec.discrepancy.along_curves and design.spec.along == name
     curve = design.curve_labels(runs.table) if along_curve else np.zeros(len(runs))
     values = runs.table[name].groupby(curve)

@@ -1,5 +1,5 @@
-"""A backtest on disk: one NetCDF file with what was predicted, what was seen, and the fit of each
-split.
+"""A backtest on disk: one NetCDF file with the predictions, the runs that were seen, and the fit of
+each split.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from bayeslaw.fitted import Fit
 from bayeslaw.posterior.storage import ATTRIBUTE, dataset_of, draws_of, opened, table_of, tree_of
 from bayeslaw.validation.backtesting import Backtest
 
-#: Columns of truth values, with a gap where a method has no band.
+#: How columns of true and false begin, which have a gap where a method has no band.
 TRUTHS = "inside_"
-#: What rows are along: no column of a table is called so.
+#: The dimension of rows: no column of a table has this name.
 DIM = "row of the table"
 
 
@@ -28,17 +28,16 @@ def save_backtest(backtest: Backtest, path: str | Path) -> Path:
     Raises
     ------
     StorageError : the folder does not exist or cannot be written.
+
+    Examples
+    --------
+    >>> save_backtest(backtest, "backtest.nc")
     """
     import xarray as xr
 
     path = Path(path)
-    points = backtest.points.assign(
-        **{
-            c: backtest.points[c].astype(float)
-            for c in backtest.points
-            if str(c).startswith(TRUTHS)
-        }
-    )
+    truths = [name for name in backtest.points if str(name).startswith(TRUTHS)]
+    points = backtest.points.astype(dict.fromkeys(truths, float))
     fits = {f"fits/{i}": tree_of(each) for i, each in enumerate(backtest.fits.values())}
     nodes = {
         f"{place}{node.path.rstrip('/')}": node.to_dataset()
@@ -68,6 +67,10 @@ def load_backtest(path: str | Path) -> Backtest:
     Raises
     ------
     StorageError : no such file, not a saved backtest, or cut short.
+
+    Examples
+    --------
+    >>> print(load_backtest("backtest.nc"))
     """
     tree = opened(path)
     try:

@@ -327,10 +327,10 @@ def test_a_flat_valley_gives_its_smallest_model() -> None:
     """Endless repeats of few data gain nothing: of all models of the least loss the smallest is the
     answer, by the published coefficients.
     """
-    from bayeslaw.answers.allocation import _Curve
+    from bayeslaw.answers.loss_curve import LossCurve
 
     law = bl.law("data_constrained")
-    curve = _Curve(
+    curve = LossCurve(
         lambda size, data: law.evaluate(
             {"model_size": size, "data_size": data, "unique_data": 1e9}, PUBLISHED
         ),

@@ -8,14 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from helpers import PARAMS, covariance, grouped_table, pinned_power
+from helpers import PARAMS, covariance, grouped_table, pinned_power, stored
 from scipy import stats
 
 import bayeslaw as bl
+from bayeslaw.checks import CHECKS, CheckResult
+from bayeslaw.checks.checkpoints import check_checkpoints
 from bayeslaw.checks.groups import check_groups
+from bayeslaw.checks.identifiability import check_identifiability
 from bayeslaw.checks.influence import check_influence
 from bayeslaw.checks.prior_predictive import check_prior_predictive, from_prior
+from bayeslaw.checks.residuals import check_residuals
 from bayeslaw.checks.sensitivity import check_sensitivity
+from bayeslaw.decisions.doubts import general_doubts
 from bayeslaw.defaults import KHAT_MAX, MOVED_MAX, PRIOR_OUTSIDE_MAX
 from bayeslaw.errors import SpecError
 from bayeslaw.model.build import build
@@ -325,6 +330,70 @@ def test_without_groups_all_runs_are_one() -> None:
     assert centre.name == "centre of residuals"
     assert "all runs" in spread.message
     assert centre.threshold == 0.025
+
+
+# ---- Checks that do not apply
+
+
+def all_pinned() -> bl.Fit:
+    """A power law of which every parameter is known, and draws that repeat them."""
+    pinned = {"A_at_centre": 2.0, "alpha_at_centre": 0.1, "E_at_centre": 1e-12, "sigma": SIGMA}
+    runs = bl.read_runs(level_table(), "power")
+    posterior = {name: (("chain", "draw"), np.full((4, 250), x)) for name, x in pinned.items()}
+    return with_posterior(pinned_power({}, {"A_at_centre": 2.0}), runs, xr.Dataset(posterior))
+
+
+def require_not_run(results: list[CheckResult], names: list[str], reason: str) -> None:
+    """Each result is neither passed nor failed, has no number, and says why."""
+    assert [result.name for result in results] == names
+    for result in results:
+        assert result.passed is None and np.isnan(result.value)
+        assert result.message.startswith("not run: ") and reason in result.message
+        assert str(result) == f"note    {result.name}: {result.message}"
+
+
+def test_a_check_that_does_not_apply_says_that_it_was_not_run() -> None:
+    surface, few, pinned = stored("chinchilla"), stored("grouped").thinned(99), all_pinned()
+    along = ["residuals along curves", "residuals in common"]
+    require_not_run(check_residuals(surface), along, "several inputs, and the model no curves")
+    require_not_run(check_residuals(stored("three_losses")), along, "no curve has 4 runs")
+    one_curve = check_residuals(conjugate(level_table())[0])
+    assert one_curve[0].passed is True
+    require_not_run(one_curve[1:], along[1:], "fewer than 3 curves")
+    require_not_run(check_influence(few), ["one run", "k-hat"], "99 draws are too few")
+    require_not_run(check_influence(pinned), ["one run", "k-hat"], "every parameter of the law")
+    require_not_run(check_sensitivity(few), ["prior sensitivity"], "99 draws are too few")
+    require_not_run(check_sensitivity(pinned), ["prior sensitivity"], "every parameter is pinned")
+    require_not_run(check_checkpoints(few), ["checkpoint scale"], "no deviation of single settings")
+    require_not_run(check_identifiability(pinned), ["identified"], "no free parameter")
+
+
+def test_the_discrepancy_in_common_leaves_no_residuals_to_test() -> None:
+    surface = stored("chinchilla")
+    grid = bl.ModelSpec("chinchilla", discrepancy="grid")
+    fit = with_posterior(grid, surface.runs, surface.posterior)
+    require_not_run(
+        check_residuals(fit),
+        ["residuals along curves", "residuals in common"],
+        "in common is sampled with the law",
+    )
+
+
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
+def test_groups_of_single_runs_are_not_tested() -> None:
+    table = level_table().assign(task=[f"task{i}" for i in range(12)])
+    results = check_groups(conjugate(table)[0])
+    assert [result.name for result in results[:2]] == ["centre of residuals", "spread of residuals"]
+    names = ["centre of residuals by task", "spread of residuals by task"]
+    require_not_run(results[2:], names, "no group of task has 2 runs")
+
+
+def test_every_check_answers_and_what_was_not_run_is_no_doubt() -> None:
+    fit = all_pinned()
+    for run_check in CHECKS:
+        assert run_check(fit), run_check.__name__
+    skipped = [result for result in bl.check(fit) if np.isnan(result.value)]
+    assert len(skipped) >= 6 and general_doubts(fit, skipped, None) == []
 
 
 # ---- All of them

@@ -13,7 +13,7 @@ import pytest
 
 import bayeslaw as bl
 from bayeslaw.decisions.candidates import _regret_reduction, _value_of_run
-from bayeslaw.decisions.checkpoints import standard_normal
+from bayeslaw.decisions.utility import standard_normal
 from bayeslaw.errors import SpecError
 from bayeslaw.model.build import build
 from bayeslaw.model.sampling import Compiled

@@ -125,7 +125,7 @@ def test_the_effect_of_the_prior_is_told_and_true(fit: bl.Fit) -> None:
     """What reweighting says of a doubled prior is what a fit with it says."""
     (told,) = [result for result in bl.check(fit) if result.name.startswith("checkpoint scale")]
     assert told.passed is None
-    assert "were the prior's median doubled" in told.message
+    assert "if the prior's median were doubled" in told.message
     now, doubled = (
         float(np.median(each.idata["posterior"]["A_1|model_size_sigma"]))
         for each in (fit, fitted(0.04))
