@@ -14,7 +14,7 @@ from helpers import public_path, stored, written
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
 from bayeslaw.runs.datasets import folder
-from bayeslaw.study.outcome import Outcome
+from bayeslaw.study.result import StudyResult
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +45,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def outcome(home: Path) -> Outcome:
+def outcome(home: Path) -> StudyResult:
     """The small study, run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayeslawWarning)

@@ -18,7 +18,7 @@ from bayeslaw.cli.terminal import err, out, parent_exists
 from bayeslaw.errors import SpecError
 
 if TYPE_CHECKING:
-    from bayeslaw.study.outcome import Outcome
+    from bayeslaw.study.result import StudyResult
 
 Journey = Literal["finetuning", "overoptimization", "pretraining", "go-no-go"]
 
@@ -105,7 +105,7 @@ def run(
         prepared = prepare(study, allow_import=allow_import)
         out.print(f"{study} has no fault.\n{prepared.runs}", markup=False, highlight=False)
         return
-    outcome = bl.run_study(
+    result = bl.run_study(
         study,
         output,
         template=template,
@@ -113,9 +113,9 @@ def run(
         progressbar=shows(as_json, quiet),
         say=sayer(as_json, quiet),
     )
-    tell(outcome, output or study.with_suffix(""), as_json, quiet)
-    if gate and outcome.decision is not None:
-        raise typer.Exit(GATE[outcome.decision.verdict])
+    tell(result, output or study.with_suffix(""), as_json, quiet)
+    if gate and result.decision is not None:
+        raise typer.Exit(GATE[result.decision.verdict])
 
 
 @app.command()
@@ -130,7 +130,7 @@ def report(
 
     Example: `bayeslaw report study.toml -o out --template house_style.html.jinja`
     """
-    outcome = bl.run_study(
+    result = bl.run_study(
         study,
         output,
         template=template,
@@ -139,39 +139,39 @@ def report(
         say=sayer(False, quiet),
         stored=True,
     )
-    tell(outcome, output or study.with_suffix(""), False, quiet)
+    tell(result, output or study.with_suffix(""), False, quiet)
 
 
-def tell(outcome: Outcome, folder: Path, as_json: bool = False, quiet: bool = False) -> None:
+def tell(result: StudyResult, folder: Path, as_json: bool = False, quiet: bool = False) -> None:
     """The verdict, why, and where the report is."""
     from bayeslaw.study.report import words
 
     if as_json:
-        from bayeslaw.study.outcome import decision_file
+        from bayeslaw.study.result import decision_file
 
         out.print_json(
-            "null" if outcome.decision is None else decision_file(outcome).model_dump_json()
+            "null" if result.decision is None else decision_file(result).model_dump_json()
         )
     elif quiet:
-        out.print(words.verdict(outcome), markup=False, highlight=False)
+        out.print(words.verdict(result), markup=False, highlight=False)
     else:
         colour = {"GO": "bold green", "NO-GO": "bold red", "INCONCLUSIVE": "bold yellow"}.get(
-            words.verdict(outcome), "bold"
+            words.verdict(result), "bold"
         )
-        out.print(words.verdict(outcome), style=colour, markup=False, highlight=False)
+        out.print(words.verdict(result), style=colour, markup=False, highlight=False)
         lines = [
-            words.sentence(outcome),
-            *(outcome.decision.reasons if outcome.decision else ()),
-            words.hindsight(outcome),
-            words.next_run(outcome),
+            words.sentence(result),
+            *(result.decision.reasons if result.decision else ()),
+            words.hindsight(result),
+            words.next_run(result),
         ]
         for line in filter(None, lines):
             out.print(f"- {line}", markup=False, highlight=False)
-        for check in outcome.checks:
+        for check in result.checks:
             if check.passed is False:
                 out.print(f"- {check}", style="red", markup=False, highlight=False)
         out.print(f"Wrote {folder / 'report.html'}.", markup=False, highlight=False)
-    if not outcome.fit.convergence.passed:
+    if not result.fit.convergence.passed:
         err.print(
             "[bold red]The chains did not converge:[/bold red] these numbers are not to be"
             " relied on."
