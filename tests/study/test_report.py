@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 import bayeslaw as bl
 from bayeslaw.cli import run
 from bayeslaw.errors import StudyError
-from bayeslaw.study.result import StudyResult
 from bayeslaw.study.report import render, words
 from bayeslaw.study.report.panel import MOST_NUMBERS, panel
+from bayeslaw.study.result import StudyResult
 
 OPTIONS = {"task": ["task0", "task1", "<b>bold</b>"]}
 

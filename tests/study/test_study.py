@@ -21,8 +21,8 @@ from pydantic import ValidationError
 import bayeslaw as bl
 from bayeslaw.cli import run
 from bayeslaw.errors import StorageError, StudyError
-from bayeslaw.study.result import DecisionFile, StudyResult
 from bayeslaw.study.prepare import prepare
+from bayeslaw.study.result import DecisionFile, StudyResult
 from bayeslaw.study.run import FILES, STORE
 from bayeslaw.study.schema import read_study
 from bayeslaw.validation.storage import load_backtest, save_backtest
@@ -263,7 +263,7 @@ BROKEN = {
     "a target of another response": (
         "target = { loss = 0.75 }",
         "target = { accuracy = 0.75 }",
-        "line 23, decision.target: It is of accuracy, and the law is of loss",
+        "line 23, decision.target: It is a target for accuracy, and the response of the law is loss",
     ),
     "thresholds the wrong way round": (
         'unit = "USD"',
@@ -275,7 +275,7 @@ BROKEN = {
         "taks0 = 10",
         (
             "cost names taks0, task1, <b>bold</b>, and no input and no group of the model has all"
-            " of its names among its values. Did you mean 'task0'"
+            " of these names among its values. Did you mean 'task0'"
         ),
     ),
     "costs too few": (
@@ -297,7 +297,7 @@ BROKEN = {
     "costs that would be multiplied out": (
         "candidates = { data_size = [1e9, 2e9],",
         "candidates = { cost = [1, 2], data_size = [1e9, 2e9],",
-        "cost stands in a table that is multiplied out",
+        "cost is a list in a table whose lists are multiplied out",
     ),
     "rows that lack a key": (
         'candidates = { data_size = [1e9, 2e9], task = ["task0", "task1"] }',
