@@ -77,15 +77,15 @@ def main() -> None:
     )
     parser.set_defaults(no_baselines=True)
     options = parser.parse_args()
-    found = []
+    results = []
     for split, path, table, columns, groups in splits(*options.data):
         runs = bl.read_runs(table, "skaling", columns=columns, groups=groups)
         for name, choice in CHOICES.items():
             for row in rows(
                 run(bl.ModelSpec("skaling", **choice), runs, "hidden == 1", options), split, path
             ):
-                found.append(row | {"method": name})
-    report(found, options)
+                results.append(row | {"method": name})
+    report(results, options)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def backtest(
     panels: Annotated[
         Path | None,
         typer.Option(
-            help="Where to draw the hidden runs of the first split and their bands (PNG, SVG, PDF).",
+            help="Where to draw the first split's hidden runs and their bands (PNG, SVG, PDF).",
             show_default=False,
         ),
     ] = None,
@@ -164,7 +164,7 @@ def backtest(
 
 
 def _draw(result: bl.Backtest, plot: Path | None, panels: Path | None) -> None:
-    """Draw coverage and PIT values to ``plot``, the hidden runs of the first split to ``panels``."""
+    """Draw coverage and PIT values to ``plot``, hidden runs of the first split to ``panels``."""
     title = "simulated runs" if next(iter(result.fits.values())).runs.simulated else ""
     if plot is not None:
         save_figure(lambda plots: plots.calibration(result.points, title=title), plot)

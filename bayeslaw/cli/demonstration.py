@@ -55,8 +55,8 @@ def demo(
     ] = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Run a whole study of simulated runs, some of them hidden: its verdict, its report, and whether
-    its forecasts came true.
+    """Run a whole study of simulated runs, some of them hidden: its verdict, its report, and
+    whether its forecasts came true.
 
     Example: `bayeslaw demo --study overoptimization -o peaks`
     """

@@ -64,7 +64,7 @@ def save_figure(draw: Callable[[ModuleType], np.ndarray], path: Path) -> None:
 
 
 def print_fit(fitted: bl.Fit, checks: Sequence[bl.CheckResult] | None = None) -> None:
-    """Print the summary of a fit, its checks (None: they are computed), and the sampler's retries."""
+    """Print the summary of a fit, its checks (None: they are computed), and the retries."""
     print_table(fitted.summary().rename_axis("variable").reset_index())
     colours = {True: None, False: "bold red", None: "yellow"}
     for result in bl.check(fitted) if checks is None else checks:

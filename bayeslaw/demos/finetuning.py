@@ -65,8 +65,8 @@ def hindsight(fitted: Fit) -> Hindsight:
 
 
 def verdict(bands: pd.DataFrame, prob: float = 0.9) -> list[str]:
-    """Sentences, for each variant and base model: how many simulated 16B runs are inside their band,
-    and how far the others are from it.
+    """Sentences, for each variant and base model: how many simulated 16B runs are inside their
+    band, and how far the others are from it.
     """
     lines = []
     lower, upper = f"lower_{100 * prob:g}", f"upper_{100 * prob:g}"

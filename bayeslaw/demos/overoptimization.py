@@ -22,8 +22,8 @@ from bayeslaw.runs.table import Runs, read_runs
 
 LAW, SET = "overoptimization", "overoptimization_simulated"
 POLICY = 1.2e9
-#: The fit sees RL up to this KL, and best-of-n up to this n (Gao et al. 2022 fitted their law to n up
-#: to 1,000).
+#: The fit sees RL up to this KL, and best-of-n up to this n (Gao et al. 2022 fitted their law to n
+#: up to 1,000).
 SEEN_KL, SEEN_N = 25.0, 1000
 #: Reward models that the figure shows.
 SHOWN = (3e6, 85e6, 3e9)
@@ -142,7 +142,7 @@ def true_peaks(truth: Mapping[str, Any]) -> dict[tuple[str, str], float]:
 
 
 def verdict(hindsight: Hindsight, prob: float = 0.9) -> list[str]:
-    """Sentences: how many true peaks and hidden points are inside, and what the forecast advised."""
+    """Sentences: how many true peaks and hidden points are inside, and the advice."""
     p = f"{100 * prob:g}"
     lines = []
     for method, name in (

@@ -113,8 +113,8 @@ class Faults:
 
     @contextmanager
     def of(self, *section: str | int) -> Iterator[None]:
-        """An error raised inside becomes a fault of this section, or of the key in it that the error
-        is about."""
+        """An error raised inside becomes a fault of this section, or of the key in it that the
+        error is about."""
         try:
             yield
         except StudyError as error:
@@ -128,8 +128,8 @@ class Faults:
         self.faults.append(Fault(problem, "", dotted(key), self.lines(*key)))
 
     def _key(self, section: tuple[str | int, ...], error: BayeslawError) -> tuple[str | int, ...]:
-        """The innermost key of the file that an error is about: ``model.effects.alpha`` for an error
-        about ``("effects", "alpha")`` in the section ``model``."""
+        """The innermost key of the file that an error is about: ``model.effects.alpha`` for an
+        error about ``("effects", "alpha")`` in the section ``model``."""
         known = {key for key in self.lines.at if key[: len(section)] == section}
         for end in range(len(error.key), 0, -1):
             if (key := (*section, *error.key[:end])) in known:

@@ -146,8 +146,8 @@ def _training_compute(points: pd.DataFrame) -> np.ndarray:
 
 
 def points_of(points: pd.DataFrame, design: Design, runs: Runs) -> pd.DataFrame:
-    """Checked points, with every input of the law. A column that the model does not know is refused:
-    options that differ in it alone would have equal predictions."""
+    """Checked points, with every input of the law. A column that the model does not know is
+    refused: options that differ in it alone would have equal predictions."""
     known = (*design.law.inputs, *design.columns, *DERIVED_FROM)
     if unknown := [str(name) for name in points if name not in known]:
         name, remedy = unknown[0], suggest(unknown[0], known)
@@ -167,8 +167,8 @@ def points_of(points: pd.DataFrame, design: Design, runs: Runs) -> pd.DataFrame:
         unseen = sorted(set(checked[column].map(canonical_label)) - levels)
         if unseen:
             raise SpecError(
-                f"{column} has {', '.join(unseen)}, which no run has. It cannot be predicted, because"
-                f" the groups of {name} are not pooled ({predictor.formula}).",
+                f"{column} has {', '.join(unseen)}, which no run has. It cannot be predicted,"
+                f" because the groups of {name} are not pooled ({predictor.formula}).",
                 key=column,
             )
     return checked

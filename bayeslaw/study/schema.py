@@ -166,8 +166,8 @@ class Lines:
 
     @classmethod
     def of(cls, text: str) -> Lines:
-        """The lines of headers, and of keys at the start of a line. Keys inside an inline table or a
-        list have the line on which it starts.
+        """The lines of headers, and of keys at the start of a line. Keys inside an inline table or
+        a list have the line on which it starts.
         """
         lines: dict[Key, int] = {}
         section: Key = ()

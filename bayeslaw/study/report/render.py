@@ -67,7 +67,7 @@ def _environment(template: str | Path | None) -> jinja2.Environment:
     import jinja2
 
     folders = [PAGE] if template is None else [Path(template).resolve().parent, PAGE]
-    # Everything is escaped, unless the template marks it as safe: a model named <script> stays text.
+    # Everything is escaped unless the template marks it as safe: a model named <script> stays text.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
         autoescape=True,
