@@ -192,8 +192,8 @@ def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
         }
     ).to_csv(table)
     code = (
-        "import os, signal, threading, sys; from bayeslaw import cli, sampling; draw ="
-        " sampling.Compiled.draw\n"
+        "import os, signal, threading, sys; from bayeslaw import cli; from bayeslaw.model import"
+        " sampling; draw = sampling.Compiled.draw\n"
         "def interrupted(self, effort, data=None):\n"
         "    threading.Timer(12, os.kill, (os.getpid(), signal.SIGINT)).start(); return draw(self,"
         " effort, data)\n"
