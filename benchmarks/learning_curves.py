@@ -46,7 +46,8 @@ def main() -> None:
         runs = bl.read_runs(table, "saturating_power", columns=COLUMNS, groups=["task", "model"])
         result = run(bl.ModelSpec("saturating_power"), runs, "Training == 0", options)
         for row in rows(result, "Training = 0", path, per=["task", "model"]):
-            results.append(row | {"seconds": row["seconds"] / len(curves)})
+            seconds = result.seconds[str(row["method"])] / len(curves)
+            results.append(row | {"seconds": seconds})
     report(results, options)
 
 

@@ -14,6 +14,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def peak_rows(
             started, covers, first = time.perf_counter(), [], 0.0
             for fit, _, truth in fits(
                 "overoptimization_rl",
-                lambda one, cut=cut: rl_study(one, cut=cut),
+                partial(rl_study, cut=cut),
                 studies,
                 seed,
                 discrepancy,
