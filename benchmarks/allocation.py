@@ -35,7 +35,7 @@ def main() -> None:
         random_seed=options.seed,
         progressbar=False,
     )
-    sizes = np.geomspace(1e9, 1e12, 40)
+    sizes = [float(size) for size in np.geomspace(1e9, 1e12, 40)]
     answers: dict[str, Callable[[], object]] = {
         "allocate, closed form": lambda: bl.allocate(fit, compute=5.9e23),
         "allocate, with inference tokens (numeric)": lambda: bl.allocate(

@@ -1,5 +1,5 @@
 """Best-of-n against reward models of five data sizes: coefficients beside the authors', and larger
-n foretold from smaller ones.
+n predicted from smaller ones.
 
 ``uv run python benchmarks/best_of_n.py [--data FILE] [--json FILE]``. ``split`` is the largest n
 that the fit sees. ``rmsle`` is here the root mean square error of the score itself: it has no
@@ -16,6 +16,7 @@ from common import arguments, report, rows, run
 import bayeslaw as bl
 from bayeslaw.checks.residuals import check_residuals
 from bayeslaw.errors import BayeslawWarning
+from bayeslaw.spec.settings import Sampling
 
 LAW = "overoptimization_bon"
 COLUMNS = {"gold_score": "gold_score_std", "reward_model_data": "proxy_data_size"}
@@ -32,13 +33,13 @@ PUBLISHED = {
 
 def coefficients(fit: bl.Fit) -> pd.DataFrame:
     """alpha and beta of each data size, with 95 % intervals, beside the published ones."""
-    found = []
+    results = []
     for name, which in (("alpha", 0), ("beta", 1)):
         drawn = fit.quantity(name)
         for group in map(str, drawn["group"].values):
             low, median, high = drawn.sel(group=group).quantile([0.025, 0.5, 0.975]).values
             a, b = PUBLISHED[group][which]
-            found.append(
+            results.append(
                 {
                     "data_size": int(group),
                     "coefficient": name,
@@ -50,7 +51,7 @@ def coefficients(fit: bl.Fit) -> pd.DataFrame:
                     "inside": a <= median <= b,
                 }
             )
-    return pd.DataFrame(found).sort_values(["coefficient", "data_size"])
+    return pd.DataFrame(results).sort_values(["coefficient", "data_size"])
 
 
 def main() -> None:
@@ -58,25 +59,25 @@ def main() -> None:
     parser.add_argument("--seen", type=int, nargs="+", default=[8, 16, 32])
     options = parser.parse_args()
     warnings.simplefilter("ignore", BayeslawWarning)
-    found = []
+    results = []
     for path in options.data:
         runs = bl.read_runs(path, LAW, columns=COLUMNS)
-        effort = {
+        settings: Sampling = {
             "draws": options.draws,
             "tune": options.draws,
             "random_seed": options.seed,
             "progressbar": False,
         }
         for discrepancy in (None, "none"):
-            fit = bl.fit(bl.ModelSpec(LAW, discrepancy=discrepancy), runs, **effort)
+            fit = bl.fit(bl.ModelSpec(LAW, discrepancy=discrepancy), runs, **settings)
             print(f"\n{path.stem}, all runs, discrepancy {fit.spec.discrepancy}: {fit.convergence}")
             print(
                 coefficients(fit).to_string(index=False, float_format=lambda value: f"{value:.3f}")
             )
             print(*check_residuals(fit), sep="\n")
         for n in options.seen:
-            found += rows(run(bl.ModelSpec(LAW), runs, f"n > {n}", options), f"n <= {n}", path)
-    report(found, options)
+            results += rows(run(bl.ModelSpec(LAW), runs, f"n > {n}", options), f"n <= {n}", path)
+    report(results, options)
 
 
 if __name__ == "__main__":

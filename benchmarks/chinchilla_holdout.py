@@ -15,21 +15,21 @@ import bayeslaw as bl
 
 def main() -> None:
     options = arguments(__doc__, ["chinchilla/svg_extracted_data.csv"]).parse_args()
-    found = []
+    results = []
     for path in options.data:
         table = (
             pd.read_csv(path).nsmallest(240, "loss").rename(columns={"Training FLOP": "compute"})
         )
         table = table[(table["compute"] < 1e20) | (table["compute"] > 3e20)]
         runs = bl.read_runs(table, "skaling", columns={"model_size": "Model Size"})
-        found += rows(
+        results += rows(
             run(
                 bl.ModelSpec("skaling"), runs, "compute > 3e20", options, baseline_law="chinchilla"
             ),
             "> 3e20 FLOP",
             path,
         )
-    report(found, options)
+    report(results, options)
 
 
 if __name__ == "__main__":

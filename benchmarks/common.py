@@ -1,5 +1,5 @@
-"""What benchmarks share: arguments, one table of scores, its JSON; and for simulated studies,
-truths that are drawn from a prior.
+"""Shared by the benchmarks: arguments, a table of scores and its JSON, and truths for simulated
+studies, drawn from a prior.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
 from bayeslaw.model.build import build
 from bayeslaw.posterior.draws import Convergence
+from bayeslaw.spec.design import Design
 
 #: Public runs, beside the checkout.
 PUBLIC = Path(__file__).parents[2] / "shared" / "data"
@@ -37,7 +39,7 @@ def from_data(script: str) -> ModuleType:
 def arguments(
     doc: str | None, data: Sequence[str], draws: int = 1000, attempts: int = 2
 ) -> argparse.ArgumentParser:
-    """``--data --json --seed`` and the sampling effort; ``data`` are the default files, below the
+    """``--data --json --seed`` and the sampler settings; ``data`` are the default files, below the
     folder of public runs.
     """
     parser = argparse.ArgumentParser(
@@ -77,29 +79,31 @@ def simulated_arguments(doc: str | None, studies: int, draws: int) -> argparse.A
 
 
 def truths(
-    spec: bl.ModelSpec, runs: bl.Runs, n: int, seed: int, within: float = 0.05, pool: int = 60
+    design: Design, runs: bl.Runs, n: int, seed: int, within: float = 0.05, pool: int = 60
 ) -> bl.Fit:
-    """A Fit whose n draws are simulated truths from the prior of ``spec``, given the typical
+    """A Fit whose n draws are simulated truths from the prior of a design, given the typical
     response of ``runs``.
 
-    Priors of losses are in units of each table's own typical response. The draws are therefore
-    those whose curve has a typical response within 5 % of the unit that they were drawn with: the
-    population that the prior describes when it takes its unit from the table.
+    The prior of a loss has the typical response of the table as its unit. Only those draws are
+    therefore kept whose curve has a typical response within 5 % of this unit: the population that
+    the prior describes.
 
     Parameters
     ----------
-    spec : resolved, without a discrepancy.
-    runs : the design; of their responses only the typical one is used.
-    pool : draws that are made for each one wanted.
+    design : of a spec without a discrepancy.
+    runs : where the truths are evaluated; only the typical one of their responses is used.
+    n, pool : truths to return, and draws of the prior for each of them.
+    within : largest difference of the log of the typical response.
     """
-    model = build(spec, runs)
+    model = build(design, runs)
     names = [v.name for v in (*model.free_RVs, *model.deterministics) if v.name != "response"]
     with model:
         prior = pm.sample_prior_predictive(pool * n, random_seed=seed, var_names=names)[
             "prior"
         ].to_dataset()
     as_if = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
-    drawn = bl.Fit(spec, runs, xr.DataTree.from_dict({"posterior": prior}), as_if, seed, (), {})
+    tree = xr.DataTree.from_dict({"posterior": prior})
+    drawn = bl.Fit(design, runs, tree, as_if, seed, (), {})
     typical = np.log(drawn.predict(runs.table, "mean").values[0]).mean(axis=1)
     kept = np.flatnonzero(abs(typical - np.log(runs.typical_response)) < within)[:n]
     if len(kept) < n:
@@ -107,15 +111,13 @@ def truths(
             f"Only {len(kept)} of {pool * n} draws of the prior have a typical response within"
             f" {within:.0%}; {n} are wanted."
         )
-    return bl.Fit(
-        spec, runs, xr.DataTree.from_dict({"posterior": prior.isel(draw=kept)}), as_if, seed, (), {}
-    )
+    return drawn.with_draws(prior.isel(draw=kept))
 
 
 def run(
-    spec: bl.ModelSpec, runs: bl.Runs, holdout: str, options: argparse.Namespace, **more: object
+    spec: bl.ModelSpec, runs: bl.Runs, holdout: str, options: argparse.Namespace, **more: Any
 ) -> bl.Backtest:
-    """One backtest, with what did not converge said by `rows`."""
+    """One backtest, without warnings: `rows` prints whether the chains converged."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayeslawWarning)
         return bl.backtest(
@@ -135,35 +137,29 @@ def run(
 def rows(
     result: bl.Backtest, split: str, data: Path, per: Sequence[str] = ()
 ) -> list[dict[str, object]]:
-    """A row a method: scores averaged over the hidden runs, or over the runs of each group of
-    ``per`` and then over groups.
+    """A row for each method: scores averaged over the hidden runs, or, with ``per``, over the runs
+    of each group and then over groups.
     """
     table = result.scores(("method", *per)).rename(columns={"rmse": "rmsle"})
     counts = table.groupby("method", sort=False)[["runs", "predicted"]].sum()
     means = table.groupby("method", sort=False)[SCORES].mean()
-    found = []
+    rows: list[dict[str, object]] = []
     for method, scores in means.iterrows():
-        row = {"method": method, "data": data.stem, "split": split} | {
-            name: None if pd.isna(x) else float(x) for name, x in scores.items()
-        }
-        row |= {name: int(counts.loc[method, name]) for name in counts} | {
-            "seconds": result.seconds[str(method)]
-        }
-        found.append(row)
+        row: dict[str, object] = {"method": method, "data": data.stem, "split": split}
+        row |= {name: None if pd.isna(x) else float(x) for name, x in scores.items()}
+        row |= {name: int(counts.loc[method, name]) for name in counts}
+        row |= {"seconds": result.seconds[str(method)]}
+        rows.append(row)
     (fit,) = result.fits.values()
-    found[0] |= {"converged": fit.convergence.passed}
+    rows[0] |= {"converged": fit.convergence.passed}
     print(f"{data.stem}, {split}: {len(fit.runs)} runs seen; {fit.convergence}", flush=True)
-    return found
+    return rows
 
 
-def report(found: list[dict[str, object]], options: argparse.Namespace) -> None:
-    """Print the table, and write the JSON where it was asked for."""
-    print(
-        pd.DataFrame(found).to_string(
-            index=False, float_format=lambda value: f"{value:.4f}", na_rep="-"
-        )
-    )
+def report(rows: list[dict[str, object]], options: argparse.Namespace) -> None:
+    """Print the rows as a table, and write them as JSON if ``--json`` was given."""
+    table = pd.DataFrame(rows)
+    print(table.to_string(index=False, float_format="{:.4f}".format, na_rep="-"))
     if options.json:
-        options.json.write_text(
-            json.dumps({"rows": found, "bayeslaw": bl.__version__, "seed": options.seed}, indent=1)
-        )
+        results = {"rows": rows, "bayeslaw": bl.__version__, "seed": options.seed}
+        options.json.write_text(json.dumps(results, indent=1))

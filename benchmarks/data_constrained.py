@@ -15,7 +15,7 @@ import bayeslaw as bl
 
 def main() -> None:
     options = arguments(__doc__, ["pretraining/data_constrained_losses.csv"]).parse_args()
-    found = []
+    results = []
     for path in options.data:
         table = pd.read_csv(path)
         if "in_published_182" in table:
@@ -25,10 +25,10 @@ def main() -> None:
         )
         columns = {"model_size": "params", "data_size": "tokens", "unique_data": "unique_tokens"}
         runs = bl.read_runs(table, "data_constrained", columns=columns, groups=[])
-        found += rows(
+        results += rows(
             run(bl.ModelSpec("data_constrained"), runs, "repeated == 1", options), "repeated", path
         )
-    report(found, options)
+    report(results, options)
 
 
 if __name__ == "__main__":

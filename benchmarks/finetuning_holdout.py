@@ -18,7 +18,7 @@ def main() -> None:
     )
     parser.add_argument("--ratios", type=int, nargs="+", default=[8, 32, 128])
     options = parser.parse_args()
-    found = []
+    results = []
     for path in options.data:
         wide = pd.read_csv(path).rename(columns={"config name": "model"})
         table = wide.melt(
@@ -36,8 +36,8 @@ def main() -> None:
             result = run(
                 bl.ModelSpec("finetuning_rectified"), runs, f"finetuning_data == {largest}", options
             )
-            found += rows(result, str(ratio), path)
-    report(found, options)
+            results += rows(result, str(ratio), path)
+    report(results, options)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from common import arguments, report
@@ -23,18 +24,18 @@ COLUMNS = {"gold_rate": "gold_acc", "kl": "kl_seq_est"}
 SEEN, AUTHORS = range(10, 51, 5), 200
 
 
-def watch(table: pd.DataFrame, seen: list[int], **effort: object) -> pd.DataFrame:
+def watch(table: pd.DataFrame, seen: list[int], **settings: Any) -> pd.DataFrame:
     """`bayeslaw.peaks` after each number of logged rows, with the steps seen."""
-    found = []
+    tables = []
     for rows in seen:
         runs = bl.read_runs(table.head(rows), LAW, columns=COLUMNS)
-        fit = bl.fit(LAW, runs, progressbar=False, **effort)
-        found.append(
+        fit = bl.fit(LAW, runs, progressbar=False, **settings)
+        tables.append(
             bl.peaks(fit, current_kl=float(runs.table["kl"].iloc[-1])).assign(
                 steps_seen=int(table["step"].iloc[rows - 1])
             )
         )
-    return pd.concat(found, ignore_index=True)
+    return pd.concat(tables, ignore_index=True)
 
 
 def main() -> None:
@@ -52,8 +53,8 @@ def main() -> None:
         random_seed=options.seed,
         attempts=options.attempts,
     )
-    at = table.loc[table["step"] == AUTHORS, "kl_seq_est"]
-    authors = None if at.empty else float(at.iloc[0])
+    kl_of_authors = table.loc[table["step"] == AUTHORS, "kl_seq_est"]
+    authors = None if kl_of_authors.empty else float(kl_of_authors.iloc[0])
     watched = watched.assign(
         method="bayeslaw", split=watched["steps_seen"], peak_of_authors=authors
     )

@@ -38,7 +38,7 @@ def main() -> None:
     options = arguments(
         __doc__, ["learning_curves/vision_birds_imagenet.csv"], draws=400, attempts=1
     ).parse_args()
-    found = []
+    results = []
     for path in options.data:
         table = pd.read_csv(path)
         curves = [curve for _, curve in table.groupby(["Task", "Model"])]
@@ -46,8 +46,9 @@ def main() -> None:
         runs = bl.read_runs(table, "saturating_power", columns=COLUMNS, groups=["task", "model"])
         result = run(bl.ModelSpec("saturating_power"), runs, "Training == 0", options)
         for row in rows(result, "Training = 0", path, per=["task", "model"]):
-            found.append(row | {"seconds": row["seconds"] / len(curves)})
-    report(found, options)
+            seconds = result.seconds[str(row["method"])] / len(curves)
+            results.append(row | {"seconds": seconds})
+    report(results, options)
 
 
 if __name__ == "__main__":

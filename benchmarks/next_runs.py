@@ -1,8 +1,8 @@
-"""Whether buying what `bl.next_runs` ranks first makes the forecast of a large run better than
-other ways to spend as much, over simulated studies.
+"""Whether buying the runs that `bl.next_runs` ranks first improves the forecast of a large run more
+than other ways to spend as much, over simulated studies.
 
 ``uv run python benchmarks/next_runs.py [--studies 60] [--json FILE] [--seed 1]``. Each study: a
-truth from the prior of `chinchilla`, 16 runs with noise, the loss to be foretold of a run with 40
+truth from the prior of `chinchilla`, 16 runs with noise, the loss to be predicted of a run with 40
 times the largest model size and data, and candidates of all shapes between, at 6 N D FLOP each. One
 compile for all: a table holds every candidate, and says which were bought.
 
@@ -12,7 +12,7 @@ compile for all: a table holds every candidate, and says which were bought.
 - A single run, for half of that: of candidates that cost the same, the first of `bl.next_runs`, one
   at random, and the one nearest to the large run's tokens a parameter.
 
-The truth's curve at the large run is held against the posterior of the curve, on the log scale.
+The truth's curve at the large run is compared with the posterior of the curve, on the log scale.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from bayeslaw.errors import BayeslawWarning
 from bayeslaw.model.build import SEEN, build
 from bayeslaw.model.convergence import convergence
 from bayeslaw.model.sampling import Compiled
+from bayeslaw.spec.design import Design
 from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.settings import SamplerSettings
 from bayeslaw.validation.scores import score_draws
@@ -43,8 +44,8 @@ TYPICAL = 2.5
 #: From one place of the grid to the next, both model size and data grow so much: places with the
 #: same sum of steps cost the same.
 STEP = 10**0.4
-#: Steps up to which runs were made, to which candidates go, that the single run and the large one
-#: have.
+#: Steps: the most of the first runs, the most of candidates, the sum of a single run's, and those
+#: of the large run.
 SEEN_TO, WIDEST, SINGLE, LARGE = 3, 7, 9, 7
 WAYS = (
     "batch: next_runs",
@@ -61,7 +62,7 @@ def place(i: np.ndarray | float, j: np.ndarray | float) -> dict[str, np.ndarray]
     return {"model_size": np.atleast_1d(5e7 * STEP**i), "data_size": np.atleast_1d(1e9 * STEP**j)}
 
 
-def design() -> pd.DataFrame:
+def places() -> pd.DataFrame:
     """The places of runs and candidates: their steps, sizes, FLOP, and which were seen at first."""
     i, j = (x.ravel() for x in np.meshgrid(np.arange(WIDEST + 1.0), np.arange(WIDEST + 1.0)))
     seen = np.maximum(i, j) <= SEEN_TO
@@ -71,7 +72,7 @@ def design() -> pd.DataFrame:
 
 
 def spent(order: np.ndarray, cost: np.ndarray, budget: float) -> list[int]:
-    """What is bought of candidates in this order, each that is still affordable."""
+    """The candidates that are bought in this order: each that is still affordable."""
     bought = []
     for row in order:
         if cost[row] <= budget:
@@ -85,36 +86,30 @@ def purchases(
 ) -> dict[str, list[int]]:
     """The rows that each way to spend buys."""
     new = table.index[~table["seen"]].to_numpy()
-    some, target = (
-        table.loc[new, ["model_size", "data_size", "flop"]].reset_index(drop=True),
-        pd.DataFrame(place(LARGE, LARGE)),
-    )
-    cost, lopsided = some["flop"].to_numpy(), abs(table["i"] - table["j"]).to_numpy()[new]
+    candidates = table.loc[new, ["model_size", "data_size", "flop"]].reset_index(drop=True)
+    target = pd.DataFrame(place(LARGE, LARGE))
+    cost, lopsided = candidates["flop"].to_numpy(), abs(table["i"] - table["j"]).to_numpy()[new]
     single = np.flatnonzero(table.loc[new, "i"] + table.loc[new, "j"] == SINGLE)
     budget = 2.0001 * float(cost[single[0]])  # sums of equal costs differ in their last digit
-    some["row"] = range(len(some))
-    ranked = bl.next_runs(fit, some, target, cost="flop", budget=budget)
-    found = {"batch: next_runs": list(ranked.loc[ranked["bought"] > 0, "row"])}
-    found["batch: random"] = spent(rng.permutation(len(some)), cost, budget)
-    found["batch: largest"] = spent(
-        np.lexsort((lopsided, -np.round(np.log(cost), 6))), cost, budget
-    )
-    found["single: next_runs"] = [
-        int(bl.next_runs(fit, some.iloc[single], target, cost="flop")["row"].iloc[0])
-    ]
-    found["single: random"] = [int(rng.choice(single))]
-    found["single: balanced"] = [int(single[lopsided[single].argmin()])]
-    return {way: list(new[found[way]]) for way in ways}
+    candidates["row"] = range(len(candidates))
+    ranked = bl.next_runs(fit, candidates, target, cost="flop", budget=budget)
+    largest_first = np.lexsort((lopsided, -np.round(np.log(cost), 6)))
+    bought = {"batch: next_runs": list(ranked.loc[ranked["bought"] > 0, "row"])}
+    bought["batch: random"] = spent(rng.permutation(len(candidates)), cost, budget)
+    bought["batch: largest"] = spent(largest_first, cost, budget)
+    best = bl.next_runs(fit, candidates.iloc[single], target, cost="flop")["row"].iloc[0]
+    bought["single: next_runs"] = [int(best)]
+    bought["single: random"] = [int(rng.choice(single))]
+    bought["single: balanced"] = [int(single[lopsided[single].argmin()])]
+    return {way: list(new[bought[way]]) for way in ways}
 
 
 @dataclass(frozen=True, slots=True)
 class Refits:
-    """Fits of one study to the runs that were made first and those that were bought, without
-    compiling anew.
-    """
+    """Fits of one study, by one compiled model, to the first runs and those that were bought."""
 
     compiled: Compiled
-    spec: bl.ModelSpec
+    design: Design
     runs: bl.Runs
     seen: np.ndarray
     draws: int
@@ -130,47 +125,46 @@ class Refits:
             "typical_response": part.typical_response,
         }
         data |= {f"centre_{name}": x for name, x in part.centre.items()}
-        tree = self.compiled.sample(
-            SamplerSettings(self.draws, self.draws, 4, TARGET_ACCEPT, self.seed, progressbar=False),
-            data,
+        settings = SamplerSettings(
+            self.draws, self.draws, 4, TARGET_ACCEPT, self.seed, progressbar=False
         )
-        return bl.Fit(self.spec, part, tree, convergence(tree), self.seed, (), {})
+        tree = self.compiled.sample(settings, data)
+        design = self.design.for_runs(part)
+        return bl.Fit(design, part, tree, convergence(tree), self.seed, (), {})
 
 
 def studies_of(
     studies: int, seed: int, draws: int, ways: tuple[str, ...] = WAYS
 ) -> Iterator[dict[str, object]]:
-    """A row a study and way, "before" among them: the error of the forecast, its CRPS and sd, what
-    was spent.
+    """A row for each study and way ("before": the first runs alone): the error of the forecast, its
+    CRPS and sd, the cost.
     """
-    table, target, law = design(), pd.DataFrame(place(LARGE, LARGE)), bl.law("chinchilla")
+    table, target, law = places(), pd.DataFrame(place(LARGE, LARGE)), bl.law("chinchilla")
     inputs, seen = table[["model_size", "data_size"]], table["seen"].to_numpy()
     at_first = bl.read_runs(inputs[seen].assign(loss=TYPICAL), law)
     truth = truths(resolve(bl.ModelSpec(law), at_first), at_first, studies, seed)
     outcomes = truth.predict(inputs, "run").values[0]
     wanted = np.log(truth.predict(target, "mean").values[0])
     every = bl.read_runs(inputs.assign(loss=outcomes[0]), law)
-    spec = resolve(bl.ModelSpec(law), every)
-    compiled = Compiled(build(spec, every, parts=True), refit=True)
+    design = resolve(bl.ModelSpec(law), every)
+    compiled = Compiled(build(design, every, parts=True), refit=True)
     for study in range(studies):
         refit = Refits(
             compiled,
-            spec,
+            design,
             bl.read_runs(inputs.assign(loss=outcomes[study]), law),
             seen,
             draws,
             seed + study,
         )
         before = refit(())
-        done = {(): before}
-        for way, bought in {
-            "before": [],
-            **purchases(before, table, np.random.default_rng([seed, 8, study]), ways),
-        }.items():
+        fits: dict[tuple[int, ...], bl.Fit] = {(): before}
+        bought_by = purchases(before, table, np.random.default_rng([seed, 8, study]), ways)
+        for way, bought in {"before": [], **bought_by}.items():
             key = tuple(sorted(bought))
-            if key not in done:
-                done[key] = refit(key)
-            fit = done[key]
+            if key not in fits:
+                fits[key] = refit(key)
+            fit = fits[key]
             drawn = np.log(fit.predict(target, "mean").values.reshape(-1, 1))
             scores = score_draws(drawn, wanted[study], ())
             yield {
@@ -200,22 +194,22 @@ def measures(each: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def ratio(of: pd.DataFrame, measure: str, way: str, to: str) -> float:
+def ratio(values: pd.DataFrame, measure: str, way: str, to: str) -> float:
     """The RMSE, the mean CRPS, the geometric mean CRPS or the geometric mean sd of one way over
     that of another.
     """
-    mine, other = of[measure][way], of[measure][to]
+    mine, other = values[measure][way], values[measure][to]
     if measure.startswith("log"):
         return float(np.exp((mine - other).mean() / (2 if measure == "log_variance" else 1)))
-    found = mine.mean() / other.mean()
-    return float(np.sqrt(found) if measure == "squared" else found)
+    means = mine.mean() / other.mean()
+    return float(np.sqrt(means) if measure == "squared" else means)
 
 
 def compared(each: pd.DataFrame, seed: int, resamples: int = 1000) -> list[dict[str, object]]:
     """Each way over before, and ours over the others: ratios with bootstrap standard errors over
     studies, and the paired difference of the log posterior variance in units of its error.
     """
-    of = measures(each)
+    values = measures(each)
     rng = np.random.default_rng(seed)
     ways = [way for way in WAYS if way in set(each["way"])]
     pairs = [(way, "before") for way in ways] + [
@@ -225,7 +219,8 @@ def compared(each: pd.DataFrame, seed: int, resamples: int = 1000) -> list[dict[
         if way.startswith(kind) and not way.endswith("next_runs")
     ]
     rows = []
-    samples = [of.iloc[rng.integers(len(of), size=len(of))] for _ in range(resamples)]
+    n = len(values)
+    samples = [values.iloc[rng.integers(n, size=n)] for _ in range(resamples)]
     for way, to in pairs:
         row: dict[str, object] = {"way": way, "over": to}
         for measure, name in {
@@ -235,12 +230,12 @@ def compared(each: pd.DataFrame, seed: int, resamples: int = 1000) -> list[dict[
             "log_variance": "sd",
         }.items():
             row |= {
-                name: ratio(of, measure, way, to),
+                name: ratio(values, measure, way, to),
                 f"{name}_error": float(
                     np.std([ratio(sample, measure, way, to) for sample in samples])
                 ),
             }
-        paired = of["log_variance"][way] - of["log_variance"][to]
+        paired = values["log_variance"][way] - values["log_variance"][to]
         row["z_of_log_variance"] = (
             float(paired.mean() / (paired.std() / np.sqrt(len(paired))))
             if paired.std() > 0
@@ -255,9 +250,9 @@ def main() -> None:
     warnings.simplefilter("ignore", BayeslawWarning)
     started = time.perf_counter()
     each = pd.DataFrame(list(studies_of(options.studies, options.seed, options.draws)))
-    found = compared(each, options.seed)
-    print(pd.DataFrame(found).to_string(index=False, float_format=lambda x: f"{x:.3f}"))
-    told = each.groupby("way").agg(
+    rows = compared(each, options.seed)
+    print(pd.DataFrame(rows).to_string(index=False, float_format=lambda x: f"{x:.3f}"))
+    by_way = each.groupby("way").agg(
         flop=("flop", "mean"),
         bought=("bought", "mean"),
         rmse=("error", lambda x: float(np.sqrt((x**2).mean()))),
@@ -266,16 +261,15 @@ def main() -> None:
         not_converged=("converged", lambda x: int((~x).sum())),
         stuck=("rhat", lambda x: int((x > 1.05).sum())),
     )
-    print(told.to_string(float_format=lambda x: f"{x:.4g}"))
+    print(by_way.to_string(float_format=lambda x: f"{x:.4g}"))
     seconds = time.perf_counter() - started
     print(f"{seconds:.0f} s")
     if options.json:
-        told = told.reset_index().to_dict("records")
         options.json.write_text(
             json.dumps(
                 {
-                    "rows": found,
-                    "ways": told,
+                    "rows": rows,
+                    "ways": by_way.reset_index().to_dict("records"),
                     "each": each.to_dict("records"),
                     "studies": options.studies,
                     "seconds": seconds,

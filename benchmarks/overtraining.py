@@ -18,7 +18,7 @@ SIZES = (10.6e6, 78.9e6, 153.7e6, 411.6e6)
 
 def main() -> None:
     options = arguments(__doc__, ["pretraining/overtraining_models.csv"]).parse_args()
-    found = []
+    results = []
     for path in options.data:
         table = pd.read_csv(path)
         small = np.isclose(table["params"].to_numpy()[:, None], SIZES, rtol=0.01)
@@ -27,12 +27,12 @@ def main() -> None:
         runs = bl.read_runs(
             table.assign(hidden=(~seen).astype(int)), "skaling", columns=columns, groups=["dataset"]
         )
-        found += rows(
+        results += rows(
             run(bl.ModelSpec("skaling"), runs, "hidden == 1", options, baseline_law="chinchilla"),
             "five runs a corpus",
             path,
         )
-    report(found, options)
+    report(results, options)
 
 
 if __name__ == "__main__":

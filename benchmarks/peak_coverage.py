@@ -1,10 +1,10 @@
-"""How often intervals of the KL at the peak hold the truth, over simulated studies whose points err
-together along each curve.
+"""How often intervals of the KL at the peak hold the truth, over simulated studies with errors that
+are autocorrelated along each curve.
 
 ``uv run python benchmarks/peak_coverage.py [--studies 200] [--json FILE] [--seed 1]``. RL curves
 against nine reward-model sizes, whole and cut at half of each peak's d; with the discrepancy along
 curves and with independent noise. And Gao's advance prediction: best-of-n fitted to n up to 1,000,
-foretold to 60,000. One compile for all studies of a line.
+predicted to 60,000. One compile for all studies of a line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,8 +32,8 @@ from bayeslaw.spec.settings import SamplerSettings
 
 simulation = from_data("simulate_overoptimization")
 
-#: SamplerSettings of one study; the pilot is made once.
-EFFORT = {"draws": 250, "tune": 350, "chains": 2}
+#: Sampler settings of one study; the pilot is sampled once.
+SETTINGS: dict[str, Any] = {"draws": 250, "tune": 350, "chains": 2}
 PROB = 0.9
 #: Seen of best-of-n, as in Gao et al. 2022, section 3.1.
 SEEN_N = 1000
@@ -96,9 +98,9 @@ def fits(
     """The fit, the table and the truth of each study: one compile."""
     table, _ = study(seed)
     runs = bl.read_runs(table, law, where=where)
-    spec = resolve(bl.ModelSpec(law, discrepancy=discrepancy), runs)
-    accept = 0.8 if spec.discrepancy.along_curves else 0.9
-    compiled = Compiled(build(spec, runs), refit=True)
+    design = resolve(bl.ModelSpec(law, discrepancy=discrepancy), runs)
+    accept = 0.8 if design.spec.discrepancy.along_curves else 0.9
+    compiled = Compiled(build(design, runs), refit=True)
     centring = (
         compiled.pilot(SamplerSettings(200, 400, 2, accept, seed, progressbar=False))
         if CENTRING in compiled.model
@@ -109,10 +111,10 @@ def fits(
         runs = bl.read_runs(table, law, where=where)
         data = {"y": runs.y, "typical_response": runs.typical_response, **centring}
         tree = compiled.sample(
-            SamplerSettings(**EFFORT, target_accept=accept, random_seed=one, progressbar=False),
+            SamplerSettings(**SETTINGS, target_accept=accept, random_seed=one, progressbar=False),
             data,
         )
-        yield bl.Fit(spec, runs, tree, convergence(tree), one, (), {}), table, truth
+        yield bl.Fit(design, runs, tree, convergence(tree), one, (), {}), table, truth
 
 
 def covered(fit: bl.Fit, truth: dict[str, float]) -> list[dict[str, float]]:
@@ -140,17 +142,17 @@ def peak_rows(
     """A row for each kind of curve and of noise."""
     for cut in (False, True):
         for discrepancy in discrepancies:
-            started, found, first = time.perf_counter(), [], 0.0
+            started, covers, first = time.perf_counter(), [], 0.0
             for fit, _, truth in fits(
                 "overoptimization_rl",
-                lambda one, cut=cut: rl_study(one, cut=cut),
+                partial(rl_study, cut=cut),
                 studies,
                 seed,
                 discrepancy,
             ):
                 first = first or time.perf_counter() - started
-                found += covered(fit, truth)
-            table = pd.DataFrame(found)
+                covers += covered(fit, truth)
+            table = pd.DataFrame(covers)
             # Peaks of one study share alpha: the error is that of the studies' means.
             error = table["inside"].groupby(
                 np.arange(len(table)) // len(simulation.REWARD_MODELS)
@@ -170,7 +172,7 @@ def peak_rows(
 
 
 def advance_rows(studies: int, seed: int) -> Iterator[dict[str, object]]:
-    """Best-of-n fitted to n up to `SEEN_N` and foretold to 60,000."""
+    """Best-of-n fitted to n up to `SEEN_N` and predicted to 60,000."""
     started, inside, peaks, errors, first = time.perf_counter(), [], [], [], 0.0
     for fit, table, truth in fits(
         "overoptimization_bon", bon_study, studies, seed, None, where=f"n <= {SEEN_N}"
@@ -208,15 +210,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore", BayeslawWarning)
-    found = []
+    rows = []
     for row in (
         *peak_rows(options.studies, options.seed),
         *advance_rows(options.studies, options.seed),
     ):
-        found.append(row)
+        rows.append(row)
         print(row, flush=True)
     print(
-        pd.DataFrame(found).to_string(
+        pd.DataFrame(rows).to_string(
             index=False, float_format=lambda value: f"{value:.3f}", na_rep="-"
         )
     )
@@ -224,7 +226,7 @@ def main() -> None:
         options.json.write_text(
             json.dumps(
                 {
-                    "rows": found,
+                    "rows": rows,
                     "bayeslaw": bl.__version__,
                     "seed": options.seed,
                     "simulated": True,

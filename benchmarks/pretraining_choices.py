@@ -9,6 +9,7 @@ all runs of up to 420M parameters seen, the larger ones hidden.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from overtraining import SIZES
 import bayeslaw as bl
 
 FREE = {"beta_at_centre": {"distribution": "LogNormal", "median": 1.0, "sigma": 0.4}}
-CHOICES = {
+CHOICES: dict[str, dict[str, Any]] = {
     "chinchilla: exponents free, no coupling": {"priors": {**FREE, "k": 1.0}},
     "exponents the same, no coupling": {"priors": {"k": 1.0}},
     "exponents free, coupling": {"priors": FREE},
@@ -77,15 +78,15 @@ def main() -> None:
     )
     parser.set_defaults(no_baselines=True)
     options = parser.parse_args()
-    found = []
+    results = []
     for split, path, table, columns, groups in splits(*options.data):
         runs = bl.read_runs(table, "skaling", columns=columns, groups=groups)
         for name, choice in CHOICES.items():
             for row in rows(
                 run(bl.ModelSpec("skaling", **choice), runs, "hidden == 1", options), split, path
             ):
-                found.append(row | {"method": name})
-    report(found, options)
+                results.append(row | {"method": name})
+    report(results, options)
 
 
 if __name__ == "__main__":

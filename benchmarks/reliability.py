@@ -2,7 +2,7 @@
 
 ``uv run python benchmarks/reliability.py [--studies 200] [--json FILE] [--seed 1]``. Each study: a
 truth, runs with noise, a refit (one compile an arm), targets for a run about ten times beyond them,
-what `bl.decide` says of each, and the run itself. Arms, all simulated:
+the decision of `bl.decide` for each, and the run itself. Arms, all simulated:
 
 - the right law: `chinchilla`, 20 runs; truths are draws of the fit's own prior, the option has ten
   times the largest model size and data.
@@ -54,11 +54,11 @@ STUCK = 1.05
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Tables of one kind, and the spec that they are fitted by."""
+    """Simulated tables of one kind, and the spec that is fitted to them."""
 
     name: str
     spec: bl.ModelSpec
-    design: pd.DataFrame
+    inputs: pd.DataFrame
     option: dict[str, list[float]]
     wrong: bool
     target_accept: float
@@ -69,7 +69,7 @@ def _arms() -> dict[str, Arm]:
     grid = pd.DataFrame({"model_size": size.ravel(), "data_size": data.ravel()})
     curve, end = pd.DataFrame({"data_size": np.geomspace(1e7, 1e9, 24)}), {"data_size": [1e10]}
     alone = bl.ModelSpec("power", discrepancy="none")
-    found = [
+    arms = [
         Arm(
             "right law",
             bl.ModelSpec("chinchilla"),
@@ -96,7 +96,7 @@ def _arms() -> dict[str, Arm]:
         ),
         Arm("slightly wrong, discrepancy 'none'", alone, curve, end, True, TARGET_ACCEPT),
     ]
-    return {arm.name: arm for arm in found}
+    return {arm.name: arm for arm in arms}
 
 
 ARMS = _arms()
@@ -107,14 +107,13 @@ def losses(arm: Arm, studies: int, seed: int) -> tuple[np.ndarray, np.ndarray, n
     by how much the best curve of the fitted law through the runs without noise misses the option
     without noise, (study,), on the log scale.
     """
-    of = bl.ModelSpec(
-        arm.spec.law,
-        discrepancy="none",
-        noise="student_t" if arm.spec.discrepancy.kind == "none" and not arm.wrong else "normal",
+    without = arm.spec.discrepancy.kind == "none" and not arm.wrong
+    spec = bl.ModelSpec(
+        arm.spec.law, discrepancy="none", noise="student_t" if without else "normal"
     )
-    runs = bl.read_runs(arm.design.assign(loss=TYPICAL), of.law)
-    truth = truths(resolve(of, runs), runs, studies, seed)
-    points = pd.concat([arm.design, pd.DataFrame(arm.option)], ignore_index=True)
+    runs = bl.read_runs(arm.inputs.assign(loss=TYPICAL), spec.law)
+    truth = truths(resolve(spec, runs), runs, studies, seed)
+    points = pd.concat([arm.inputs, pd.DataFrame(arm.option)], ignore_index=True)
     mean, noisy = (np.log(truth.predict(points, kind).values[0]) for kind in ("mean", "run"))
     if not arm.wrong:
         return np.exp(noisy[:, :-1]), np.exp(noisy[:, -1]), np.zeros(studies)
@@ -149,7 +148,7 @@ def _missed(x: np.ndarray, log_loss: np.ndarray) -> float:
             optimize.least_squares(lambda p: residual(p)[:-1], start, max_nfev=400)
             for start in starts
         ),
-        key=lambda found: found.cost,
+        key=lambda solution: solution.cost,
     )
     return float(residual(best.x)[-1])
 
@@ -157,36 +156,36 @@ def _missed(x: np.ndarray, log_loss: np.ndarray) -> float:
 def decisions(
     arm: Arm, studies: int, seed: int, draws: int
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """A row a decision: study, stated probability, whether it was met, the verdict, R-hat; and what
-    was seen of the arm as a whole.
+    """A row for each decision: study, stated probability, whether the target was met, the verdict,
+    R-hat; and figures of the arm as a whole.
     """
     seen, actual, missed = losses(arm, studies, seed)
     started, first, rows, compiled = time.perf_counter(), 0.0, [], None
     for study in range(studies):
-        runs = bl.read_runs(arm.design.assign(loss=seen[study]), arm.spec.law)
+        runs = bl.read_runs(arm.inputs.assign(loss=seen[study]), arm.spec.law)
         if compiled is None:
-            spec = resolve(arm.spec, runs)
-            compiled = Compiled(build(spec, runs), refit=True)
-        effort = SamplerSettings(
+            design = resolve(arm.spec, runs)
+            compiled = Compiled(build(design, runs), refit=True)
+        settings = SamplerSettings(
             draws, draws, 4, arm.target_accept, seed + study, progressbar=False
         )
         tree = compiled.sample(
-            effort, {"y": np.log(runs.y), "typical_response": runs.typical_response}
+            settings, {"y": np.log(runs.y), "typical_response": runs.typical_response}
         )
-        fit = bl.Fit(spec, runs, tree, convergence(tree), seed + study, (), {})
+        fit = bl.Fit(design, runs, tree, convergence(tree), seed + study, (), {})
         first = first or time.perf_counter() - started
         for kind, target in _targets(fit, arm, seed):
             # Checks are left out: so few draws fail them by their number, and a verdict would be
             # "inconclusive" for that alone.
-            said = bl.decide(fit, arm.option, target, checks=())
-            stated = float(said.table["p_target"].iloc[0])
+            decision = bl.decide(fit, arm.option, target, checks=())
+            stated = float(decision.table["p_target"].iloc[0])
             rows.append(
                 {
                     "study": study,
                     "kind": kind,
                     "stated": stated,
                     "met": float(actual[study] <= target),
-                    "verdict": said.verdict,
+                    "verdict": decision.verdict,
                     "rhat": fit.convergence.rhat,
                     "converged": fit.convergence.passed,
                 }
@@ -205,10 +204,10 @@ def decisions(
 
 
 def _targets(fit: bl.Fit, arm: Arm, seed: int) -> Iterator[tuple[str, float]]:
-    """Targets of one study: their random numbers are none that the truth, the noise or the fit had."""
+    """Targets of one study, with other random numbers than the truth, the noise and the fit."""
     rng = np.random.default_rng([seed, 6, fit.random_seed])
-    # Noise of another seed than the decision's: a target is not a quantile of the very draws that
-    # it is held against.
+    # Noise of another seed than the decision's: a target must not be a quantile of the draws that
+    # the decision uses.
     predicted = fit.predict(arm.option, "run", random_seed=10_000 + fit.random_seed).values.ravel()
     for u in (np.arange(QUANTILES) + rng.random(QUANTILES)) / QUANTILES:
         yield "quantile", float(np.quantile(predicted, u))
@@ -216,8 +215,8 @@ def _targets(fit: bl.Fit, arm: Arm, seed: int) -> Iterator[tuple[str, float]]:
 
 
 def reliability(each: pd.DataFrame) -> pd.DataFrame:
-    """A row a decile of the stated probability: decisions, mean stated, share met, and the error of
-    their difference with the study as the unit.
+    """A row for each decile of the stated probability: decisions, mean stated, share met, and the
+    error of their difference with the study as the unit.
 
     Decisions of one study stand or fall together, so the variance is that of the studies' sums of
     (met - stated), whose mean is 0 where what is stated is right; and never less than what
@@ -247,7 +246,7 @@ def reliability(each: pd.DataFrame) -> pd.DataFrame:
 
 def overall(each: pd.DataFrame) -> tuple[float, float]:
     """Hotelling's T-squared of the studies' sums of (met - stated) by decile, and its p-value: all
-    deciles at once, and how they hang together.
+    deciles at once, with their correlations.
     """
     decile = np.minimum((each["stated"] * 10).astype(int), 9)
     sums = (
@@ -286,40 +285,40 @@ def verdicts(each: pd.DataFrame) -> dict[str, float]:
 
 def judged(arm: Arm, studies: int, seed: int, draws: int) -> tuple[pd.DataFrame, dict[str, float]]:
     """The reliability table of an arm, and its figures."""
-    each, told = decisions(arm, studies, seed, draws)
+    each, figures = decisions(arm, studies, seed, draws)
     squared, p = overall(each)
-    told |= {
+    figures |= {
         "t_squared": squared,
         "p_value": p,
         "sureness": sureness(each),
         "decisions": len(each),
         **verdicts(each),
     }
-    told |= {f"{name}_free": x for name, x in verdicts(each[each["kind"] == "free"]).items()}
+    figures |= {f"{name}_free": x for name, x in verdicts(each[each["kind"] == "free"]).items()}
     well = each[each["rhat"] <= STUCK]
     # what is left where studies with stuck chains are left out
-    told["largest_z_of_others"] = float(abs(reliability(well)["z"]).max())
-    return reliability(each), told
+    figures["largest_z_of_others"] = float(abs(reliability(well)["z"]).max())
+    return reliability(each), figures
 
 
 def main() -> None:
     options: argparse.Namespace = simulated_arguments(__doc__, studies=200, draws=300).parse_args()
     warnings.simplefilter("ignore", BayeslawWarning)
-    found = []
+    rows = []
     for name, arm in ARMS.items():
-        table, told = judged(arm, options.studies, options.seed, options.draws)
-        found.append({"arm": name, **told, "deciles": table.to_dict("records")})
+        table, figures = judged(arm, options.studies, options.seed, options.draws)
+        rows.append({"arm": name, **figures, "deciles": table.to_dict("records")})
         print(
             f"\n{name}"
             f" (simulated)\n{table.to_string(index=False, float_format=lambda x: f'{x:.3f}')}",
             flush=True,
         )
-        print({key: round(x, 3) for key, x in told.items()}, flush=True)
+        print({key: round(x, 3) for key, x in figures.items()}, flush=True)
     if options.json:
         options.json.write_text(
             json.dumps(
                 {
-                    "rows": found,
+                    "rows": rows,
                     "bayeslaw": bl.__version__,
                     "seed": options.seed,
                     "simulated": True,

@@ -16,6 +16,7 @@ import resource
 import time
 import tracemalloc
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,13 @@ import pandas as pd
 
 import bayeslaw as bl
 from bayeslaw.errors import ConvergenceWarning
+from bayeslaw.spec.settings import Sampling
 
 TRUTH = {"A": 482.0, "B": 2085.0, "E": 1.82, "alpha": 0.348, "beta": 0.366}
 
 
 def simulated(runs: int, seed: int) -> pd.DataFrame:
+    """A simulated table of runs."""
     rng = np.random.default_rng(seed)
     inputs = {
         "model_size": 10 ** rng.uniform(8, 10.5, runs),
@@ -43,7 +46,8 @@ def resident() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def timed(work) -> tuple[float, object]:
+def timed[T](work: Callable[[], T]) -> tuple[float, T]:
+    """Seconds, and the result."""
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
@@ -103,7 +107,7 @@ def main() -> None:
         tracemalloc.stop()
 
     large = bl.read_runs(simulated(options.runs, options.seed), "chinchilla")
-    effort = {
+    settings: Sampling = {
         "draws": options.draws,
         "tune": options.draws,
         "chains": 2,
@@ -115,7 +119,7 @@ def main() -> None:
     with warnings.catch_warnings():
         # too few draws to converge, enough to time
         warnings.simplefilter("ignore", ConvergenceWarning)
-        seconds, fit = timed(lambda: bl.fit("chinchilla", large, **effort))
+        seconds, fit = timed(lambda: bl.fit("chinchilla", large, **settings))
     steps = float(fit.idata["sample_stats"]["n_steps"].mean())
     rows.append(
         {

@@ -42,10 +42,10 @@ def published(size: float, data: float) -> tuple[float, float]:
     return 1.79 * size**-0.713 * data**0.307, 0.58 * data**0.571
 
 
-def nearest(own: pd.DataFrame, rate: float, batch: float) -> int:
+def nearest(grid: pd.DataFrame, rate: float, batch: float) -> int:
     """The run of a grid that is nearest to a choice, in the logarithms."""
     return int(
-        (np.log(own["learning_rate"] / rate) ** 2 + np.log(own["batch_size"] / batch) ** 2)
+        (np.log(grid["learning_rate"] / rate) ** 2 + np.log(grid["batch_size"] / batch) ** 2)
         .to_numpy()
         .argmin()
     )
@@ -86,17 +86,17 @@ def hidden_grids(
     hidden["batch_size"] *= SEQUENCE
     bests = runs.table.loc[runs.table.groupby(["model_size", "data_size"])["loss"].idxmin()]
     rows = []
-    for (size, data), own in hidden.groupby(["model_size", "data_size"]):
-        own = own.reset_index(drop=True)
-        excess = own["loss"] / own["loss"].min() - 1
-        bands = fit.bands(own[[*list(COLUMNS)[:4]]])
-        used = own["near"].to_numpy()
+    for (size, data), grid in hidden.groupby(["model_size", "data_size"]):
+        grid = grid.reset_index(drop=True)
+        excess = grid["loss"] / grid["loss"].min() - 1
+        bands = fit.bands(grid[[*list(COLUMNS)[:4]]])
+        used = grid["near"].to_numpy()
         inside = {
-            p: (bands[f"lower_{p}"] <= own["loss"]) & (own["loss"] <= bands[f"upper_{p}"])
+            p: (bands[f"lower_{p}"] <= grid["loss"]) & (grid["loss"] <= bands[f"upper_{p}"])
             for p in (50, 90)
         }
         chosen = bl.hyperparameters(
-            fit, {"model_size": size, "data_size": data}, own[["learning_rate", "batch_size"]]
+            fit, {"model_size": size, "data_size": data}, grid[["learning_rate", "batch_size"]]
         )
         seen = bests.iloc[
             int(
@@ -109,16 +109,16 @@ def hidden_grids(
             {
                 "model_size": size,
                 "data_size": data,
-                "runs": len(own),
+                "runs": len(grid),
                 "coverage_50": inside[50].mean(),
                 "coverage_90": inside[90].mean(),
                 "coverage_90_near": inside[90][used].mean(),
-                "rmsle": float(np.sqrt(np.mean(np.log(own["loss"] / bands["median"])[used] ** 2))),
+                "rmsle": float(np.sqrt(np.mean(np.log(grid["loss"] / bands["median"])[used] ** 2))),
                 "loses": excess[chosen.attrs["best"]],
                 "expected_to_lose": chosen["excess"][chosen.attrs["best"]],
-                "published_law_loses": excess[nearest(own, *published(size, data))],
+                "published_law_loses": excess[nearest(grid, *published(size, data))],
                 "nearest_pair_loses": excess[
-                    nearest(own, seen["learning_rate"], seen["batch_size"])
+                    nearest(grid, seen["learning_rate"], seen["batch_size"])
                 ],
                 "near_optimal": (excess <= 0.0025).mean(),
                 "p_near_optimal": chosen["p_near_optimal"].mean(),
@@ -127,15 +127,15 @@ def hidden_grids(
     return pd.DataFrame(rows), fit
 
 
-def overall(found: pd.DataFrame) -> dict[str, float]:
+def overall(grids: pd.DataFrame) -> dict[str, float]:
     """Coverage over all hidden runs, and what a choice loses over hidden grids."""
-    weight = found["runs"] / found["runs"].sum()
+    weight = grids["runs"] / grids["runs"].sum()
     weighted = {
-        name: float((found[name] * weight).sum())
+        name: float((grids[name] * weight).sum())
         for name in ("coverage_50", "coverage_90", "coverage_90_near")
     }
     return weighted | {
-        name: float(found[name].mean())
+        name: float(grids[name].mean())
         for name in ("loses", "published_law_loses", "nearest_pair_loses")
     }
 
@@ -150,7 +150,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     start = time.perf_counter()
-    found, fit = hidden_grids(
+    grids, fit = hidden_grids(
         options.data[0],
         options.within,
         draws=options.draws,
@@ -159,18 +159,18 @@ def main() -> None:
     )
     seconds = time.perf_counter() - start
     print(
-        f"{len(fit.runs)} runs seen, {int(found['runs'].sum())} hidden; {fit.convergence};"
+        f"{len(fit.runs)} runs seen, {int(grids['runs'].sum())} hidden; {fit.convergence};"
         f" {seconds:.0f} s, compile included"
     )
-    print(found.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
-    print("  ".join(f"{name} {value:.4f}" for name, value in overall(found).items()))
+    print(grids.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+    print("  ".join(f"{name} {value:.4f}" for name, value in overall(grids).items()))
     if options.json:
-        rows = found.to_dict("records")
+        rows = grids.to_dict("records")
         options.json.write_text(
             json.dumps(
                 {
                     "rows": rows,
-                    "overall": overall(found),
+                    "overall": overall(grids),
                     "seconds": seconds,
                     "converged": bool(fit.convergence.passed),
                     "seed": options.seed,

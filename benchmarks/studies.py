@@ -1,8 +1,8 @@
-"""Three studies of public runs, from file to report: the verdict, what was said of each option, and
-how long it took.
+"""Three studies of public runs, from file to report: the verdict, the forecast of each option,
+and the time.
 
 ``uv run python benchmarks/studies.py [--output FOLDER]``. The files are in ``benchmarks/studies``,
-each with what happened in its head.
+each with what really happened in a comment at its start.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ STUDIES = Path(__file__).parent / "studies"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--output", type=Path, help="folder for the reports; default: one that is thrown away"
+        "--output", type=Path, help="folder for the reports; default: a temporary one"
     )
     options = parser.parse_args()
     warnings.simplefilter("ignore", BayeslawWarning)
     rows = []
-    with tempfile.TemporaryDirectory() as thrown_away:
+    with tempfile.TemporaryDirectory() as temporary:
         for path in sorted(STUDIES.glob("*.toml")):
             started = time.perf_counter()
-            outcome = bl.run_study(
-                path, (options.output or Path(thrown_away)) / path.stem, progressbar=False
+            result = bl.run_study(
+                path, (options.output or Path(temporary)) / path.stem, progressbar=False
             )
             seconds = time.perf_counter() - started
-            assert outcome.decision is not None and outcome.backtest is not None
-            failed = ", ".join(check.name for check in outcome.checks if check.passed is False)
-            covered = outcome.backtest.scores().loc["bayeslaw", "coverage_90"]
+            assert result.decision is not None and result.backtest is not None
+            failed = ", ".join(check.name for check in result.checks if check.passed is False)
+            covered = result.backtest.scores().loc["bayeslaw", "coverage_90"]
             for label, row in zip(
-                outcome.decision.labels, outcome.decision.table.to_dict("records"), strict=True
+                result.decision.labels, result.decision.table.to_dict("records"), strict=True
             ):
                 rows.append(
                     {
                         "study": path.stem,
-                        "verdict": outcome.decision.verdict,
+                        "verdict": result.decision.verdict,
                         "option": label,
                         "p_target": row["p_target"],
                         "median": row["median"],
@@ -56,7 +56,7 @@ def main() -> None:
                         "seconds": seconds,
                     }
                 )
-            print(path.stem, *outcome.decision.reasons, sep="\n  ")
+            print(path.stem, *result.decision.reasons, sep="\n  ")
     print(pd.DataFrame(rows).to_string(index=False, float_format=lambda x: f"{x:.4g}"))
 
 

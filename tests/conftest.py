@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 import bayeslaw as bl
 from bayeslaw.errors import BayeslawWarning
 from bayeslaw.runs.datasets import folder
-from bayeslaw.study.outcome import Outcome
+from bayeslaw.study.result import StudyResult
 
 #: What shares an expensive fixture runs in one worker: groups of modules, by path within the tests.
 TOGETHER = {
@@ -119,7 +119,7 @@ def sampled_fit() -> bl.Fit:
 @pytest.fixture(scope="session")
 def readme_example(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, Path]:
     """The README's example, run: its code, what it printed, and the folder where it ran."""
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
     printed, folder = io.StringIO(), tmp_path_factory.mktemp("readme")
     with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
         exec(code, {})
@@ -132,7 +132,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def outcome(home: Path) -> Outcome:
+def outcome(home: Path) -> StudyResult:
     """The small study, run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayeslawWarning)

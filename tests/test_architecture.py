@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -228,6 +229,21 @@ def test_the_public_face() -> None:
     (listed,) = (ast.literal_eval(node.value) for node in stub.body if isinstance(node, ast.Assign))
     shown = [name for name in dir(bl) if not name.startswith("_")]
     assert sorted(listed) == sorted(bl.__all__) == sorted(shown)
+
+
+def test_the_page_lists_every_folder_in_the_order_of_storeys() -> None:
+    """The table of ARCHITECTURE.md: the modules of the root, and the folders. Files that the page
+    names exist."""
+    page = (PACKAGE.parent / "ARCHITECTURE.md").read_text()
+    listed = re.findall(r"^\| `([\w./]+)` \|", page, flags=re.MULTILINE)
+    folders = {path.parent for path in FILES} - {PACKAGE}
+    root = {path.name for path in PACKAGE.glob("[!_]*.py")}
+    assert sorted(listed) == sorted({f"{x.relative_to(PACKAGE)}/" for x in folders} | root)
+    storeys = [storey(name.removesuffix(".py").rstrip("/").replace("/", ".")) for name in listed]
+    assert storeys == sorted(storeys)
+    named = re.findall(r"`((?:\w+/)*\w+\.py)`", page)
+    missing = [name for name in named if not (PACKAGE / name).is_file()]
+    assert named and not missing
 
 
 def test_public_functions_have_docstrings() -> None:

@@ -1,8 +1,10 @@
-"""The README cannot drift: its example runs, its table is the registry."""
+"""The README cannot drift: its example runs, its code has the right types, its table is the registry."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from helpers import README as README_FILE
@@ -12,6 +14,8 @@ import bayeslaw as bl
 from bayeslaw.study.schema import read_study
 
 README = README_FILE.read_text()
+#: The Python code, block by block.
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_the_example_is_short_and_runs(readme_example: tuple[str, str, Path]) -> None:
@@ -21,6 +25,25 @@ def test_the_example_is_short_and_runs(readme_example: tuple[str, str, Path]) ->
     assert "passed  R-hat" in printed
     assert "FAILED" not in printed
     assert bl.load(folder / "finetuning.nc").convergence.passed
+
+
+def test_every_block_of_code_has_the_right_types(tmp_path: Path) -> None:
+    """Each block, with the imports of those before it, passes mypy."""
+    imports: list[str] = []
+    for i, code in enumerate(BLOCKS):
+        (tmp_path / f"block_{i}.py").write_text("\n".join([*imports, code]))
+        imports += [x for x in code.splitlines() if x.startswith(("import ", "from "))]
+    # The arguments of a law's `expected` are those of the law: bayeslaw is checked without this too.
+    options = ["--check-untyped-defs", "--ignore-missing-imports", "--disable-error-code=override"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file=", *options, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=REPOSITORY,
+    )
+    assert len(BLOCKS) >= 5
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_table_of_laws_is_the_registry() -> None:

@@ -25,11 +25,11 @@ STOPPED = 130
 
 
 def main() -> None:
-    """Run the command line; errors of bayeslaw become one message and exit code 2, Ctrl-C exit code
-    130.
+    """Run the command line. An error of bayeslaw becomes one message and exit code 2, Ctrl-C exit
+    code 130.
     """
-    # A command lives for seconds: sweeping the millions of objects that imports and the compiler
-    # make costs more than it frees.
+    # A command lives for seconds. Imports and the compiler make millions of objects, and collecting
+    # them would cost more than it frees.
     gc.set_threshold(200_000)
     sys.exit(run(sys.argv[1:]))
 
@@ -50,7 +50,7 @@ def run(argv: Sequence[str]) -> int:
         except typer.Exit as stop:
             return int(stop.exit_code)
         except Exception as error:
-            # Typer's and Click's usage errors have it; anything else is a fault of ours
+            # Usage errors of Typer and Click have this method; other errors are bugs.
             if not hasattr(error, "format_message"):
                 raise
             err.print("[bold red]Error:[/bold red]", end=" ")

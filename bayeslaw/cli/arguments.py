@@ -1,42 +1,45 @@
-"""What the command line's arguments mean: ``name=value`` pairs, numbers, priors, points."""
+"""Read the command line's arguments: ``name=value`` pairs, numbers, priors, points, choices."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import bayeslaw as bl
 from bayeslaw.errors import SpecError
 
 if TYPE_CHECKING:
     from bayeslaw.laws.base import Law
+    from bayeslaw.posterior.draws import Kind
+    from bayeslaw.spec.noise import Noise
+    from bayeslaw.spec.settings import Sampler
 
 
 def pairs(items: Sequence[str], option: str) -> dict[str, str]:
     """``["a=b"]`` as ``{"a": "b"}``."""
-    found = {}
+    values = {}
     for item in items:
         name, equals, value = item.partition("=")
         if not (equals and name and value):
             raise SpecError(f"{option} {item!r}: write name=value.")
-        found[name.strip()] = value.strip()
-    return found
+        values[name.strip()] = value.strip()
+    return values
 
 
 def counts(items: Sequence[str], option: str) -> dict[str, int] | None:
-    """``["model_size=2"]`` as ``{"model_size": 2}``; None where there is none."""
-    found = {}
+    """``["model_size=2"]`` as ``{"model_size": 2}``; None for an empty list."""
+    values = {}
     for name, text in pairs(items, option).items():
         value = number(text, name)
         if value != int(value):
             raise SpecError(f"{option} {name}={text}: write a whole number.")
-        found[name] = int(value)
-    return found or None
+        values[name] = int(value)
+    return values or None
 
 
 def number(text: str, what: str) -> float:
-    """A number, or a word on what is not one."""
+    """Text as a number; ``what`` names it in the error."""
     try:
         return float(text)
     except ValueError:
@@ -48,9 +51,9 @@ def law(text: str, allow_import: bool = False) -> Law:
     ``my_module:MyLaw:option=value``.
     """
     name, _, rest = text.partition(":")
-    own, _, options = rest.partition(":")
-    if rest and "=" not in own:
-        name = f"{name}:{own}"
+    class_name, _, options = rest.partition(":")
+    if rest and "=" not in class_name:
+        name = f"{name}:{class_name}"
     else:
         options = rest
     return bl.law(
@@ -61,7 +64,7 @@ def law(text: str, allow_import: bool = False) -> Law:
 
 
 def saved(path: Path, own_law: str | None, allow_import: bool) -> bl.Fit:
-    """A saved fit; a law of one's own is imported first, and then found by the fit's name of it."""
+    """A saved fit. A user's own law is imported first, so that its name in the fit is known."""
     if own_law is not None:
         law(own_law, allow_import)
     return bl.load(path)
@@ -80,8 +83,8 @@ def prior(text: str) -> bl.Prior:
 
 
 def points(at: Sequence[str]) -> dict[str, list[Any]]:
-    """``["model_size=1e9,2e9", "method=lora"]`` as lists to multiply out; what is not a number
-    stays text.
+    """``["model_size=1e9,2e9", "method=lora"]`` as a list of values for each name. Values that are
+    not numbers stay text.
     """
 
     def value(text: str) -> Any:
@@ -106,7 +109,7 @@ def runs(
     scale: Sequence[str],
     allow_import: bool = False,
 ) -> bl.Runs:
-    """The table of runs that the options of a command describe."""
+    """Read the table of runs that a command's options describe."""
     factors = {
         name: number(text, f"--scale {name}") for name, text in pairs(scale, "--scale").items()
     }
@@ -130,12 +133,39 @@ def spec(
     discrepancy: str | None,
     curve_by: Sequence[str],
 ) -> bl.ModelSpec:
-    """What to fit, from the options that say so."""
+    """The spec that a command's options describe."""
     return bl.ModelSpec(
         law,
         effects=pairs(effects, "--effect"),
         priors={name: prior(text) for name, text in pairs(priors, "--prior").items()},
-        noise=noise,  # type: ignore[arg-type]
+        noise=None if noise is None else as_noise(noise),
         discrepancy=discrepancy,
         curve_by=tuple(curve_by) or None,
     )
+
+
+def as_noise(text: str) -> Noise:
+    """The name of a noise."""
+    from bayeslaw.spec.noise import Noise
+
+    return cast("Noise", _one_of(text, get_args(Noise), "noise"))
+
+
+def as_sampler(text: str) -> Sampler:
+    """The name of a sampler."""
+    from bayeslaw.spec.settings import Sampler
+
+    return cast("Sampler", _one_of(text, get_args(Sampler), "sampler"))
+
+
+def as_kind(text: str) -> Kind:
+    """The name of a kind of prediction."""
+    from bayeslaw.posterior.draws import Kind
+
+    return cast("Kind", _one_of(text, get_args(Kind), "kind"))
+
+
+def _one_of(text: str, known: Sequence[str], option: str) -> str:
+    if text not in known:
+        raise SpecError(f"--{option} {text}: it must be one of {', '.join(known)}.")
+    return text

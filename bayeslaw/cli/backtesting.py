@@ -1,4 +1,4 @@
-"""The command that hides runs, predicts them, and says how true the predictions were."""
+"""The command that hides runs, predicts them, and scores the predictions."""
 
 from __future__ import annotations
 
@@ -53,20 +53,21 @@ def backtest(
     holdout: Annotated[
         list[str],
         typer.Option(
-            help='The runs to hide: "model_size >= 16e9". Repeatable: a split each.',
+            help='The runs to hide: "model_size >= 16e9". Repeatable: each is a split of its own.',
             show_default=False,
         ),
     ] = [],
     largest: Annotated[
         list[str],
         typer.Option(
-            help="Hide the runs at an input's k largest values: model_size=2.", show_default=False
+            help="Hide the runs at the k largest values of an input: model_size=2.",
+            show_default=False,
         ),
     ] = [],
     rolling: Annotated[
         list[str],
         typer.Option(
-            help="k splits, each hiding more of an input's largest values: data_size=3.",
+            help="Make k splits, each of which hides more of the largest values: data_size=3.",
             show_default=False,
         ),
     ] = [],
@@ -84,7 +85,7 @@ def backtest(
     baselines: Annotated[
         bool,
         typer.Option(
-            help="Score Huber least squares, the line, the best so far and the law alone too."
+            help="Also score Huber least squares, a line, the best run so far, and the law alone."
         ),
     ] = True,
     output: Annotated[
@@ -98,12 +99,14 @@ def backtest(
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Where to draw coverage and PIT (PNG, SVG, PDF).", show_default=False),
+        typer.Option(
+            help="Where to draw coverage and PIT values (PNG, SVG, PDF).", show_default=False
+        ),
     ] = None,
     panels: Annotated[
         Path | None,
         typer.Option(
-            help="Where to draw the hidden runs with their bands, the first split (PNG, SVG, PDF).",
+            help="Where to draw the first split's hidden runs and their bands (PNG, SVG, PDF).",
             show_default=False,
         ),
     ] = None,
@@ -114,8 +117,8 @@ def backtest(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Hide runs, fit the others, predict the hidden ones, score the predictions. Exit code 1 if the
-    chains did not converge.
+    """Hide runs, fit the others, predict the hidden ones, score the predictions. The exit code is 1
+    if the chains did not converge.
 
     Example: `bayeslaw backtest runs.csv --law skaling --column model_size=params --holdout
     "model_size >= 16e9"`
@@ -143,63 +146,63 @@ def backtest(
     scores = result.scores(by).reset_index()
     if output is not None:
         write_csv(result.points, output)
-    title = "simulated runs" if table.simulated else ""
+    _draw(result, plot, panels)
+    if as_json:
+        plain = scores.astype(object).where(scores.notna(), None)
+        out.print_json(plain.to_json(orient="records"))
+    elif not quiet:
+        first_of_method = ~scores["method"].duplicated()
+        seconds = scores["method"].map(result.seconds).where(first_of_method)
+        print_table(scores.assign(seconds=seconds))
+        _print_misses(result)
+        for path in (output, plot, panels):
+            if path is not None:
+                out.print(f"Wrote {path}.", highlight=False)
+    if not result.converged:
+        _print_not_converged(result)
+        raise typer.Exit(1)
+
+
+def _draw(result: bl.Backtest, plot: Path | None, panels: Path | None) -> None:
+    """Draw coverage and PIT values to ``plot``, hidden runs of the first split to ``panels``."""
+    title = "simulated runs" if next(iter(result.fits.values())).runs.simulated else ""
     if plot is not None:
         save_figure(lambda plots: plots.calibration(result.points, title=title), plot)
     if panels is not None:
         from bayeslaw.plots.bands import MOST_PANELS
         from bayeslaw.study.report.figures import first_split
 
-        save_figure(
-            lambda plots: plots.hindsight(**first_split(result, MOST_PANELS), title=title), panels
-        )
-    if as_json:
-        out.print_json(scores.astype(object).where(scores.notna(), None).to_json(orient="records"))
-    elif not quiet:
-        print_table(
-            scores.assign(
-                seconds=scores["method"].map(result.seconds).where(~scores["method"].duplicated())
+        arguments = first_split(result, MOST_PANELS)
+        save_figure(lambda plots: plots.hindsight(**arguments, title=title), panels)
+
+
+def _print_not_converged(result: bl.Backtest) -> None:
+    """Print the convergence of each split that did not converge."""
+    for split, fitted in result.fits.items():
+        if not fitted.convergence.passed:
+            err.print(
+                f"[bold red]{split} did not converge[/bold red]: {fitted.convergence}",
+                highlight=False,
             )
-        )
-        _print_misses(result)
-        for path in (output, plot, panels):
-            if path is not None:
-                out.print(f"Wrote {path}.", highlight=False)
-    if not result.converged:
-        for split, fitted in result.fits.items():
-            if not fitted.convergence.passed:
-                err.print(
-                    f"[bold red]{split} did not converge[/bold red]: {fitted.convergence}",
-                    highlight=False,
-                )
-        raise typer.Exit(1)
+
+
+#: Columns of a hidden run that are printed beside its inputs and groups.
+SHOWN = ("row", "observed", "median", "lower_90", "upper_90")
 
 
 def _print_misses(result: bl.Backtest) -> None:
-    """The hidden runs that lie outside their 90 % band, the first ten."""
-    own = result.points[result.points["method"] == "bayeslaw"]
-    missed: pd.DataFrame = own[~own["inside_90"].astype(bool)]
+    """Print how many hidden runs are inside their 90 % band, and the first ten that are not."""
+    hidden = result.points[result.points["method"] == "bayeslaw"]
+    missed: pd.DataFrame = hidden[~hidden["inside_90"].astype(bool)]
+    inside = len(hidden) - len(missed)
     out.print(
-        f"\n{len(own) - len(missed)} of {len(own)} hidden runs lie within their 90 % band.",
-        highlight=False,
+        f"\n{inside} of {len(hidden)} hidden runs lie within their 90 % band.", highlight=False
     )
     if len(missed):
-        shown = [
-            c
-            for c in own.columns
-            if c
-            in (
-                *result.inputs,
-                *result.groups,
-                "row",
-                "observed",
-                "median",
-                "lower_90",
-                "upper_90",
-            )
-        ]
-        print_table(missed[shown].head(10))
-        if len(missed) > 10:
-            out.print(
-                f"... and {len(missed) - 10} more; all of them: --output FILE.", highlight=False
-            )
+        columns = (*result.inputs, *result.groups, *SHOWN)
+        print_table(missed[[c for c in hidden.columns if c in columns]].head(10))
+    if len(missed) > 10:
+        out.print(
+            f"... and {len(missed) - 10} more. Write all of them with --output FILE.",
+            highlight=False,
+        )

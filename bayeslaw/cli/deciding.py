@@ -1,10 +1,10 @@
-"""Go or no-go, from a saved fit."""
+"""The command that decides, from a saved fit."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from bayeslaw.cli.app import app
 from bayeslaw.cli.options import AllowImport, AsJson, OwnLaw, Quiet
 from bayeslaw.cli.terminal import out, print_table
 from bayeslaw.errors import SpecError
+
+if TYPE_CHECKING:
+    from bayeslaw.posterior.points import Points
 
 #: Exit codes of ``--gate``, for pipelines.
 GATE = {"go": 0, "no-go": 10, "inconclusive": 11}
@@ -35,28 +38,31 @@ def decide(
         typer.Option(
             "--option",
             "-o",
-            help="In what options differ: method=lora,fmt; multiplied out. Repeatable.",
+            help=(
+                "What the options differ in: method=lora,fmt. Repeatable; every combination is an"
+                " option."
+            ),
             show_default=False,
         ),
     ] = [],
     options: Annotated[
         Path | None,
         typer.Option(
-            help="Table of options, instead of --option; may have a column cost.",
+            help="Table of options, instead of --option. It may have a column cost.",
             show_default=False,
         ),
     ] = None,
     at: Annotated[
         list[str],
         typer.Option(
-            "--at", help="What options share: model_size=16e9. Repeatable.", show_default=False
+            "--at", help="What all options share: model_size=16e9. Repeatable.", show_default=False
         ),
     ] = [],
     cost: Annotated[
         list[str],
         typer.Option(
             "--cost",
-            help="Cost of an option by its value: lora=12000. Repeatable.",
+            help="Cost of the options with this value: lora=12000. Repeatable.",
             show_default=False,
         ),
     ] = [],
@@ -67,10 +73,10 @@ def decide(
         ),
     ] = None,
     go_at: Annotated[
-        float, typer.Option(help="Probability from which on it is go.")
+        float, typer.Option(help="Go if the probability is at least this.")
     ] = defaults.GO_AT,
     no_go_at: Annotated[
-        float, typer.Option(help="Probability up to which it is no-go.")
+        float, typer.Option(help="No-go if the probability is at most this.")
     ] = defaults.NO_GO_AT,
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit code 0 for go, 10 for no-go, 11 for inconclusive.")
@@ -80,7 +86,7 @@ def decide(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Whether to spend the budget, on which option, and why.
+    """Decide whether to spend the budget, on which option, and why.
 
     Example: `bayeslaw decide finetuning.nc --option method=lora,fmt --at model_size=16e9 --at
     finetuning_data=1e5 --target 1.05 --cost lora=12000 --cost fmt=90000`
@@ -95,21 +101,19 @@ def decide(
     shared = arguments.points(at)
     if several := [name for name, values in shared.items() if len(values) > 1]:
         raise SpecError(
-            f"--at {several[0]} has several values; what differs between options is given by"
-            " --option."
+            f"--at {several[0]} has several values. Give what differs between options by --option."
         )
-    wanted = (
-        arguments.points(option)
-        if options is None
-        else load_table(options)[0].reset_index(drop=True)
-    )
+    if options is None:
+        table: Points = arguments.points(option)
+    else:
+        table = load_table(options)[0].reset_index(drop=True)
     costs = {
         name: arguments.number(text, f"--cost {name}")
         for name, text in arguments.pairs(cost, "--cost").items()
     }
     decision = bl.decide(
         fit,
-        wanted,
+        table,
         target,
         at={name: values[0] for name, values in shared.items()},
         cost=costs or None,

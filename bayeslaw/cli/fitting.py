@@ -48,6 +48,8 @@ from bayeslaw.errors import SpecError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bayeslaw.posterior.draws import Kind
+
 
 @app.command()
 def fit(
@@ -91,7 +93,7 @@ def fit(
         tune=tune,
         chains=chains,
         random_seed=seed,
-        sampler=sampler,  # type: ignore[arg-type]
+        sampler=arguments.as_sampler(sampler),
         progressbar=not quiet,
     )
     path = fitted.save(output)
@@ -110,7 +112,8 @@ def predict(
         typer.Option(
             "--at",
             help=(
-                "Where: model_size=70e9; several values with commas are multiplied out. Repeatable."
+                "A value of an input or group: model_size=70e9. Repeatable. Several values, with"
+                " commas between them: bands at every combination."
             ),
             show_default=False,
         ),
@@ -133,13 +136,13 @@ def predict(
         typer.Option(help="Where to draw the bands (PNG, SVG, PDF).", show_default=False),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Default: the fit's.", show_default=False)
+        int | None, typer.Option(help="Random seed. Default: that of the fit.", show_default=False)
     ] = None,
     law: OwnLaw = None,
     allow_import: AllowImport = False,
     quiet: Quiet = False,
 ) -> None:
-    """Bands at scales that nobody has run.
+    """Bands at new points, such as scales that nobody has run.
 
     Example: `bayeslaw predict chinchilla.nc --at model_size=70e9 --at data_size=1.4e12 -o bands.csv
     --plot bands.png`
@@ -149,31 +152,24 @@ def predict(
     for path in (output, plot):
         if path is not None:
             parent_exists(path)
+    predicted = arguments.as_kind(kind)
     fit_ = arguments.saved(fitted, law, allow_import)
     if (points is None) == (not at):
         raise SpecError(
             "Say where to predict: either --at model_size=70e9 for each input, or --points FILE."
         )
     where = arguments.points(at) if points is None else load_table(points)[0]
-    bands = fit_.bands(where, kind, prob, random_seed=seed)  # type: ignore[arg-type]
+    bands = fit_.bands(where, predicted, prob, random_seed=seed)
     if output is not None:
         write_csv(bands, output)
     if plot is not None:
-        _plot(fit_, bands, plot, kind, prob, seed)
+        _plot(fit_, bands, plot, predicted, prob, seed)
     if not quiet:
-        print_table(
-            bands.drop(
-                columns=[
-                    c
-                    for c in ("converged", "unseen")
-                    if c in bands and not (c == "unseen" and bands[c].any())
-                ]
-            )
-        )
+        hidden = ["converged"] if bands["unseen"].any() else ["converged", "unseen"]
+        print_table(bands.drop(columns=hidden))
         if not fit_.convergence.passed:
             err.print(
-                "[bold red]The fit behind these bands did not converge:[/bold red] they are not to"
-                " be relied on."
+                "[bold red]The fit of these bands did not converge:[/bold red] do not rely on them."
             )
         for path in (output, plot):
             if path is not None:
@@ -184,21 +180,21 @@ def _plot(
     fit_: bl.Fit,
     bands: pd.DataFrame,
     path: Path,
-    kind: str,
+    kind: Kind,
     prob: Sequence[float],
     seed: int | None,
 ) -> None:
-    """Bands along the first input, from the runs to the farthest point asked for, at the points'
-    other inputs and groups.
+    """Draw bands along the first input, from the runs to the farthest point, at the points' other
+    inputs and groups.
     """
     from bayeslaw.posterior.sweep import sweep
     from bayeslaw.text import named
 
     law = fit_.spec.law
-    swept = sweep(fit_, bands, x=next(iter(law.inputs)), kind=kind, probs=prob, random_seed=seed)  # type: ignore[arg-type]
-    title = ["simulated runs"] * fit_.runs.simulated + [
-        named(c, value) for c, value in swept.shared.items()
-    ]
+    swept = sweep(fit_, bands, x=next(iter(law.inputs)), kind=kind, probs=prob, random_seed=seed)
+    title = [named(c, value) for c, value in swept.shared.items()]
+    if fit_.runs.simulated:
+        title = ["simulated runs", *title]
     save_figure(
         lambda plots: plots.bands(
             swept.curves,

@@ -1,4 +1,4 @@
-"""Commands that compile nothing: the laws, and a check of a table."""
+"""Commands that compile nothing: list the laws, check a table of runs."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 @app.command()
 def laws(
     name: Annotated[
-        str | None, typer.Argument(help="One law, in full.", show_default=False)
+        str | None, typer.Argument(help="Show only this law, in full.", show_default=False)
     ] = None,
     as_json: AsJson = False,
     allow_import: AllowImport = False,
 ) -> None:
-    """Every law: formula, inputs with units, parameters, source.
+    """List every law: formula, inputs with units, parameters, source.
 
     Example: `bayeslaw laws chinchilla`
     """
@@ -90,7 +90,7 @@ def check(
     scale: Scale = [],
     allow_import: AllowImport = False,
 ) -> None:
-    """Check a table of runs: its faults, or a summary. Nothing is compiled.
+    """Check a table of runs: print all its faults, or else a summary. Nothing is compiled.
 
     Example: `bayeslaw check runs.csv --law chinchilla --column model_size=params --column
     data_size=tokens`

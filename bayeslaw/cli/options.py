@@ -1,4 +1,4 @@
-"""The options that commands share."""
+"""The options that several commands have."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ LawName = Annotated[
         "--law",
         "-l",
         help=(
-            "Name of a law (see `bayeslaw laws`); options as name:option=value, e.g."
-            " finetuning_multiplicative:factor=pet_size; a law of your own as my_module:MyLaw (with"
+            "Name of a law (see `bayeslaw laws`), with options as name:option=value, such as"
+            " finetuning_multiplicative:factor=pet_size. A law of your own is my_module:MyLaw (with"
             " --allow-import)."
         ),
         show_default=False,
@@ -35,7 +35,7 @@ OwnLaw = Annotated[
     str | None,
     typer.Option(
         "--law",
-        help="A law of your own that the fit is of: my_module:MyLaw, with --allow-import.",
+        help="The fit's law, if it is your own: my_module:MyLaw, with --allow-import.",
         show_default=False,
     ),
 ]
@@ -44,7 +44,7 @@ Columns = Annotated[
     typer.Option(
         "--column",
         "-c",
-        help='Which column is what: model_size="Model Size". Repeatable.',
+        help='Your name of a column: model_size="Model Size". Repeatable.',
         show_default=False,
     ),
 ]
@@ -54,30 +54,31 @@ Groups = Annotated[
         "--group",
         "-g",
         help=(
-            "A grouping column. Repeatable. Default: those known by name (task, method, model,"
-            " ...)."
+            "A grouping column. Repeatable. Default: the columns with well-known names (task,"
+            " method, model, ...)."
         ),
         show_default=False,
     ),
 ]
 Where = Annotated[
     str | None,
-    typer.Option(help='Keep rows for which this holds: "loss < 3.5".', show_default=False),
+    typer.Option(help='Use only the rows where this is true: "loss < 3.5".', show_default=False),
 ]
 Melt = Annotated[
     str | None,
     typer.Option(
-        help="For a wide table: the input whose values are the column headers.", show_default=False
+        help="For a wide table: the input whose values are the headers of columns.",
+        show_default=False,
     ),
 ]
 Scale = Annotated[
     list[str],
     typer.Option(
-        help="Factor to the canonical unit: model_size=1e9 for billions. Repeatable.",
+        help="Factor to the unit of the law: model_size=1e9 for billions. Repeatable.",
         show_default=False,
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no summary.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 Effects = Annotated[
@@ -101,7 +102,7 @@ NoiseName = Annotated[
     str | None,
     typer.Option(
         help=(
-            "student_t, normal or laplace. Default: student_t; normal with a discrepancy along"
+            "student_t, normal or laplace. Default: student_t, but normal with a discrepancy along"
             " curves."
         ),
         show_default=False,
@@ -110,7 +111,7 @@ NoiseName = Annotated[
 DiscrepancyKind = Annotated[
     str | None,
     typer.Option(
-        help="How reality may stray from the law: none, curve or grid. Default: the law's own.",
+        help="How runs may deviate from the law: none, curve or grid. Default: that of the law.",
         show_default=False,
     ),
 ]
@@ -118,13 +119,16 @@ CurveBy = Annotated[
     list[str],
     typer.Option(
         help=(
-            "A column that makes one curve. Repeatable. Default: run, or all grouping columns and"
-            " other inputs."
+            "Runs with equal values of this column are one curve. Repeatable. Default: the column"
+            " run, or else all grouping columns and other inputs."
         ),
         show_default=False,
     ),
 ]
-Draws = Annotated[int, typer.Option(help="Draws a chain.")]
-Tune = Annotated[int, typer.Option(help="Tuning steps a chain.")]
-Chains = Annotated[int, typer.Option(help="Chains.")]
-Seed = Annotated[int | None, typer.Option(help="Same seed, same numbers.", show_default=False)]
+Draws = Annotated[int, typer.Option(help="Draws of each chain.")]
+Tune = Annotated[int, typer.Option(help="Tuning steps of each chain.")]
+Chains = Annotated[int, typer.Option(help="Number of chains.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="Random seed. The same seed gives the same numbers.", show_default=False),
+]

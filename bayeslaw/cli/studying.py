@@ -1,4 +1,4 @@
-"""Commands of a study file: write one, run it, lay its report out again."""
+"""Commands for study files: write one, run it, lay out its report again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bayeslaw.cli.terminal import err, out, parent_exists
 from bayeslaw.errors import SpecError
 
 if TYPE_CHECKING:
-    from bayeslaw.study.outcome import Outcome
+    from bayeslaw.study.result import StudyResult
 
 Journey = Literal["finetuning", "overoptimization", "pretraining", "go-no-go"]
 
@@ -30,7 +30,7 @@ Folder = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Folder for what it finds. Default: the file's name, beside it.",
+        help="Folder for the results. Default: beside the file, with its name.",
         show_default=False,
     ),
 ]
@@ -45,27 +45,27 @@ Template = Annotated[
 
 @app.command()
 def init(
-    journey: Annotated[Journey, typer.Argument(help="What it is about.")] = "finetuning",
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.")] = Path(
+    journey: Annotated[Journey, typer.Argument(help="What the study is about.")] = "finetuning",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the file.")] = Path(
         "study.toml"
     ),
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write a study file to start from, with a comment to every key. It runs as it stands, on
-    simulated runs.
+    """Write a study file to start from, with a comment for every key. You can run it unchanged: it
+    uses simulated runs.
 
     Example: `bayeslaw init pretraining -o study.toml`
     """
     parent_exists(output)
     if output.exists() and not force:
-        raise SpecError(f"{output} is there already. Name another, or replace it with --force.")
+        raise SpecError(f"{output} exists already. Name another file, or replace it with --force.")
     with atomic_write(output) as part:
         part.write_text(template_of(journey), encoding="utf-8")
     out.print(f"Wrote {output}. Run it: bayeslaw run {output}", highlight=False)
 
 
 def template_of(journey: Journey) -> str:
-    """The study file that `init` writes."""
+    """The text of the study file that `init` writes."""
     return (files("bayeslaw.study") / "templates" / f"{journey.replace('-', '_')}.toml").read_text(
         encoding="utf-8"
     )
@@ -81,7 +81,7 @@ def run(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Check the file and its runs, say what would be fitted, and stop."
+            "--dry-run", help="Check the file and its runs, print what would be fitted, and stop."
         ),
     ] = False,
     template: Template = None,
@@ -90,22 +90,22 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Run a study from its file to its report: fit, checks, backtest, bands, decision, next runs.
-    What an earlier run found is not computed again.
+    Results of an earlier run are not computed again.
 
     Example: `bayeslaw run study.toml -o out`
     """
     from bayeslaw.study.schema import read_study
 
-    asked, _ = read_study(study)  # before all that it takes to do more is loaded
-    if gate and asked.decision is None:
-        raise SpecError(f"{study} has no [decision]: there is nothing to gate.")
+    parsed, _ = read_study(study)  # faults of the file come before slow imports
+    if gate and parsed.decision is None:
+        raise SpecError(f"{study} has no [decision]: there is nothing to gate. Leave out --gate.")
     if dry_run:
         from bayeslaw.study.prepare import prepare
 
         prepared = prepare(study, allow_import=allow_import)
         out.print(f"{study} has no fault.\n{prepared.runs}", markup=False, highlight=False)
         return
-    outcome = bl.run_study(
+    result = bl.run_study(
         study,
         output,
         template=template,
@@ -113,9 +113,9 @@ def run(
         progressbar=shows(as_json, quiet),
         say=sayer(as_json, quiet),
     )
-    tell(outcome, output or study.with_suffix(""), as_json, quiet)
-    if gate and outcome.decision is not None:
-        raise typer.Exit(GATE[outcome.decision.verdict])
+    tell(result, output or study.with_suffix(""), as_json, quiet)
+    if gate and result.decision is not None:
+        raise typer.Exit(GATE[result.decision.verdict])
 
 
 @app.command()
@@ -126,11 +126,12 @@ def report(
     allow_import: AllowImport = False,
     quiet: Quiet = False,
 ) -> None:
-    """Lay out the report of a study that was run, with another template say; nothing is sampled.
+    """Lay out the report of a finished study again, with another template for example. Nothing is
+    sampled.
 
     Example: `bayeslaw report study.toml -o out --template house_style.html.jinja`
     """
-    outcome = bl.run_study(
+    result = bl.run_study(
         study,
         output,
         template=template,
@@ -139,54 +140,51 @@ def report(
         say=sayer(False, quiet),
         stored=True,
     )
-    tell(outcome, output or study.with_suffix(""), False, quiet)
+    tell(result, output or study.with_suffix(""), False, quiet)
 
 
-def tell(outcome: Outcome, folder: Path, as_json: bool = False, quiet: bool = False) -> None:
-    """The verdict, why, and where the report is."""
+def tell(result: StudyResult, folder: Path, as_json: bool = False, quiet: bool = False) -> None:
+    """Print the verdict, its reasons, and where the report is."""
     from bayeslaw.study.report import words
 
     if as_json:
-        from bayeslaw.study.outcome import decision_file
+        from bayeslaw.study.result import decision_file
 
-        out.print_json(
-            "null" if outcome.decision is None else decision_file(outcome).model_dump_json()
-        )
+        decided = result.decision is not None
+        out.print_json(decision_file(result).model_dump_json() if decided else "null")
     elif quiet:
-        out.print(words.verdict(outcome), markup=False, highlight=False)
+        out.print(words.verdict(result), markup=False, highlight=False)
     else:
-        colour = {"GO": "bold green", "NO-GO": "bold red", "INCONCLUSIVE": "bold yellow"}.get(
-            words.verdict(outcome), "bold"
-        )
-        out.print(words.verdict(outcome), style=colour, markup=False, highlight=False)
-        lines = [
-            words.sentence(outcome),
-            *(outcome.decision.reasons if outcome.decision else ()),
-            words.hindsight(outcome),
-            words.next_run(outcome),
-        ]
-        for line in filter(None, lines):
-            out.print(f"- {line}", markup=False, highlight=False)
-        for check in outcome.checks:
-            if check.passed is False:
-                out.print(f"- {check}", style="red", markup=False, highlight=False)
-        out.print(f"Wrote {folder / 'report.html'}.", markup=False, highlight=False)
-    if not outcome.fit.convergence.passed:
-        err.print(
-            "[bold red]The chains did not converge:[/bold red] these numbers are not to be"
-            " relied on."
-        )
+        _tell_in_full(result, folder)
+    if not result.fit.convergence.passed:
+        err.print("[bold red]The chains did not converge:[/bold red] do not rely on these numbers.")
+
+
+def _tell_in_full(result: StudyResult, folder: Path) -> None:
+    from bayeslaw.study.report import words
+
+    colours = {"GO": "bold green", "NO-GO": "bold red", "INCONCLUSIVE": "bold yellow"}
+    verdict = words.verdict(result)
+    out.print(verdict, style=colours.get(verdict, "bold"), markup=False, highlight=False)
+    lines = [words.sentence(result)]
+    if result.decision is not None:
+        lines += result.decision.reasons
+    lines += [words.hindsight(result), words.next_run(result)]
+    for line in filter(None, lines):
+        out.print(f"- {line}", markup=False, highlight=False)
+    for check in result.checks:
+        if check.passed is False:
+            out.print(f"- {check}", style="red", markup=False, highlight=False)
+    out.print(f"Wrote {folder / 'report.html'}.", markup=False, highlight=False)
 
 
 def shows(as_json: bool, quiet: bool) -> bool:
-    """Whether the sampler's bar is of use."""
+    """Whether to show the sampler's progress bar."""
     return not (as_json or quiet) and err.is_terminal
 
 
 def sayer(as_json: bool, quiet: bool) -> Callable[[str], None] | None:
-    """What tells the stages of a study, beside what a script reads."""
-    return (
-        None
-        if as_json or quiet
-        else lambda text: err.print(text, style="dim", markup=False, highlight=False)
-    )
+    """A function that prints the stages of a study to standard error; None to print none."""
+    if as_json or quiet:
+        return None
+    return lambda text: err.print(text, style="dim", markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""What commands print and write, and how."""
+"""Print tables, fits and messages; write CSV files and figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-#: A pipe or a file has no width: wide enough that no table is folded.
+#: Standard output and standard error. A pipe or a file has no width: 200 columns fold no table.
 out, err = (
     Console(stderr=stderr, soft_wrap=True, width=None if stream.isatty() else 200)
     for stderr, stream in ((False, sys.stdout), (True, sys.stderr))
@@ -27,13 +27,13 @@ out, err = (
 
 
 def parent_exists(path: Path) -> None:
-    """Refuse a path in a folder that does not exist, before anything slow."""
+    """Raise SpecError, before anything slow, if the folder of a path does not exist."""
     if not path.parent.is_dir():
         raise SpecError(f"{path} cannot be written: there is no folder {path.parent}.")
 
 
 def say_working(quiet: bool) -> None:
-    """Say what takes time, where the sampler's own bar does not show yet."""
+    """Say what takes time before the sampler's progress bar appears."""
     if not quiet and err.is_terminal:
         err.print("Compiling and sampling ...", style="dim")
 
@@ -64,22 +64,17 @@ def save_figure(draw: Callable[[ModuleType], np.ndarray], path: Path) -> None:
 
 
 def print_fit(fitted: bl.Fit, checks: Sequence[bl.CheckResult] | None = None) -> None:
-    """The summary of a fit, its checks (None: they are made here), and what was tried."""
+    """Print the summary of a fit, its checks (None: they are computed), and the retries."""
     print_table(fitted.summary().rename_axis("variable").reset_index())
+    colours = {True: None, False: "bold red", None: "yellow"}
     for result in bl.check(fitted) if checks is None else checks:
-        colour = {True: "green", False: "bold red", None: "yellow"}[result.passed]
-        out.print(
-            str(result),
-            style=colour if result.passed is not True else None,
-            markup=False,
-            highlight=False,
-        )
+        out.print(str(result), style=colours[result.passed], markup=False, highlight=False)
     for attempt in fitted.convergence.attempts[1:]:
         out.print(f"  tried again, {attempt}", markup=False, highlight=False)
 
 
 def print_table(table: pd.DataFrame) -> None:
-    """A table with its numbers to four digits."""
+    """Print a table, with four digits of each number."""
     from pandas.api.types import is_numeric_dtype
 
     shown = Table(box=None, header_style="bold", padding=(0, 1))

@@ -1,3 +1,3 @@
-"""Demonstrations on simulated runs: from a table to a verdict, which the part that was hidden then
-confirms or not.
+"""Demonstrations on simulated runs: forecasts from the runs that a fit sees, compared with those
+that were hidden from it.
 """

@@ -1,4 +1,4 @@
-"""Simulated finetuning runs of 1B to 8B models: what was said of 16B, and what it logged."""
+"""Simulated finetuning runs of 1B to 8B models: the forecast for 16B, and what 16B logged."""
 
 from __future__ import annotations
 
@@ -17,21 +17,28 @@ VARIANTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of it: bands at every simulated 16B run, and bands along model size for the figure."""
+class Hindsight:
+    """The forecast and the simulated 16B runs.
+
+    Attributes
+    ----------
+    bands : at every simulated 16B run, of each variant, with its ``loss``.
+    curves : bands along model size, for the figure.
+    largest : the runs at each cell's largest finetuning set, for the figure.
+    """
 
     bands: pd.DataFrame
     curves: pd.DataFrame
     largest: pd.DataFrame
 
 
-def hindsight(fitted: Fit) -> Outcome:
-    """Both variants' simulated 16B runs, held against the bands of a fit to 1B to 8B.
+def hindsight(fitted: Fit) -> Hindsight:
+    """The simulated 16B runs of both variants, beside the bands of a fit to 1B to 8B.
 
     Returns
     -------
-    Outcome; its ``bands`` has a row for each 16B run, with columns ``loss`` and ``variant`` beside
-    those of ``Fit.bands``.
+    Hindsight; its ``bands`` has a row for each 16B run, with the columns of ``Fit.bands``, ``loss``
+    and ``variant``.
     """
     tables = {name: dataset(name) for name in VARIANTS}
     first = tables["finetuning_simulated"]
@@ -39,7 +46,7 @@ def hindsight(fitted: Fit) -> Outcome:
         first["heldout"], ["task", "method", "llm", "model_size", "finetuning_data"]
     ].reset_index(drop=True)
     forecast = fitted.bands(points)
-    seen = [
+    compared = [
         forecast.assign(variant=name, loss=table.loc[table["heldout"], "loss"].to_numpy())
         for name, table in tables.items()
     ]
@@ -50,14 +57,16 @@ def hindsight(fitted: Fit) -> Outcome:
     ]
     cells = largest[["task", "method", "llm", "finetuning_data"]].drop_duplicates()
     sizes = pd.DataFrame({"model_size": np.geomspace(1.001e9, 2e10, 40)})
-    return Outcome(
-        pd.concat(seen, ignore_index=True), fitted.bands(cells.merge(sizes, how="cross")), largest
+    return Hindsight(
+        bands=pd.concat(compared, ignore_index=True),
+        curves=fitted.bands(cells.merge(sizes, how="cross")),
+        largest=largest,
     )
 
 
 def verdict(bands: pd.DataFrame, prob: float = 0.9) -> list[str]:
-    """In words, per variant and base model: how many simulated 16B runs fell inside their band, and
-    by how much the rest missed.
+    """Sentences, for each variant and base model: how many simulated 16B runs are inside their
+    band, and how far the others are from it.
     """
     lines = []
     lower, upper = f"lower_{100 * prob:g}", f"upper_{100 * prob:g}"

@@ -1,5 +1,5 @@
-"""Simulated best-of-n and RL against nine reward models, seen part of the way: where will the true
-score peak, and did it?
+"""Simulated best-of-n and RL against nine reward models, the first part of each curve seen: where
+will the true score peak, and where did it?
 """
 
 from __future__ import annotations
@@ -22,26 +22,29 @@ from bayeslaw.runs.table import Runs, read_runs
 
 LAW, SET = "overoptimization", "overoptimization_simulated"
 POLICY = 1.2e9
-#: What is seen: RL up to this KL, best-of-n up to this n (Gao et al. 2022 formed their law on n up
-#: to 1,000).
+#: The fit sees RL up to this KL, and best-of-n up to this n (Gao et al. 2022 fitted their law to n
+#: up to 1,000).
 SEEN_KL, SEEN_N = 25.0, 1000
 #: Reward models that the figure shows.
 SHOWN = (3e6, 85e6, 3e9)
+#: The columns of a point.
+POINT = ["method", "reward_model_size", "kl"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the demonstration found.
+class Hindsight:
+    """The forecasts, and the hidden points and simulated truth beside them.
 
     Attributes
     ----------
-    fit : to what was seen.
+    fit : to the points that were seen.
     peaks : `bayeslaw.peaks`, a row for each method and reward model, with the true KL as
         ``simulated_truth``.
     stopping : `bayeslaw.stopping` of the RL runs at `SEEN_KL`.
     hidden : the points that were hidden, with their bands.
-    curves : bands along KL for the figure. draws : KL at the peak, a row a draw, for the figure.
-        table : all simulated points, for the figure.
+    curves : bands along KL, for the figure.
+    draws : KL at the peak, a row for each draw, for the figure.
+    table : all simulated points of the reward models in the figure.
     """
 
     fit: Fit
@@ -70,90 +73,87 @@ def marked() -> pd.DataFrame:
     return marked
 
 
-def demo(random_seed: int = 1, *, progressbar: bool = True) -> Outcome:
-    """Fit what is seen, say where the score peaks, and hold the hidden points and the simulated
-    truth against that.
-    """
+def demo(random_seed: int = 1, *, progressbar: bool = True) -> Hindsight:
+    """Fit the points that are seen, and compare where the score peaks with the simulated truth."""
     return hindsight(
         fit(LAW, seen_runs(marked()), random_seed=random_seed, progressbar=progressbar)
     )
 
 
-def hindsight(fitted: Fit) -> Outcome:
-    """Where the score peaks by a fit to what is seen, with the hidden points and the simulated
-    truth beside it.
+def hindsight(fitted: Fit) -> Hindsight:
+    """Where the score peaks according to a fit to the points that are seen, and the hidden points
+    and simulated truth.
     """
     table = marked()
     truth = true_peaks(table.attrs["manifest"]["truth"])
-    found = peaks(fitted)
-    found["simulated_truth"] = [
+    at_peak = peaks(fitted)
+    at_peak["simulated_truth"] = [
         truth[method, f"{size:g}"]
-        for method, size in zip(found["method"], found["reward_model_size"], strict=True)
+        for method, size in zip(at_peak["method"], at_peak["reward_model_size"], strict=True)
     ]
-    columns = ["method", "reward_model_size", "kl"]
     hidden = table[table["hidden"]].reset_index(drop=True)
-    hidden = fitted.bands(hidden[columns]).assign(gold_score=hidden["gold_score"])
+    return Hindsight(
+        fit=fitted,
+        peaks=at_peak,
+        stopping=stopping(fitted, SEEN_KL, method="rl"),
+        hidden=fitted.bands(hidden[POINT]).assign(gold_score=hidden["gold_score"]),
+        curves=fitted.bands(_points_along_kl()),
+        draws=_draws_of_peaks(fitted),
+        table=table[table["reward_model_size"].isin(SHOWN)],
+    )
+
+
+def _points_along_kl() -> pd.DataFrame:
+    """Points for the curves of the figure, evenly spaced in sqrt(KL)."""
     kl = {
         "rl": np.linspace(0.05, 10, 90) ** 2,
         "bon": np.linspace(0.05, math.sqrt(float(kl_of_n(60_000))), 90) ** 2,
     }
-    points = pd.DataFrame(
-        [(method, size, x) for method in kl for size in SHOWN for x in kl[method]], columns=columns
-    )
-    drawn = []
-    for method in kl:
-        peak = fitted.quantity(f"kl_peak_{method}")
+    rows = [(method, size, x) for method in kl for size in SHOWN for x in kl[method]]
+    return pd.DataFrame(rows, columns=POINT)
+
+
+def _draws_of_peaks(fitted: Fit) -> pd.DataFrame:
+    """KL at the peak of the reward models in the figure, a row for each draw."""
+    tables = []
+    for method in ("rl", "bon"):
+        kl_peak = fitted.quantity(f"kl_peak_{method}")
+        groups = list(kl_peak["group"].values)
         for size in SHOWN:
-            at = list(peak["group"].values).index(f"{size:g}")
-            drawn.append(
-                pd.DataFrame(
-                    {
-                        "method": method,
-                        "reward_model_size": size,
-                        "kl_peak": peak.isel(group=at).values.ravel(),
-                    }
-                )
-            )
-    shown = table[table["reward_model_size"].isin(SHOWN)]
-    return Outcome(
-        fitted,
-        found,
-        stopping(fitted, SEEN_KL, method="rl"),
-        hidden,
-        fitted.bands(points),
-        pd.concat(drawn),
-        shown,
-    )
+            values = kl_peak.isel(group=groups.index(f"{size:g}")).values.ravel()
+            columns = {"method": method, "reward_model_size": size, "kl_peak": values}
+            tables.append(pd.DataFrame(columns))
+    return pd.concat(tables)
 
 
 def true_peaks(truth: Mapping[str, Any]) -> dict[tuple[str, str], float]:
-    """KL at the peak, by method and reward model, from the manifest's coefficients."""
-    found = {}
+    """KL at the peak, by method and reward model, from the coefficients in the manifest."""
+    peak = {}
     for method in ("bon", "rl"):
         c = truth["coefficients_at_1e8_parameters"][f"gold_{method}"]
         for size, deviation in truth["deviation_of_log_beta_gold"].items():
             x = math.log10(float(size) / 1e8)
             alpha = c["alpha"] * math.exp(c["log_slope_of_alpha_per_decade"] * x)
             beta = c["beta"] * math.exp(c["log_slope_of_beta_per_decade"] * x + deviation)
-            found[method, size] = float(
+            peak[method, size] = float(
                 find_law(f"overoptimization_{method}").value("kl_peak", alpha=alpha, beta=beta)
             )
-    return found
+    return peak
 
 
-def verdict(outcome: Outcome, prob: float = 0.9) -> list[str]:
-    """In words: how many true peaks and hidden points lay inside, and what the forecast advised."""
+def verdict(hindsight: Hindsight, prob: float = 0.9) -> list[str]:
+    """Sentences: how many true peaks and hidden points are inside, and the advice."""
     p = f"{100 * prob:g}"
     lines = []
     for method, name in (
         ("rl", f"RL, seen up to KL = {SEEN_KL:g}"),
         ("bon", f"best-of-n, seen up to n = {SEEN_N:,}"),
     ):
-        peak = outcome.peaks[outcome.peaks["method"] == method]
+        peak = hindsight.peaks[hindsight.peaks["method"] == method]
         inside = (peak["simulated_truth"] >= peak[f"lower_{p}_kl_peak"]) & (
             peak["simulated_truth"] <= peak[f"upper_{p}_kl_peak"]
         )
-        points = outcome.hidden[outcome.hidden["method"] == method]
+        points = hindsight.hidden[hindsight.hidden["method"] == method]
         within = (points["gold_score"] >= points[f"lower_{p}"]) & (
             points["gold_score"] <= points[f"upper_{p}"]
         )
@@ -163,7 +163,7 @@ def verdict(outcome: Outcome, prob: float = 0.9) -> list[str]:
             f" {p} % band."
         )
     for advice in ("stop", "evaluate", "go on"):
-        rows = outcome.stopping[outcome.stopping["advice"] == advice]
+        rows = hindsight.stopping[hindsight.stopping["advice"] == advice]
         if len(rows):
             sizes = ", ".join(
                 f"{size:.3g} ({past:.0%})"

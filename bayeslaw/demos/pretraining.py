@@ -1,5 +1,5 @@
-"""Simulated pretraining runs of a ladder up to 2e20 FLOP: what larger runs will log, and what they
-did.
+"""Simulated pretraining runs of a ladder up to 2e20 FLOP: the forecast for larger runs, and what
+they logged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def hindsight(fit: Fit) -> pd.DataFrame:
 
 
 def verdict(bands: pd.DataFrame, prob: float = 0.9) -> list[str]:
-    """In words: how many of the held-out runs fell inside their band."""
+    """A sentence: how many of the held-out runs are inside their band."""
     p = f"{100 * prob:g}"
     inside = ((bands["loss"] >= bands[f"lower_{p}"]) & (bands["loss"] <= bands[f"upper_{p}"])).sum()
     error = (bands["median"] / bands["loss"] - 1).abs().mean()

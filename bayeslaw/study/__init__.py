@@ -1,3 +1,3 @@
-"""A study: one file that says which runs, which law, what to predict and what to decide; one folder
-with all that follows.
+"""Studies: one file names the runs, the law, the predictions and the decision; one folder gets all
+results.
 """

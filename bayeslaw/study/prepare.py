@@ -1,5 +1,5 @@
-"""A study file met with its table of runs: everything that can be checked before anything slow,
-every fault of it at once.
+"""Read a study file and its table of runs, and check all that can be checked before anything slow.
+Every fault comes at once.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from bayeslaw.validation.splits import splits
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A study that can be run: its file, and what that means for its runs. Made by `prepare`, never
+    """A study that can be run: its file, its runs, and what it asks for. Made by `prepare`, never
     changed.
 
     Attributes
     ----------
     path, study : the file.
-    runs, design : what is fitted, every formula and prior written out.
-    points : to predict, in the file's order; None where it asks for none.
-    options, costs, target : of the decision: the options without what they share, (option,), a
-        number; None without one.
-    candidates, candidate_costs : for the next runs; None without any.
+    runs, design : the runs and the model, every formula and prior written out.
+    points : to predict, in the file's order; None if it asks for none.
+    options : of the decision, without the columns that all options share; None without a decision,
+        like ``costs``, (option,), and ``target``.
+    candidates, candidate_costs : for the next runs, the costs (candidate,); None without any.
     """
 
     path: Path
     study: Study
     runs: Runs
     design: Design
-    points: pd.DataFrame | None
-    options: pd.DataFrame | None
-    costs: np.ndarray | None
-    target: float | None
-    candidates: pd.DataFrame | None
-    candidate_costs: np.ndarray | None
+    points: pd.DataFrame | None = None
+    options: pd.DataFrame | None = None
+    costs: np.ndarray | None = None
+    target: float | None = None
+    candidates: pd.DataFrame | None = None
+    candidate_costs: np.ndarray | None = None
 
     @property
     def law(self) -> Law:
@@ -62,17 +62,15 @@ class Prepared:
 
     @property
     def spec(self) -> ModelSpec:
-        """What is fitted, as `bayeslaw.fit` takes it."""
+        """The model, as `bayeslaw.fit` takes it."""
         return self.design.spec
 
     @property
     def option_points(self) -> pd.DataFrame | None:
-        """The options with what they share; None without a decision."""
-        return (
-            None
-            if self.options is None or self.study.decision is None
-            else self.options.assign(**self.study.decision.at)
-        )
+        """The options with the columns that all share; None without a decision."""
+        if self.options is None or self.study.decision is None:
+            return None
+        return self.options.assign(**self.study.decision.at)
 
 
 def prepare(path: str | Path, *, allow_import: bool = False) -> Prepared:
@@ -80,14 +78,13 @@ def prepare(path: str | Path, *, allow_import: bool = False) -> Prepared:
 
     Raises
     ------
-    StudyError : with every fault of the file: line, key, and what would be right; those of the
-        runs' table among them.
+    StudyError : every fault of the file and of the table of runs, each with its line and key, and
+        what would be right.
     """
     path = Path(path)
     study, lines = read_study(path)
     faults = Faults(lines)
     law, runs, spec, design = None, None, None, None
-    asked_for: dict[str, Any] = {}
     with faults.of("study", "law"):
         law = find_law(study.study.law, allow_import=allow_import)
     if law is not None:
@@ -98,25 +95,26 @@ def prepare(path: str | Path, *, allow_import: bool = False) -> Prepared:
     if runs is not None and spec is not None:
         with faults.of("model"):
             design = resolve(spec, runs)
-    if runs is not None and design is not None and not faults.found:
-        asked_for = _asked(study, runs, design, faults)
-    if faults.found or runs is None or design is None:
-        raise StudyError(str(path), faults.found)
-    return Prepared(path, study, runs, design, **asked_for)
+    if runs is None or design is None or faults.faults:
+        raise StudyError(str(path), faults.faults)
+    requests = _requests(study, runs, design, faults)
+    if faults.faults:
+        raise StudyError(str(path), faults.faults)
+    return Prepared(path, study, runs, design, **requests)
 
 
 class Faults:
-    """The faults of a file, gathered section by section: one that has a fault does not hide those
-    of the next."""
+    """The faults of a file, collected section by section, so that one section's fault does not hide
+    another's."""
 
     def __init__(self, lines: Lines):
         self.lines = lines
-        self.found: list[Fault] = []
+        self.faults: list[Fault] = []
 
     @contextmanager
     def of(self, *section: str | int) -> Iterator[None]:
-        """What is raised inside is a fault of this section, or of the key in it that the error is
-        about."""
+        """An error raised inside becomes a fault of this section, or of the key in it that the
+        error is about."""
         try:
             yield
         except StudyError as error:
@@ -127,11 +125,11 @@ class Faults:
 
     def add(self, problem: str, *key: str | int) -> None:
         """A fault of a key."""
-        self.found.append(Fault(problem, "", dotted(key), self.lines(*key)))
+        self.faults.append(Fault(problem, "", dotted(key), self.lines(*key)))
 
     def _key(self, section: tuple[str | int, ...], error: BayeslawError) -> tuple[str | int, ...]:
-        """The innermost key of the file that an error is about: ``model.effects.alpha`` of an error
-        about ``("effects", "alpha")`` in the section ``model``."""
+        """The innermost key of the file that an error is about: ``model.effects.alpha`` for an
+        error about ``("effects", "alpha")`` in the section ``model``."""
         known = {key for key in self.lines.at if key[: len(section)] == section}
         for end in range(len(error.key), 0, -1):
             if (key := (*section, *error.key[:end])) in known:
@@ -142,57 +140,80 @@ class Faults:
 
 
 def _runs(study: Study, folder: Path, law: Law) -> Runs:
-    given = study.runs
-    if (given.path is None) == (given.dataset is None):
-        raise StudyError(
-            "", [Fault("Say where the runs are: either path, or dataset.", "", "runs")]
-        )
-    table: Any = dataset(given.dataset) if given.dataset is not None else folder / str(given.path)
+    section = study.runs
+    if (section.path is None) == (section.dataset is None):
+        fault = Fault("Say where the runs are: either path, or dataset.", "", "runs")
+        raise StudyError("", [fault])
+    table: pd.DataFrame | Path = folder / str(section.path)
+    if section.dataset is not None:
+        table = dataset(section.dataset)
     return read_runs(
         table,
         law,
-        columns=given.columns,
-        groups=given.groups,
-        where=given.where,
-        melt_into=given.melt_into,
-        scale=given.scale,
+        columns=section.columns,
+        groups=section.groups,
+        where=section.where,
+        melt_into=section.melt_into,
+        scale=section.scale,
     )
 
 
-def _asked(study: Study, runs: Runs, design: Design, faults: Faults) -> dict[str, Any]:
-    """Everything that the file asks of the fit, checked: what `Prepared` has of it."""
-    names = ("points", "options", "costs", "target", "candidates", "candidate_costs")
-    asked: dict[str, Any] = dict.fromkeys(names)
-    if (test := study.backtest) is not None:
+def _requests(study: Study, runs: Runs, design: Design, faults: Faults) -> dict[str, Any]:
+    """What the file asks of the fit, checked: the fields of `Prepared`, for those parts that the
+    file has."""
+    _check_backtest(study, runs, design, faults)
+    requests: dict[str, Any] = {}
+    for checked in (_points, _options, _candidates):
+        requests |= checked(study, runs, design, faults)
+    _check_allocation(study, runs, design, faults)
+    return requests
+
+
+def _check_backtest(study: Study, runs: Runs, design: Design, faults: Faults) -> None:
+    if (section := study.backtest) is not None:
         with faults.of("backtest"):
-            known_baselines(test.baselines)
-            splits(design, runs, test.holdout, test.largest, test.rolling)
+            known_baselines(section.baselines)
+            splits(design, runs, section.holdout, section.largest, section.rolling)
+
+
+def _points(study: Study, runs: Runs, design: Design, faults: Faults) -> dict[str, Any]:
     tables = []
     for i, points in enumerate(study.predict):
         with faults.of("predict", i):
             tables.append(grid(points))
             points_of(tables[-1], design, runs)
-    if tables:
-        asked["points"] = pd.concat(tables, ignore_index=True)
-    if (decision := study.decision) is not None:
+    return {"points": pd.concat(tables, ignore_index=True)} if tables else {}
+
+
+def _options(study: Study, runs: Runs, design: Design, faults: Faults) -> dict[str, Any]:
+    requests: dict[str, Any] = {}
+    if (section := study.decision) is not None:
         with faults.of("decision", "target"):
-            asked["target"] = target_of(decision, design.law)
+            requests["target"] = target_of(section, design.law)
         with faults.of("decision"):
-            asked["options"], asked["costs"] = options_of(decision, design, runs)
-    if (wanted := study.next_runs) is not None and decision is not None:
-        with faults.of("next_runs"):
-            candidates, costs = candidates_of(wanted, decision, design, runs)
-            asked |= {"candidates": candidates, "candidate_costs": costs}
-    elif wanted is not None:
+            requests["options"], requests["costs"] = options_of(section, design, runs)
+    return requests
+
+
+def _candidates(study: Study, runs: Runs, design: Design, faults: Faults) -> dict[str, Any]:
+    requests: dict[str, Any] = {}
+    if study.next_runs is not None and study.decision is None:
         faults.add(
-            "The next runs are those that say most about the options of a [decision], and there is"
-            " none.",
+            "next_runs ranks candidate runs by how much they say about the options of a [decision],"
+            " and there is none.",
             "next_runs",
         )
-    if study.allocate is not None:
+    elif study.next_runs is not None and study.decision is not None:
+        with faults.of("next_runs"):
+            candidates, costs = candidates_of(study.next_runs, study.decision, design, runs)
+            requests = {"candidates": candidates, "candidate_costs": costs}
+    return requests
+
+
+def _check_allocation(study: Study, runs: Runs, design: Design, faults: Faults) -> None:
+    if (section := study.allocate) is not None:
         with faults.of("allocate"):
             require_split(design)
             sizes = {"model_size": 1.0, "data_size": 1.0}
-            anywhere = {**dict.fromkeys(design.columns), **sizes, **study.allocate.at}
+            anywhere = {**dict.fromkeys(design.columns), **sizes, **section.at}
             checked_points(design, runs, anywhere)
-    return asked

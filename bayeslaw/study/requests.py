@@ -19,18 +19,20 @@ from bayeslaw.spec.design import Design
 from bayeslaw.study.schema import DecisionSection, NextRuns, Rows
 from bayeslaw.text import canonical_label
 
-#: What inputs of a law may follow from, in a table of points.
+#: Columns of a table of points from which inputs of a law are computed.
 DERIVED_FROM = ("compute", "n", "sqrt_kl")
 
 
 def target_of(decision: DecisionSection, law: Law) -> float:
-    """The target, which must be of the law's response."""
-    if list(decision.target) != [law.response.name]:
+    """The target, which must be a value of the law's response."""
+    response = law.response.name
+    if list(decision.target) != [response]:
+        names = ", ".join(decision.target) or "nothing"
         raise SpecError(
-            f"It is of {', '.join(decision.target) or 'nothing'}, and the law is of"
-            f" {law.response.name}: target = {{ {law.response.name} = ... }}."
+            f"It is a target for {names}, and the response of the law is {response}: target ="
+            f" {{ {response} = ... }}."
         )
-    return decision.target[law.response.name]
+    return decision.target[response]
 
 
 def options_of(
@@ -40,13 +42,14 @@ def options_of(
     options, cost = _options(decision, design, runs), decision.cost
     if both := [str(name) for name in options if name in decision.at]:
         raise SpecError(
-            f"{both[0]} is given by options and by at: it is either what options differ in, or what"
-            " they share.",
+            f"{both[0]} is in options and in at. If options differ in it, leave it out of at; if"
+            " they share it, leave it out of options.",
             key=("at", both[0]),
         )
     if "cost" in options and cost is not None:
         raise SpecError(
-            "cost is given beside the options and with each of them: leave one out.", key="cost"
+            "cost is both a key of [decision] and a column of the options: leave one out.",
+            key="cost",
         )
     points, costs = checked_options(
         design.law,
@@ -62,8 +65,8 @@ def options_of(
 
 
 def _options(decision: DecisionSection, design: Design, runs: Runs) -> pd.DataFrame:
-    """The options as the file gives them: listed, named by their costs, or one that is all of
-    ``at``."""
+    """The options as the file gives them: its ``options``, the names in ``cost``, or else a single
+    option, ``at``."""
     if decision.options is not None:
         return rows_of(decision.options)
     if isinstance(decision.cost, Mapping):
@@ -74,25 +77,29 @@ def _options(decision: DecisionSection, design: Design, runs: Runs) -> pd.DataFr
 def _named_by(
     cost: Mapping[str, float], design: Design, runs: Runs, at: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Options that differ in the one column of the model whose values ``cost`` names."""
+    """Options that differ in one column: the column that has all names in ``cost`` among its
+    values."""
     names = {canonical_label(name) for name in cost}
     columns = [
-        c
-        for c in (*design.law.inputs, *design.columns)
-        if c not in at and c in runs.table and names <= {canonical_label(x) for x in runs.table[c]}
+        column
+        for column in (*design.law.inputs, *design.columns)
+        if column not in at
+        and column in runs.table
+        and names <= {canonical_label(value) for value in runs.table[column]}
     ]
     if len(columns) == 1:
         return pd.DataFrame({columns[0]: list(cost)})
-    known = {canonical_label(x): c for c in runs.groups for x in runs.table[c]}
-    unknown = next((name for name in cost if canonical_label(name) not in known), "")
-    which = f"{', '.join(columns)} have all of its names among their values"
-    if not columns:
-        which = (
-            "no input and no group of the model has all of its names among its"
+    if columns:
+        problem = f"{', '.join(columns)} have all of these names among their values."
+    else:
+        known = {canonical_label(value) for name in runs.groups for value in runs.table[name]}
+        unknown = next((name for name in cost if canonical_label(name) not in known), "")
+        problem = (
+            "no input and no group of the model has all of these names among its"
             f" values.{suggest(unknown, known)}"
         )
     raise SpecError(
-        f"cost names {', '.join(cost)}, and {which} Say what the options are: options ="
+        f"cost names {', '.join(cost)}, and {problem} Say what the options are: options ="
         " { method = [...] }.",
         key="cost",
     )
@@ -101,8 +108,8 @@ def _named_by(
 def candidates_of(
     wanted: NextRuns, decision: DecisionSection, design: Design, runs: Runs
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """The candidates, with what the options share where they do not say otherwise, and the cost of
-    each, (candidate,)."""
+    """The candidates and the cost of each, (candidate,). A column that they do not have is that of
+    ``at`` of the decision."""
     table = rows_of(wanted.candidates)
     shared = {name: value for name, value in decision.at.items() if name not in table}
     table = table.assign(**shared)
@@ -113,7 +120,7 @@ def candidates_of(
     elif wanted.cost is not None:
         costs = np.array(wanted.cost)
     elif "cost" in table:
-        costs = pd.to_numeric(table["cost"], errors="coerce").to_numpy(float)
+        costs = np.asarray(pd.to_numeric(table["cost"], errors="coerce"), dtype=float)
     else:
         costs = np.ones(len(table))
     if len(costs) != len(table) or not (costs > 0).all():
@@ -134,13 +141,13 @@ def _training_compute(points: pd.DataFrame) -> np.ndarray:
             f" {lacking[0]}: list their costs.",
             key="cost",
         )
-    model_size, data_size = (points[name].to_numpy(float) for name in sizes)
+    model_size, data_size = (np.asarray(points[name], dtype=float) for name in sizes)
     return TRAINING * model_size * data_size
 
 
 def points_of(points: pd.DataFrame, design: Design, runs: Runs) -> pd.DataFrame:
-    """Points, checked. A column that the model does not know is refused: it would make options that
-    differ in name alone."""
+    """Checked points, with every input of the law. A column that the model does not know is
+    refused: options that differ in it alone would have equal predictions."""
     known = (*design.law.inputs, *design.columns, *DERIVED_FROM)
     if unknown := [str(name) for name in points if name not in known]:
         name, remedy = unknown[0], suggest(unknown[0], known)
@@ -156,23 +163,25 @@ def points_of(points: pd.DataFrame, design: Design, runs: Runs) -> pd.DataFrame:
         column = predictor.formula.by
         if column is None:
             continue
-        seen = set(runs.table[column].map(canonical_label))
-        if unseen := sorted(set(checked[column].map(canonical_label)) - seen):
+        levels = set(runs.table[column].map(canonical_label))
+        unseen = sorted(set(checked[column].map(canonical_label)) - levels)
+        if unseen:
             raise SpecError(
-                f"{column} has {', '.join(unseen)}, which no run has, and the groups of {name} are"
-                f" not pooled ({predictor.formula}): it cannot be predicted.",
+                f"{column} has {', '.join(unseen)}, which no run has. It cannot be predicted,"
+                f" because the groups of {name} are not pooled ({predictor.formula}).",
                 key=column,
             )
     return checked
 
 
 def rows_of(rows: Rows) -> pd.DataFrame:
-    """Points as they stand in the file: one table is multiplied out, several are a row each."""
+    """The rows of a study file as a table: every combination of the lists of one table, or a row
+    for each of several tables."""
     if isinstance(rows, dict):
         if isinstance(rows.get("cost"), list):
             raise SpecError(
-                "cost stands in a table that is multiplied out: list the costs beside it, or write"
-                " a table a row."
+                "cost is a list in a table whose lists are multiplied out. Write cost beside the"
+                " table, or a table for each row."
             )
         return grid(rows)
     keys: list[set[str]] = [set(row) - {"cost"} for row in rows]

@@ -1,13 +1,13 @@
-"""A study from its file to its folder: fit, checks, backtest, bands, decision, report; what is
-there from an earlier run is not computed again.
+"""Run a study file: fit, checks, backtest, bands, decision, report. Results of an earlier run are
+read and not computed again.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from bayeslaw.decisions.utility import evpi_along, met
 from bayeslaw.errors import Fault, StorageError, StudyError
 from bayeslaw.fitted import Fit, load
 from bayeslaw.fitting import fit
-from bayeslaw.posterior.sweep import sweep as bands_along
+from bayeslaw.posterior.sweep import Sweep, sweep
 from bayeslaw.study.store import (
     Store,
     key_of,
@@ -37,10 +37,11 @@ from bayeslaw.validation.backtesting import Backtest, backtest
 from bayeslaw.validation.storage import load_backtest, save_backtest
 
 if TYPE_CHECKING:
-    from bayeslaw.study.outcome import Outcome
     from bayeslaw.study.prepare import Prepared
+    from bayeslaw.study.result import StudyResult
 
-#: What a study writes; a file that a study does not make is one that an earlier study left.
+#: The files that a study may write. Those of an earlier study that this one does not write are
+#: removed.
 FILES = (
     "fit.nc",
     "bands.csv",
@@ -51,9 +52,9 @@ FILES = (
     "decision.json",
     "report.html",
 )
-#: Results of earlier runs, inside the folder of a study.
+#: The folder of stored results, inside the folder of a study.
 STORE = ".bayeslaw"
-#: In it, the files that the last study wrote.
+#: The list of files that the last study wrote, inside the folder of stored results.
 WRITTEN = "written.json"
 
 
@@ -66,90 +67,96 @@ def run_study(
     progressbar: bool = True,
     say: Callable[[str], None] | None = None,
     stored: bool = False,
-) -> Outcome:
+) -> StudyResult:
     """Run a study file from end to end.
+
+    Results are kept in ``output/.bayeslaw``. The name of a result is a digest of everything that it
+    depends on: data, spec, sampler settings, seed, versions and code. A second run computes only
+    what has changed, an interrupted run continues after its last finished stage, and two runs at
+    the same time write whole and equal files. The other files of the folder are written when all
+    results are there.
 
     Parameters
     ----------
-    study : path of the TOML file (``bayeslaw init`` writes one to start from;
-        `bayeslaw.study.schema` has every key).
+    study : path of the TOML file. ``bayeslaw init`` writes one to start from;
+        `bayeslaw.study.schema` has every key.
     output : folder for ``fit.nc``, ``bands.csv``, ``backtest.csv``, ``next_runs.csv``,
         ``allocation.csv``, ``peaks.csv``, ``decision.json`` (its schema is
-        `bayeslaw.study.outcome.DecisionFile`) and ``report.html``, as far as the file asks for
-        them. None: a folder with the file's name, beside it.
+        `bayeslaw.study.result.DecisionFile`) and ``report.html``, as far as the file asks for
+        them. None: a folder beside the file, with its name.
     template : a Jinja2 template that extends ``report.html.jinja`` and overrides its blocks
         (`bayeslaw.study.report`).
     allow_import : import a law of your own, ``law = "my_module:MyLaw"``.
     progressbar : show the sampler's progress.
-    say : told what is being done, a line a stage.
-    stored : sample nothing: only what earlier runs left is read.
+    say : called with one line of text for each stage.
+    stored : sample nothing, and read only the results of earlier runs.
 
     Returns
     -------
-    Outcome
-
-    Results are kept in ``output/.bayeslaw`` under a key of what they follow from: data, spec,
-    effort, seed, versions and code. A second run computes what has changed, an interrupted one goes
-    on after its last finished stage, and two at once write whole files that are equal. The files of
-    the folder are replaced when everything is there.
+    StudyResult
 
     Raises
     ------
-    StudyError : every fault of the file, before anything is fitted or written. StorageError : the
-        folder cannot be written; with ``stored``, a result is missing. As `bayeslaw.fit` for the
-        rest.
+    StudyError : every fault of the file, before anything is fitted or written.
+    StorageError : the folder cannot be written; with ``stored``, a result is missing.
+    SpecError, SamplingError : as `bayeslaw.fit`.
+
+    Examples
+    --------
+    ``bl.run_study("study.toml", "out").decision``
     """
     from bayeslaw.study.prepare import prepare
 
     prepared = prepare(study, allow_import=allow_import)
     folder = Path(output) if output is not None else prepared.path.with_suffix("")
-    if template is not None and not Path(template).is_file():
-        raise StudyError(
-            str(template),
-            [
-                Fault(
-                    "There is no such template.",
-                    "It is a Jinja2 file that extends report.html.jinja.",
-                )
-            ],
-        )
+    _require_template(template)
     if stored and not (folder / STORE).is_dir():
         raise StorageError(f"{folder} has no results of a study: run it first (bayeslaw run).")
     with _writing(folder):
         store = Store.at(folder / STORE)
-        for name in map(Path, FILES):  # what `bayeslaw.atomic.whole` writes beside each
+        for name in map(Path, FILES):  # the temporary files of `bayeslaw.atomic.atomic_write`
             swept_clean(folder.glob(f".{name.stem}.*{name.suffix}"))
-    command = (
-        f"bayeslaw run {shlex.quote(str(study))} -o"
-        f" {shlex.quote(str(folder))}{' --allow-import' * allow_import}"
-    )
-    outcome = _computed(
-        prepared, store, progressbar, say or (lambda text: None), stored, folder, command
-    )
+    stages = _Stages(store, folder, say or (lambda text: None), stored)
+    result = _computed(prepared, stages, progressbar, _command(study, folder, allow_import))
     with _writing(folder):
-        _publish(outcome, folder, template)
-    return outcome
+        _publish(result, folder, template)
+    return result
 
 
-def _computed(
-    prepared: Prepared,
-    store: Store,
-    progressbar: bool,
-    say: Callable[[str], None],
-    stored: bool,
-    folder: Path,
-    command: str,
-) -> Outcome:
-    """The stages, each from the store where it is there."""
-    from bayeslaw.study.outcome import Outcome
+def _require_template(template: str | Path | None) -> None:
+    if template is not None and not Path(template).is_file():
+        fault = Fault(
+            "There is no such template.", "It is a Jinja2 file that extends report.html.jinja."
+        )
+        raise StudyError(str(template), [fault])
 
-    study, spec, runs = prepared.study, prepared.spec, prepared.runs
-    effort = study.sampling.model_dump() | {"random_seed": study.study.seed}
-    data = runs_digest(runs)
-    fit_key = key_of("fit", data, spec.to_json(), effort)
-    reused: list[str] = []
 
-    def stage[T](
+def _command(study: str | Path, folder: Path, allow_import: bool) -> str:
+    """The command that runs the study."""
+    command = f"bayeslaw run {shlex.quote(str(study))} -o {shlex.quote(str(folder))}"
+    return f"{command} --allow-import" if allow_import else command
+
+
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    """The slow stages of a study. Each result is read from the store, or computed and stored.
+
+    Attributes
+    ----------
+    store, folder : the stored results, and the folder of the study.
+    say : told which stage is computed or read.
+    stored : compute nothing.
+    reused : the stages that were read.
+    """
+
+    store: Store
+    folder: Path
+    say: Callable[[str], None]
+    stored: bool
+    reused: list[str] = field(default_factory=list)
+
+    def result[T](
+        self,
         kind: str,
         key: str,
         ending: str,
@@ -157,104 +164,97 @@ def _computed(
         make: Callable[[], T],
         save: Callable[[T, Path], object],
     ) -> T:
-        def made() -> T:
-            if stored:
+        """The result of one stage: see `bayeslaw.study.store.Store.keep`."""
+
+        def computed() -> T:
+            if self.stored:
                 raise StorageError(
-                    f"{folder} has no {kind} of this study as it stands: run it first (bayeslaw"
-                    " run)."
+                    f"{self.folder} has no {kind} of this study as it stands: run it first"
+                    " (bayeslaw run)."
                 )
-            say(f"{kind} ...")
+            self.say(f"{kind} ...")
             return make()
 
-        result, there = store.keep(kind, key, ending, load, made, save)
-        if there:
-            reused.append(kind)
-            say(f"{kind}: from an earlier run")
-        return result
+        value, was_stored = self.store.keep(kind, key, ending, load, computed, save)
+        if was_stored:
+            self.reused.append(kind)
+            self.say(f"{kind}: from an earlier run")
+        return value
 
-    fitted: Fit = stage(
-        "fit",
-        fit_key,
-        ".nc",
-        load,
-        lambda: fit(spec, runs, progressbar=progressbar, **effort),
-        lambda each, path: each.save(path),
-    )
-    checks: list[CheckResult] = stage(
-        "checks",
-        fit_key,
-        ".json",
-        lambda path: [CheckResult(**each) for each in read_json(path)],
-        lambda: check(fitted),
-        lambda found, path: write_json([_plain(each) for each in found], path),
-    )
-    tested: Backtest | None = None
-    if (section := study.backtest) is not None:
-        asked: Mapping[str, Any] = section.model_dump()
-        key = key_of("backtest", data, spec.to_json(), effort, asked)
-        tested = stage(
-            "backtest",
-            key,
-            ".nc",
-            load_backtest,
-            lambda: backtest(spec, runs, progressbar=progressbar, **asked, **effort),
-            save_backtest,
-        )
-    say("predictions and decision ...")
-    decision, ranked = _decided(prepared, fitted, checks, tested)
-    allocation = None
-    if study.allocate is not None:
-        compute = (
-            study.allocate.compute
-            if isinstance(study.allocate.compute, list)
-            else [study.allocate.compute]
-        )
-        allocation = summarised(
-            allocate(
-                fitted,
-                compute,
-                inference_tokens=study.allocate.inference_tokens,
-                at=study.allocate.at,
-            )
-        )
-    at_options = None if prepared.option_points is None else fitted.bands(prepared.option_points)
-    asked_for = None if prepared.points is None else fitted.bands(prepared.points)
-    shown = asked_for if at_options is None else at_options
-    return Outcome(
+
+def _computed(prepared: Prepared, stages: _Stages, progressbar: bool, command: str) -> StudyResult:
+    """All results of a study."""
+    from bayeslaw.study.result import StudyResult
+
+    data = runs_digest(prepared.runs)
+    fitted, checks, backtested = _sampled(prepared, stages, data, progressbar)
+    stages.say("predictions and decision ...")
+    decision = _decision(prepared, fitted, checks, backtested)
+    bands, swept = _bands(prepared, fitted)
+    return StudyResult(
         prepared=prepared,
         fit=fitted,
         summary=fitted.summary(),
         checks=tuple(checks),
-        bands=at_options if asked_for is None else asked_for,
-        backtest=tested,
+        bands=bands,
+        backtest=backtested,
         decision=decision,
         worth=_worth(prepared, decision),
-        next_runs=ranked,
-        allocation=allocation,
-        sweep=None if shown is None else bands_along(fitted, shown),
-        peaks=(
-            peaks(fitted)
-            if any(name.startswith("kl_peak") for name in spec.law.quantities)
-            else None
-        ),
-        reused=tuple(reused),
+        next_runs=_next_runs(prepared, fitted),
+        allocation=_allocation(prepared, fitted),
+        sweep=swept,
+        peaks=_peaks(prepared, fitted),
+        reused=tuple(stages.reused),
         provenance=_provenance(prepared, fitted, data, command),
     )
 
 
-def _decided(
-    prepared: Prepared, fitted: Fit, checks: list[CheckResult], tested: Backtest | None
-) -> tuple[Decision | None, pd.DataFrame | None]:
-    """The decision, and the runs that say most about it."""
-    section, wanted = prepared.study.decision, prepared.study.next_runs
-    if (
-        section is None
-        or prepared.options is None
-        or prepared.target is None
-        or prepared.costs is None
-    ):
-        return None, None
-    decision = decide(
+def _sampled(
+    prepared: Prepared, stages: _Stages, data: str, progressbar: bool
+) -> tuple[Fit, list[CheckResult], Backtest | None]:
+    """The stages that take long: the fit, its checks, the backtest (None if there is none)."""
+    study, spec, runs = prepared.study, prepared.spec, prepared.runs
+    settings = study.sampling.model_dump() | {"random_seed": study.study.seed}
+    fit_key = key_of("fit", data, spec.to_json(), settings)
+    fitted: Fit = stages.result(
+        "fit",
+        fit_key,
+        ".nc",
+        load,
+        lambda: fit(spec, runs, progressbar=progressbar, **settings),
+        lambda fitted, path: fitted.save(path),
+    )
+    checks: list[CheckResult] = stages.result(
+        "checks",
+        fit_key,
+        ".json",
+        lambda path: [CheckResult(**row) for row in read_json(path)],
+        lambda: check(fitted),
+        lambda results, path: write_json([_plain(result) for result in results], path),
+    )
+    if study.backtest is None:
+        return fitted, checks, None
+    options: dict[str, Any] = study.backtest.model_dump()
+    backtested: Backtest = stages.result(
+        "backtest",
+        key_of("backtest", data, spec.to_json(), settings, options),
+        ".nc",
+        load_backtest,
+        lambda: backtest(spec, runs, progressbar=progressbar, **options, **settings),
+        save_backtest,
+    )
+    return fitted, checks, backtested
+
+
+def _decision(
+    prepared: Prepared, fitted: Fit, checks: list[CheckResult], backtested: Backtest | None
+) -> Decision | None:
+    """The decision; None if the file asks for none."""
+    section = prepared.study.decision
+    if section is None or prepared.options is None:
+        return None
+    assert prepared.target is not None and prepared.costs is not None
+    return decide(
         fitted,
         prepared.options,
         prepared.target,
@@ -264,21 +264,26 @@ def _decided(
         go_at=section.go_at,
         no_go_at=section.no_go_at,
         checks=checks,
-        backtest=tested,
+        backtest=backtested,
         far=section.far,
     )
-    if wanted is None or prepared.candidates is None or prepared.candidate_costs is None:
-        return decision, None
-    terms: dict[str, Any] = (
-        {}
-        if section.value is None
-        else {
+
+
+def _next_runs(prepared: Prepared, fitted: Fit) -> pd.DataFrame | None:
+    """The candidate runs, ranked by how much they say about the decision; None without any."""
+    section, wanted = prepared.study.decision, prepared.study.next_runs
+    if section is None or wanted is None or prepared.candidates is None:
+        return None
+    assert prepared.candidate_costs is not None and prepared.options is not None
+    assert prepared.costs is not None
+    terms: dict[str, Any] = {}
+    if section.value is not None:
+        terms = {
             "target": prepared.target,
             "value": section.value,
             "option_cost": list(prepared.costs),
         }
-    )
-    ranked = next_runs(
+    return next_runs(
         fitted,
         prepared.candidates,
         prepared.options,
@@ -287,62 +292,86 @@ def _decided(
         budget=wanted.budget,
         **terms,
     )
-    return decision, ranked
+
+
+def _allocation(prepared: Prepared, fitted: Fit) -> pd.DataFrame | None:
+    """The best split of each budget: a row a budget; None if the file asks for none."""
+    section = prepared.study.allocate
+    if section is None:
+        return None
+    budgets = section.compute if isinstance(section.compute, list) else [section.compute]
+    split = allocate(fitted, budgets, inference_tokens=section.inference_tokens, at=section.at)
+    return summarised(split)
+
+
+def _bands(prepared: Prepared, fitted: Fit) -> tuple[pd.DataFrame | None, Sweep | None]:
+    """Bands at the points to predict, or else at the options; and the bands for the figure, which
+    goes through the options, or else through the points."""
+    at_points = None if prepared.points is None else fitted.bands(prepared.points)
+    if prepared.option_points is None:
+        return at_points, None if at_points is None else sweep(fitted, at_points)
+    at_options = fitted.bands(prepared.option_points)
+    return at_options if at_points is None else at_points, sweep(fitted, at_options)
+
+
+def _peaks(prepared: Prepared, fitted: Fit) -> pd.DataFrame | None:
+    """Where the gold score peaks, a row a group; None for a law of something else."""
+    if not any(name.startswith("kl_peak") for name in prepared.law.quantities):
+        return None
+    return peaks(fitted)
 
 
 def _worth(
     prepared: Prepared, decision: Decision | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """What options are worth from no value of meeting the target to twice the study's."""
+    """What options and perfect information are worth, for values of meeting the target from 0 to
+    twice the study's: see `bayeslaw.study.result.StudyResult`."""
     section = prepared.study.decision
     if decision is None or section is None or not section.value or section.value <= 0:
         return None
-    at = np.linspace(0, 2 * section.value, 121)[1:]
+    values = np.linspace(0, 2 * section.value, 121)[1:]
     reached = met(decision.draws, decision.target, prepared.law.response.lower_is_better)
-    return at, *evpi_along(reached, decision.table["cost"].to_numpy(float), at)
+    return values, *evpi_along(reached, decision.table["cost"].to_numpy(float), values)
 
 
 def _provenance(prepared: Prepared, fitted: Fit, data: str, command: str) -> dict[str, str]:
-    """What the numbers follow from, and how to make them again."""
+    """What the numbers depend on, and the command that computes them again."""
+    libraries = versions()
+    if "python" in fitted.versions:
+        libraries["python"] = fitted.versions["python"]
     return {
         "study file": prepared.path.name,
         "runs": Path(prepared.runs.source).name,
         "runs digest": data,
         "random seed": str(fitted.random_seed),
         "command": command,
-        **{
-            f"version of {name}": each
-            for name, each in {
-                **versions(),
-                **{k: v for k, v in fitted.versions.items() if k == "python"},
-            }.items()
-        },
+        **{f"version of {name}": number for name, number in libraries.items()},
     }
 
 
-def _publish(outcome: Outcome, folder: Path, template: str | Path | None) -> None:
-    """Every file of the study, laid out before the first is written; those that it does not make
-    are gone.
+def _publish(result: StudyResult, folder: Path, template: str | Path | None) -> None:
+    """Write every file of the study. All texts are made before the first is written, and files of
+    an earlier study that this one does not write are removed.
     """
-    from bayeslaw.study.outcome import decision_file
     from bayeslaw.study.report import render
+    from bayeslaw.study.result import decision_file
 
     tables = {
-        "bands.csv": outcome.bands,
-        "next_runs.csv": outcome.next_runs,
-        "allocation.csv": outcome.allocation,
-        "peaks.csv": outcome.peaks,
-        "backtest.csv": None if outcome.backtest is None else outcome.backtest.points,
+        "bands.csv": result.bands,
+        "next_runs.csv": result.next_runs,
+        "allocation.csv": result.allocation,
+        "peaks.csv": result.peaks,
+        "backtest.csv": None if result.backtest is None else result.backtest.points,
     }
     texts = {name: table.to_csv(index=False) for name, table in tables.items() if table is not None}
-    if outcome.decision is not None:
-        texts["decision.json"] = decision_file(outcome).model_dump_json(indent=2) + "\n"
-    texts["report.html"] = render(outcome, template)
+    if result.decision is not None:
+        texts["decision.json"] = decision_file(result).model_dump_json(indent=2) + "\n"
+    texts["report.html"] = render(result, template)
     for name, text in texts.items():
         with atomic_write(folder / name) as part:
             part.write_text(text, encoding="utf-8")
-    outcome.fit.save(folder / "fit.nc")
-    # Only what a study wrote here is taken away: a file of that name may be somebody's own.
+    result.fit.save(folder / "fit.nc")
+    # Only files that a study wrote are removed: a file of that name may be the user's own.
     listed = folder / STORE / WRITTEN
     earlier = read_json(listed) if listed.is_file() else []
     for name in set(earlier) & set(FILES) - set(texts) - {"fit.nc"}:
@@ -352,7 +381,7 @@ def _publish(outcome: Outcome, folder: Path, template: str | Path | None) -> Non
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """The folder, made; what the system says of it in words."""
+    """Make the folder; an error of the operating system while writing becomes a StorageError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
@@ -361,7 +390,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _plain(result: CheckResult) -> dict[str, Any]:
-    """A check as JSON has it: NumPy's truth values and numbers are Python's."""
+    """A check as JSON: NumPy's truth values and numbers become Python's."""
     return asdict(result) | {
         "passed": None if result.passed is None else bool(result.passed),
         "value": float(result.value),

@@ -1,4 +1,4 @@
-"""The study file: its sections and keys, read from TOML and checked; every fault with its line."""
+"""The study file: its sections and keys, read from TOML and checked. Each fault has its line."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Value = Number | str
-#: Points, options and candidates: a table whose lists are multiplied out, or several tables, a row
-#: each.
+#: Points, options or candidates: one table, of whose lists every combination is a row; or a list of
+#: tables, each a row.
 Rows = dict[str, Value | list[Value]] | list[dict[str, Value]]
 
 
 class Section(BaseModel):
-    """A section: no key that is not known, no text where a number is meant."""
+    """A section. Unknown keys, and text in place of a number, are faults."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class About(Section):
-    """``[study]``: what it is called, the law, the seed of everything that is drawn."""
+    """``[study]``: its name, its law, and the seed of all random numbers."""
 
     name: Annotated[str, Field(min_length=1)]
     law: str | dict[str, Value]
@@ -39,7 +39,7 @@ class About(Section):
 
 class RunsSection(Section):
     """``[runs]``: the table, as `bayeslaw.read_runs` takes it. A path is relative to the study
-    file; ``dataset`` names a set of bayeslaw's own.
+    file; ``dataset`` is a name that `bayeslaw.dataset` takes.
     """
 
     path: str | None = None
@@ -52,7 +52,7 @@ class RunsSection(Section):
 
 
 class Model(Section):
-    """``[model]``: what is fitted, as `bayeslaw.ModelSpec` takes it."""
+    """``[model]``: the options of `bayeslaw.ModelSpec`."""
 
     effects: dict[str, str] = {}
     priors: dict[str, Number | dict[str, Number | str | bool]] = {}
@@ -62,7 +62,7 @@ class Model(Section):
 
 
 class Sampling(Section):
-    """``[sampling]``: the effort, of the fit and of each split of the backtest."""
+    """``[sampling]``: the sampler settings of the fit and of each fit of the backtest."""
 
     draws: Count = defaults.DRAWS
     tune: Count = defaults.TUNE
@@ -71,7 +71,7 @@ class Sampling(Section):
 
 
 class BacktestSection(Section):
-    """``[backtest]``: what is hidden, as `bayeslaw.backtest` takes it."""
+    """``[backtest]``: the runs to hide, as `bayeslaw.backtest` takes them."""
 
     holdout: str | list[str] | None = None
     largest: dict[str, Count] | None = None
@@ -81,7 +81,7 @@ class BacktestSection(Section):
 
 class DecisionSection(Section):
     """``[decision]``: options, target and costs, as `bayeslaw.decide` takes them. Without
-    ``options`` they are what ``cost`` names.
+    ``options``, the options are the names in ``cost``.
     """
 
     target: dict[str, Number]
@@ -96,8 +96,8 @@ class DecisionSection(Section):
 
 
 class NextRuns(Section):
-    """``[next_runs]``: candidates, as `bayeslaw.next_runs` takes them; ``cost = "flop"`` is 6
-    model_size data_size.
+    """``[next_runs]``: candidate runs, as `bayeslaw.next_runs` takes them; ``cost = "flop"`` means
+    6 model_size data_size.
     """
 
     candidates: Rows
@@ -128,25 +128,20 @@ class Study(Section):
 
 
 def read_study(path: str | Path) -> tuple[Study, Lines]:
-    """A study file, and where its keys stand.
+    """Read a study file.
+
+    Returns
+    -------
+    The study, and the lines of its keys.
 
     Raises
     ------
-    StudyError : no such file, not TOML, or keys and values that cannot be meant: all of them, with
-        their lines.
+    StudyError : there is no such file, it is not TOML, or it has faulty keys or values: all of
+        them, with their lines.
     """
     path = Path(path)
     if not path.is_file():
-        siblings = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-        what = (
-            "It is a folder: name the file in it."
-            if path.is_dir()
-            else (
-                f"There is no such file.{suggest(path.name, siblings)} `bayeslaw init` writes one"
-                " to start from."
-            )
-        )
-        raise StudyError(str(path), [Fault(what, "")])
+        raise StudyError(str(path), [_no_file(path)])
     try:
         text = path.read_text(encoding="utf-8-sig")
         data = tomllib.loads(text)
@@ -164,150 +159,151 @@ def read_study(path: str | Path) -> tuple[Study, Lines]:
 
 
 class Lines:
-    """Where each key of a TOML text stands: tomllib does not tell."""
+    """The line of each key of a TOML text, which tomllib does not tell."""
 
-    def __init__(self, at: Mapping[tuple[str | int, ...], int]):
+    def __init__(self, at: Mapping[Key, int]):
         self.at = at
 
     @classmethod
     def of(cls, text: str) -> Lines:
-        """Headers and the keys at the start of lines; what stands inside an inline table or a list
-        has the line that it starts on.
+        """The lines of headers, and of keys at the start of a line. Keys inside an inline table or
+        a list have the line on which it starts.
         """
-        at: dict[tuple[str | int, ...], int] = {}
-        here: tuple[str | int, ...] = ()
-        several: dict[tuple[str | int, ...], int] = {}
+        lines: dict[Key, int] = {}
+        section: Key = ()
+        tables: dict[Key, int] = {}  # of each [[array of tables]], the index of the last one
         for number, line in enumerate(text.splitlines(), start=1):
-            if header := re.match(r"\s*(\[\[?)([^\[\]]+)\]\]?\s*(#.*)?$", line):
-                here = _key(header[2])
-                if header[1] == "[[":
-                    several[here] = several.get(here, -1) + 1
-                    here = (*here, several[here])
-                at.setdefault(here, number)
-            elif pair := re.match(
-                r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""",
-                line,
-            ):
-                at.setdefault((*here, *_key(pair[1])), number)
-        return cls(at)
+            if header := _HEADER.match(line):
+                section = _key(header["name"])
+                if header["open"] == "[[":
+                    tables[section] = tables.get(section, -1) + 1
+                    section = (*section, tables[section])
+                lines.setdefault(section, number)
+            elif pair := _PAIR.match(line):
+                lines.setdefault((*section, *_key(pair["key"])), number)
+        return cls(lines)
 
     def __call__(self, *key: str | int) -> str:
-        """``line 7``, of a key or of the nearest thing around it that has a line; "" where nothing
-        has.
+        """``line 7``, of a key, or else of the innermost section around it that has a line; "" if
+        none has one.
         """
         for end in range(len(key), 0, -1):
-            # a section may have nothing but sections
-            inside = [line for at, line in self.at.items() if at[:end] == key[:end]]
+            # A section may contain only other sections: its line is that of the first.
+            inside = [line for known, line in self.at.items() if known[:end] == key[:end]]
             if inside:
                 return f"line {min(inside)}"
         return ""
 
 
+#: A key with the sections around it: ``("predict", 1, "model_size")``.
+Key = tuple[str | int, ...]
+
+_NAME = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
+_HEADER = re.compile(r"\s*(?P<open>\[\[?)(?P<name>[^\[\]]+)\]\]?\s*(#.*)?$")
+_PAIR = re.compile(rf"\s*(?P<key>{_NAME}(?:\s*\.\s*{_NAME})*)\s*=")
+
+
 def dotted(key: Sequence[str | int]) -> str:
-    """A key as a message names it: ``predict.2.model_size`` is of the second ``[[predict]]``."""
+    """A key as a message names it: ``predict.2.model_size``, of the second ``[[predict]]``."""
     return ".".join(str(part + 1) if isinstance(part, int) else part for part in key)
 
 
 def _key(text: str) -> tuple[str, ...]:
-    return tuple(
-        part[1] or part[2] or part[0]
-        for part in re.findall(r"""([\w-]+)|"([^"]*)"|'([^']*)'""", text)
+    """The parts of a dotted key, without quotes."""
+    parts = re.findall(r"""([\w-]+)|"([^"]*)"|'([^']*)'""", text)
+    return tuple(bare or double or single for bare, double, single in parts)
+
+
+def _no_file(path: Path) -> Fault:
+    if path.is_dir():
+        return Fault("It is a folder: name the file in it.", "")
+    siblings = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
+    near = suggest(path.name, siblings)
+    return Fault(
+        f"There is no such file.{near} `bayeslaw init` writes one to start from.",
+        "",
     )
 
 
 def _not_toml(error: tomllib.TOMLDecodeError) -> Fault:
-    """tomllib's words, with the line in front."""
-    said = str(error)
-    place = re.search(r" \(at line (\d+), column \d+\)", said)
-    return Fault(
-        f"It is not TOML: {said.replace(place[0], '') if place else said}.",
-        "Text stands in quotes.",
-        row=f"line {place[1]}" if place else "",
-    )
+    """tomllib's message, with the line in front."""
+    message, line = str(error), ""
+    if place := re.search(r" \(at line (\d+), column \d+\)", message):
+        message, line = message.replace(place[0], ""), f"line {place[1]}"
+    return Fault(f"It is not TOML: {message}.", "Text stands in quotes.", row=line)
 
 
 def _faults(error: ValidationError, lines: Lines) -> list[Fault]:
-    """What pydantic found, each fault once, in the file's words: a value that fits none of several
-    forms is one fault.
+    """The faults that pydantic reports, in the terms of the file. Pydantic reports a value that may
+    have several forms once for each form; here it is one fault.
     """
-    found: dict[tuple[str | int, ...], Fault] = {}
-    for each in error.errors():
-        key = _own(each["loc"])
-        name = dotted(key)
-        # of several forms that it might have had
-        if any(key[: len(at)] == at or at[: len(key)] == key for at in found):
+    faults: dict[Key, Fault] = {}
+    for report in error.errors():
+        key = _key_in_file(report["loc"])
+        if any(key[: len(known)] == known or known[: len(key)] == key for known in faults):
             continue
-        problem, remedy = _words(key, each)
-        found[key] = Fault(problem, remedy, name, lines(*key), each.get("input"))
-    return list(found.values())
+        problem, remedy = _words(key, report)
+        faults[key] = Fault(problem, remedy, dotted(key), lines(*key), report.get("input"))
+    return list(faults.values())
 
 
-def _own(place: Sequence[str | int]) -> tuple[str | int, ...]:
-    """A fault's key in the file: pydantic's place without the names of the forms that it tried."""
-    shown: list[str | int] = []
-    section: Any = Study
-    for part in place:
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            if part in section.model_fields:
-                annotation = section.model_fields[str(part)].annotation
-                section = next(
-                    (
-                        x
-                        for x in (annotation, *getattr(annotation, "__args__", ()))
-                        if isinstance(x, type) and issubclass(x, BaseModel)
-                    ),
-                    annotation,
-                )
-            shown.append(part)
-        elif not (
-            isinstance(part, str) and (part in _FORMS or part.startswith(("dict[", "list[")))
-        ):
-            shown.append(part)
-    return tuple(shown)
-
-
-#: What pydantic calls the forms that a value may have.
+#: Pydantic's names for the forms of a value.
 _FORMS = ("float", "str", "int", "bool", "constrained-float", "constrained-int", "constrained-str")
 
 
-def _words(key: tuple[str | int, ...], each: Mapping[str, Any]) -> tuple[str, str]:
+def _key_in_file(place: Sequence[str | int]) -> Key:
+    """The key of a fault: pydantic's place without the names of the forms that it tried."""
+    key: list[str | int] = []
+    section: Any = Study
+    for part in place:
+        in_section = _is_section(section)
+        if in_section and part in section.model_fields:
+            section = _annotated(section, str(part))
+        if in_section or not _is_form(part):
+            key.append(part)
+    return tuple(key)
+
+
+def _is_form(part: str | int) -> bool:
+    return isinstance(part, str) and (part in _FORMS or part.startswith(("dict[", "list[")))
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _annotated(section: type[BaseModel], key: str) -> Any:
+    """The section that a key's annotation has, ``DecisionSection | None`` say; otherwise the
+    annotation itself."""
+    annotation = section.model_fields[key].annotation
+    parts = (annotation, *getattr(annotation, "__args__", ()))
+    return next((part for part in parts if _is_section(part)), annotation)
+
+
+def _words(key: Key, report: Mapping[str, Any]) -> tuple[str, str]:
     """A fault and its remedy in words."""
     section, known = _section(key)
-    given = each.get("input")
-    match each["type"]:
+    value = report.get("input")
+    match report["type"]:
         case "extra_forbidden":
-            return (
-                f"There is no such key.{suggest(str(key[-1]), known)}",
-                f"{section} has: {', '.join(known)}.",
-            )
+            near = suggest(str(key[-1]), known)
+            return f"There is no such key.{near}", f"{section} has: {', '.join(known)}."
         case "missing":
             return "It is missing.", f"{section} needs {key[-1]}."
         case "literal_error":
-            return f"It is {given!r}, and it must be {each['ctx']['expected']}.", ""
+            return f"It is {value!r}, and it must be {report['ctx']['expected']}.", ""
         case "model_type" | "model_attributes_type":
-            return f"It is {given!r}, and it must be a section: [{key[-1]}].", ""
-    said = each["msg"].removeprefix("Input ").replace("should", "must")
-    return f"It is {given!r}: it {said[0].lower()}{said[1:]}.", ""
+            return f"It is {value!r}, and it must be a section: [{key[-1]}].", ""
+    message = report["msg"].removeprefix("Input ").replace("should", "must")
+    return f"It is {value!r}: it {message[0].lower()}{message[1:]}.", ""
 
 
-def _section(key: tuple[str | int, ...]) -> tuple[str, list[str]]:
-    """The section that a key stands in, and the keys that it knows."""
+def _section(key: Key) -> tuple[str, list[str]]:
+    """The name of the section that a key stands in, and the keys of that section."""
     section: Any = Study
     for part in key[:-1]:
-        annotation = (
-            section.model_fields[str(part)].annotation
-            if isinstance(section, type)
-            and issubclass(section, BaseModel)
-            and part in section.model_fields
-            else None
-        )
-        section = next(
-            (
-                x
-                for x in (annotation, *getattr(annotation, "__args__", ()))
-                if isinstance(x, type) and issubclass(x, BaseModel)
-            ),
-            None,
-        )
+        inside = _is_section(section) and part in section.model_fields
+        section = _annotated(section, str(part)) if inside else None
+    keys = list(section.model_fields) if _is_section(section) else []
     name = f"[{'.'.join(map(str, key[:-1]))}]" if len(key) > 1 else "A study file"
-    return name, list(section.model_fields) if section is not None else []
+    return name, keys

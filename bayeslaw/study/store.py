@@ -1,5 +1,5 @@
-"""Results keyed by content: what a result follows from is its name, so that nothing is computed
-twice and nothing stale is read.
+"""Stored results. The name of each is a digest of everything that it depends on, so that nothing is
+computed twice and nothing stale is read.
 """
 
 from __future__ import annotations
@@ -24,27 +24,25 @@ from bayeslaw.errors import StorageError
 from bayeslaw.laws.base import Law
 from bayeslaw.runs.table import Runs
 
-#: What numbers depend on beside data and spec.
+#: The libraries whose versions a result depends on.
 LIBRARIES = ("bayeslaw", "pymc", "pytensor", "nutpie", "numpy", "scipy", "arviz-stats")
-#: A file that a run which was killed was writing; no run takes longer to write one.
+#: Seconds after which a temporary file is that of a killed run; no run takes so long to write one.
 ABANDONED_AFTER = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A folder of results. Each is written whole under a name of its own, so that runs at the same
-    time only ever find finished ones.
+    """A folder of results. Each is written whole, so that runs at the same time read only finished
+    ones.
 
-    It may be deleted at any time: what is missing is computed again.
+    It may be deleted at any time: a missing result is computed again.
     """
 
     folder: Path
 
     @classmethod
     def at(cls, folder: Path) -> Store:
-        """The store in a folder of its own, which is made; what killed runs left half-written is
-        swept.
-        """
+        """The store in a folder, which is made; temporary files of killed runs are deleted."""
         folder.mkdir(parents=True, exist_ok=True)
         swept_clean(folder.glob(".*.*"))
         return cls(folder)
@@ -58,8 +56,17 @@ class Store:
         make: Callable[[], T],
         save: Callable[[T, Path], object],
     ) -> tuple[T, bool]:
-        """The result of that key, and whether it was there: loaded, or made and saved. One that
-        cannot be read is made again.
+        """A result, read if it is stored, otherwise computed and stored.
+
+        Parameters
+        ----------
+        kind, key, ending : the name of the file is ``kind-key`` and the ending.
+        load, make, save : read the result from a path, compute it, write it to a path. A file that
+            cannot be read is computed again.
+
+        Returns
+        -------
+        The result, and whether it was stored.
         """
         path = self.folder / f"{kind}-{key}{ending}"
         if path.is_file():
@@ -83,71 +90,63 @@ def swept_clean(temporary: Iterable[Path]) -> None:
 
 
 def key_of(*parts: Any) -> str:
-    """A name for what follows from these parts: plain data, and the versions of the libraries and
-    of this package's own code.
+    """A name for a result that depends on these parts (plain data), on the versions of the
+    libraries and on this package's own code.
     """
     text = json.dumps([*parts, versions(), _own_code()], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def runs_digest(runs: Runs) -> str:
-    """A name for a table of runs and for what its columns mean."""
+    """A digest of a table of runs, of its law, and of which columns are groups."""
     table = runs.table
-    digest = hashlib.sha256(
-        json.dumps(
-            [
-                runs.law.to_json(),
-                list(map(str, table.columns)),
-                list(runs.groups),
-                list(map(str, table.index)),
-            ]
-        ).encode()
-    )
+    columns, rows = list(map(str, table.columns)), list(map(str, table.index))
+    about = [runs.law.to_json(), columns, list(runs.groups), rows]
+    digest = hashlib.sha256(json.dumps(about).encode())
     digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
     digest.update(law_code(runs.law).encode())
     return digest.hexdigest()[:16]
 
 
 def law_code(law: Law) -> str:
-    """The module of a law of the user's own; "" for one of the package, whose code has a digest of
-    its own.
+    """The source of the module of a user's own law; "" for a law of the package, whose code is in
+    the digest of the package.
     """
+    module = type(law).__module__
+    if module.startswith("bayeslaw."):
+        return ""
     try:
-        return (
-            ""
-            if type(law).__module__.startswith("bayeslaw.")
-            else inspect.getsource(sys.modules[type(law).__module__])
-        )
+        return inspect.getsource(sys.modules[module])
     except (OSError, TypeError):  # typed in at a prompt
         return type(law).__qualname__
 
 
 def versions() -> dict[str, str]:
-    """The versions that a result follows from."""
+    """The versions of the libraries that a result depends on."""
     return {name: version(name) for name in LIBRARIES}
 
 
 @cache
 def _own_code() -> str:
-    """A digest of the code that results follow from: in a checkout the version stays while the code
-    changes. What only lays results out is left out, so that a report's edit computes nothing anew.
+    """A digest of the code that results depend on, because in a checkout the code changes while the
+    version stays. Code that only shows results is left out: an edit of the report computes nothing
+    again.
     """
     digest = hashlib.sha256()
     root = Path(bayeslaw.__file__).parent
+    shows = [root / name for name in ("plots", "cli", "demos", "study/report")]
     for path in sorted(root.rglob("*.py")):
-        if not path.is_relative_to(root / "study" / "report") and (
-            path.relative_to(root).parts[0] not in ("plots", "cli", "demos")
-        ):
+        if not any(path.is_relative_to(folder) for folder in shows):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def read_json(path: Path) -> Any:
-    """A JSON result.
+    """Read a JSON result.
 
     Raises
     ------
-    StorageError : it is not whole.
+    StorageError : the file cannot be read, or it is not JSON.
     """
     try:
         return json.loads(path.read_text())
@@ -156,6 +155,6 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(data: Mapping[str, Any] | list[Any], path: Path) -> None:
-    """A JSON result, whole or not at all."""
+    """Write a JSON result, whole or not at all."""
     with atomic_write(path) as part:
         part.write_text(json.dumps(data, indent=2) + "\n")

@@ -49,7 +49,7 @@ def test_a_reliability_table_tells_right_probabilities_from_sure_ones() -> None:
 
 def test_money_is_spent_until_nothing_is_affordable() -> None:
     assert next_runs.spent(np.array([2, 0, 1, 3]), np.array([4.0, 5.0, 3.0, 1.0]), 8.0) == [2, 0, 3]
-    table = next_runs.design()
+    table = next_runs.places()
     assert table["seen"].sum() == 16
     assert table.loc[~table["seen"], "flop"].max() == pytest.approx(
         6 * 5e7 * 1e9 * next_runs.STEP**next_runs.SINGLE

@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 import bayeslaw as bl
 from bayeslaw.cli import run
 from bayeslaw.errors import StudyError
-from bayeslaw.study.outcome import Outcome
 from bayeslaw.study.report import render, words
 from bayeslaw.study.report.panel import MOST_NUMBERS, panel
+from bayeslaw.study.result import StudyResult
 
 OPTIONS = {"task": ["task0", "task1", "<b>bold</b>"]}
 
@@ -60,14 +60,14 @@ class Opened:
 
 
 @pytest.fixture(scope="module")
-def decided(outcome: Outcome) -> Outcome:
+def decided(outcome: StudyResult) -> StudyResult:
     """The small study without a doubt about its decision, so that verdicts move."""
     assert outcome.decision is not None
     return replace(outcome, decision=replace(outcome.decision, doubts=(), general_doubts=()))
 
 
 @pytest.fixture(scope="module")
-def report(decided: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(decided: StudyResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(render(decided), encoding="utf-8")
     return path
@@ -99,7 +99,7 @@ def test_labels_from_the_data_are_text(report: Path, browser: Browser) -> None:
     )
 
 
-def test_the_panel_is_decide(report: Path, decided: Outcome, browser: Browser) -> None:
+def test_the_panel_is_decide(report: Path, decided: StudyResult, browser: Browser) -> None:
     """Probabilities, values, regrets and verdicts in the page are Python's, to 1e-6, over targets,
     prices and values.
     """
@@ -146,7 +146,7 @@ def test_the_panel_is_decide(report: Path, decided: Outcome, browser: Browser) -
 
 
 def test_a_doubt_is_of_the_option_that_is_chosen(
-    decided: Outcome, browser: Browser, tmp_path: Path
+    decided: StudyResult, browser: Browser, tmp_path: Path
 ) -> None:
     """One option lies too far out, and the prior decides another: wherever the choice moves, so
     does the doubt.
@@ -179,7 +179,9 @@ def test_a_doubt_is_of_the_option_that_is_chosen(
     assert "The prior decides" in found["doubts"][0]
 
 
-def test_the_panel_moves_with_its_inputs(report: Path, decided: Outcome, browser: Browser) -> None:
+def test_the_panel_moves_with_its_inputs(
+    report: Path, decided: StudyResult, browser: Browser
+) -> None:
     page = Opened(browser, report).page
     assert decided.decision is not None
     y = decided.decision.draws
@@ -201,7 +203,7 @@ def test_the_panel_moves_with_its_inputs(report: Path, decided: Outcome, browser
 
 
 def test_a_doubt_holds_wherever_the_panel_is_moved(
-    outcome: Outcome, tmp_path: Path, browser: Browser
+    outcome: StudyResult, tmp_path: Path, browser: Browser
 ) -> None:
     assert outcome.decision is not None
     doubt = "A check failed: nothing is to be believed."
@@ -269,7 +271,7 @@ def test_it_prints(report: Path, browser: Browser, tmp_path: Path) -> None:
     assert page.pdf()[:4] == b"%PDF"
 
 
-def test_what_stands_in_it(decided: Outcome, report: Path, browser: Browser) -> None:
+def test_what_stands_in_it(decided: StudyResult, report: Path, browser: Browser) -> None:
     text = Opened(browser, report).page.locator("main").inner_text()
     assert decided.decision is not None
     assert decided.bands is not None
@@ -297,7 +299,7 @@ def test_what_stands_in_it(decided: Outcome, report: Path, browser: Browser) -> 
 
 
 def test_a_block_is_overridden_and_a_template_that_is_none_is_told(
-    outcome: Outcome, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    outcome: StudyResult, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = tmp_path / "house.html.jinja"
     own.write_text(
@@ -336,7 +338,7 @@ def test_a_block_is_overridden_and_a_template_that_is_none_is_told(
     assert "There is no such template" in capsys.readouterr().err
 
 
-def test_many_draws_are_thinned_and_told(outcome: Outcome) -> None:
+def test_many_draws_are_thinned_and_told(outcome: StudyResult) -> None:
     assert outcome.decision is not None
     times = MOST_NUMBERS // outcome.decision.draws.size + 2
     many = replace(

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 import bayeslaw as bl
 from bayeslaw.cli import run
 from bayeslaw.errors import StorageError, StudyError
-from bayeslaw.study.outcome import DecisionFile, Outcome
 from bayeslaw.study.prepare import prepare
+from bayeslaw.study.result import DecisionFile, StudyResult
 from bayeslaw.study.run import FILES, STORE
 from bayeslaw.study.schema import read_study
 from bayeslaw.validation.storage import load_backtest, save_backtest
@@ -41,7 +41,7 @@ def numbers(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_study_is_what_its_parts_are(outcome: Outcome, home: Path) -> None:
+def test_a_study_is_what_its_parts_are(outcome: StudyResult, home: Path) -> None:
     """Each part by the function of its name, on the same fit."""
     fit = outcome.fit
     pd.testing.assert_frame_equal(
@@ -99,7 +99,7 @@ def test_a_study_is_what_its_parts_are(outcome: Outcome, home: Path) -> None:
     )
 
 
-def test_the_decision_file_has_its_schema(outcome: Outcome, home: Path) -> None:
+def test_the_decision_file_has_its_schema(outcome: StudyResult, home: Path) -> None:
     found = json.loads((home / "out" / "decision.json").read_text())
     read = DecisionFile.model_validate(found)
     assert read.verdict == outcome.decision.verdict
@@ -115,7 +115,9 @@ def test_the_decision_file_has_its_schema(outcome: Outcome, home: Path) -> None:
     assert documented == DecisionFile.model_json_schema()
 
 
-def test_a_second_run_computes_what_changed_and_nothing_else(outcome: Outcome, home: Path) -> None:
+def test_a_second_run_computes_what_changed_and_nothing_else(
+    outcome: StudyResult, home: Path
+) -> None:
     before = numbers(home / "out")
     said: list[str] = []
     again = bl.run_study(home / "study.toml", home / "out", progressbar=False, say=said.append)
@@ -147,7 +149,7 @@ def test_a_second_run_computes_what_changed_and_nothing_else(outcome: Outcome, h
 
 
 def test_a_result_that_was_cut_short_is_made_again(
-    outcome: Outcome, home: Path, tmp_path: Path
+    outcome: StudyResult, home: Path, tmp_path: Path
 ) -> None:
     before = numbers(home / "out")
     store = home / "out" / STORE
@@ -171,7 +173,7 @@ def test_a_result_that_was_cut_short_is_made_again(
     fresh.unlink()
 
 
-def test_a_backtest_on_disk_is_the_backtest(outcome: Outcome, tmp_path: Path) -> None:
+def test_a_backtest_on_disk_is_the_backtest(outcome: StudyResult, tmp_path: Path) -> None:
     tested = outcome.backtest
     assert tested is not None
     again = load_backtest(save_backtest(tested, tmp_path / "backtest.nc"))
@@ -259,7 +261,7 @@ BROKEN = {
     "a target of another response": (
         "target = { loss = 0.75 }",
         "target = { accuracy = 0.75 }",
-        "line 23, decision.target: It is of accuracy, and the law is of loss",
+        "line 23, decision.target: It is a target for accuracy, and the response of the law is loss",
     ),
     "thresholds the wrong way round": (
         'unit = "USD"',
@@ -271,7 +273,7 @@ BROKEN = {
         "taks0 = 10",
         (
             "cost names taks0, task1, <b>bold</b>, and no input and no group of the model has all"
-            " of its names among its values. Did you mean 'task0'"
+            " of these names among its values. Did you mean 'task0'"
         ),
     ),
     "costs too few": (
@@ -293,7 +295,7 @@ BROKEN = {
     "costs that would be multiplied out": (
         "candidates = { data_size = [1e9, 2e9],",
         "candidates = { cost = [1, 2], data_size = [1e9, 2e9],",
-        "cost stands in a table that is multiplied out",
+        "cost is a list in a table whose lists are multiplied out",
     ),
     "rows that lack a key": (
         'candidates = { data_size = [1e9, 2e9], task = ["task0", "task1"] }',
@@ -376,7 +378,7 @@ def test_all_faults_come_at_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_keeps_what_is_not_the_studys(
-    outcome: Outcome, home: Path, tmp_path: Path
+    outcome: StudyResult, home: Path, tmp_path: Path
 ) -> None:
     """A study run in a folder with other files, old and hidden ones too: they stay."""
     bl.run_study(home / "study.toml", home / "out", progressbar=False)
@@ -418,7 +420,7 @@ def test_the_files_of_init_are_valid_and_explained(
 
 
 def test_the_gate_of_a_study(
-    outcome: Outcome, home: Path, capsys: pytest.CaptureFixture[str]
+    outcome: StudyResult, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = {"go": 0, "no-go": 10, "inconclusive": 11}[outcome.decision.verdict]
     assert (
@@ -438,7 +440,7 @@ def test_the_gate_of_a_study(
 
 @pytest.mark.slow
 def test_killed_at_any_moment_the_next_run_has_the_same_numbers(
-    outcome: Outcome, home: Path, tmp_path: Path
+    outcome: StudyResult, home: Path, tmp_path: Path
 ) -> None:
     """kill -9 at ten random moments of one study; every file that is there is whole at every
     moment.
@@ -478,7 +480,7 @@ def test_killed_at_any_moment_the_next_run_has_the_same_numbers(
 
 @pytest.mark.slow
 def test_two_runs_at_once_do_not_harm_each_other(
-    outcome: Outcome, home: Path, tmp_path: Path
+    outcome: StudyResult, home: Path, tmp_path: Path
 ) -> None:
     bl.run_study(home / "study.toml", home / "out", progressbar=False)
     path = written(tmp_path)

@@ -1,5 +1,5 @@
-"""One HTML page for the people who decide: self-contained, readable on paper, without colours, and
-with a screen reader. It lays out results and computes none.
+"""The report: one HTML page that loads nothing from a network and can be read on paper, without
+colours and with a screen reader. These modules lay out results, and compute none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page's figures, as SVG elements; one that cannot be drawn says so in its place."""
+"""The report's figures as SVG elements. In place of one that cannot be drawn stands the reason."""
 
 from __future__ import annotations
 
@@ -10,71 +10,65 @@ from bayeslaw.decisions.candidates import ADDED
 from bayeslaw.errors import BayeslawError
 
 if TYPE_CHECKING:
-    from bayeslaw.study.outcome import Outcome
+    from bayeslaw.study.result import StudyResult
     from bayeslaw.validation.backtesting import Backtest
 
-#: Inches of a figure, such that its text has the size of the page's small text: in a column of 900
-#: pixels, and on a phone. The page shows the one that fits.
+#: The width of a figure in inches, for a column of 900 pixels and for a phone. The text of the
+#: figure then has the size of the page's small text. The page shows the one that fits.
 WIDTHS = {"wide": 8.4, "narrow": 4.2}
 
 #: Panels that a page has room for; more groups share one.
 PANELS = 12
 
+#: Draws a figure of the result, in a width in inches; None where there is nothing to draw.
+Drawer = Callable[["StudyResult", float], Any]
 
-def of(outcome: Outcome) -> dict[str, str]:
-    """Each figure that the outcome has something for, by its name: ``bands``, ``options``,
-    ``target``, ``value``, ``hindsight``, ``calibration``, ``next_runs``.
+
+def drawn_figures(result: StudyResult) -> dict[str, str]:
+    """The figures of a result, by name: ``bands``, ``options``, ``target``, ``value``,
+    ``hindsight``, ``calibration``, ``next_runs``. One with nothing to show is left out.
     """
-    drawers: dict[str, tuple[Callable[[Outcome, float], Any], str]] = {
-        "bands": (_bands, "Bands of what runs would log, with the runs that were made"),
+    drawers: dict[str, tuple[Drawer, str]] = {
+        "bands": (_bands, "Bands of what new runs would log, with the finished runs"),
         "options": (
             _options,
-            "What a run of each option would log, and which part of it meets the target",
+            "What a run of each option would log, and the part that is on target",
         ),
-        "target": (
-            _target,
-            "The probability that each option meets a target, as the target varies",
-        ),
-        "value": (_value, "What each option is worth as the value of meeting the target varies"),
-        "hindsight": (_hindsight, "Runs that the fit did not see, with what was said of them"),
+        "target": (_target, "The probability that each option meets a target, for many targets"),
+        "value": (_value, "The worth of each option, for many values of meeting the target"),
+        "hindsight": (_hindsight, "Runs that the fit did not see, with their forecast bands"),
         "calibration": (_calibration, "How often bands held the runs that the fit did not see"),
-        "next_runs": (
-            _next_runs,
-            "How much each candidate run is expected to say about the options",
-        ),
+        "next_runs": (_next_runs, "How much of the options' variance each candidate run removes"),
     }
-    return {
-        name: drawn
-        for name, (draw, about) in drawers.items()
-        if (drawn := _drawn(outcome, name, draw, about))
-    }
+    figures = {name: _svg(result, name, draw, about) for name, (draw, about) in drawers.items()}
+    return {name: figure for name, figure in figures.items() if figure}
 
 
-def _drawn(outcome: Outcome, name: str, draw: Callable[[Outcome, float], Any], about: str) -> str:
+def _svg(result: StudyResult, name: str, draw: Drawer, about: str) -> str:
     """A figure in both widths; "" where there is nothing to draw."""
     from bayeslaw.plots.style import svg
 
-    found = ""
+    text = ""
     for size, width in WIDTHS.items():
         try:
-            axes = draw(outcome, width)
+            axes = draw(result, width)
         except BayeslawError as error:  # too many options, panels or groups to be read
             return f'<p class="note">This figure was not drawn: {escape(str(error))}</p>'
         if axes is not None:
-            found += f'<div class="{size}">{svg(axes, title=about, salt=f"{name}-{size}")}</div>'
-    return found
+            text += f'<div class="{size}">{svg(axes, title=about, salt=f"{name}-{size}")}</div>'
+    return text
 
 
-def _title(outcome: Outcome) -> str:
-    return "Simulated runs" if outcome.prepared.runs.simulated else ""
+def _title(result: StudyResult) -> str:
+    return "Simulated runs" if result.prepared.runs.simulated else ""
 
 
-def _bands(outcome: Outcome, width: float) -> Any:
+def _bands(result: StudyResult, width: float) -> Any:
     from bayeslaw import plots
 
-    if (swept := outcome.sweep) is None:
+    swept, law = result.sweep, result.prepared.law
+    if swept is None:
         return None
-    law = outcome.prepared.law
     return plots.bands(
         swept.curves,
         x=swept.x,
@@ -84,17 +78,18 @@ def _bands(outcome: Outcome, width: float) -> Any:
         x_unit=law.inputs[swept.x].unit,
         response_unit=law.response.unit,
         log=law.response.scale == "log",
-        title=_title(outcome),
+        title=_title(result),
         width=width,
     )
 
 
-def _options(outcome: Outcome, width: float) -> Any:
+def _options(result: StudyResult, width: float) -> Any:
     from bayeslaw import plots
 
-    if (decision := outcome.decision) is None or outcome.prepared.study.decision is None:
+    decision, section = result.decision, result.prepared.study.decision
+    if decision is None or section is None:
         return None
-    response = outcome.prepared.law.response
+    response = result.prepared.law.response
     return plots.options(
         decision.table,
         decision.draws,
@@ -104,18 +99,19 @@ def _options(outcome: Outcome, width: float) -> Any:
         chosen=decision.chosen,
         labels=decision.labels,
         response_unit=response.unit,
-        cost_unit=outcome.prepared.study.decision.unit,
-        title=_title(outcome),
+        cost_unit=section.unit,
+        title=_title(result),
         width=width,
     )
 
 
-def _target(outcome: Outcome, width: float) -> Any:
+def _target(result: StudyResult, width: float) -> Any:
     from bayeslaw import plots
 
-    if (decision := outcome.decision) is None:
+    decision = result.decision
+    if decision is None:
         return None
-    response = outcome.prepared.law.response
+    response = result.prepared.law.response
     return plots.target_curve(
         decision.draws,
         target=decision.target,
@@ -126,58 +122,52 @@ def _target(outcome: Outcome, width: float) -> Any:
         chosen=decision.chosen,
         response=response.name,
         response_unit=response.unit,
-        title=_title(outcome),
+        title=_title(result),
         width=width,
     )
 
 
-def _value(outcome: Outcome, width: float) -> Any:
+def _value(result: StudyResult, width: float) -> Any:
     from bayeslaw import plots
 
-    decision, section = outcome.decision, outcome.prepared.study.decision
-    if decision is None or section is None or outcome.worth is None:
+    decision, section = result.decision, result.prepared.study.decision
+    if decision is None or section is None or result.worth is None:
         return None
-    at, expected, perfect = outcome.worth
+    values, expected, perfect = result.worth
     return plots.value_of_information(
-        at,
+        values,
         expected,
         perfect,
         unit=section.unit,
         now=section.value,
         labels=decision.labels,
-        title=_title(outcome),
+        title=_title(result),
         width=width,
     )
 
 
-def _hindsight(outcome: Outcome, width: float) -> Any:
+def _hindsight(result: StudyResult, width: float) -> Any:
     from bayeslaw import plots
 
-    return (
-        None
-        if outcome.backtest is None
-        else plots.hindsight(
-            **first_split(outcome.backtest, PANELS), title=_title(outcome), width=width
-        )
-    )
+    if result.backtest is None:
+        return None
+    arguments = first_split(result.backtest, PANELS)
+    return plots.hindsight(**arguments, title=_title(result), width=width)
 
 
-def first_split(tested: Backtest, most: int) -> dict[str, Any]:
-    """What `bayeslaw.plots.hindsight` draws of a backtest: along the input of the curves, a panel a
-    group where there are at most so many.
+def first_split(backtest: Backtest, most: int) -> dict[str, Any]:
+    """The arguments of `bayeslaw.plots.hindsight` for a backtest's first split: along the input of
+    the curves, with a panel for each group where there are at most ``most``.
     """
-    split, fitted = next(iter(tested.fits.items()))
-    points, law, x = (
-        tested.points[tested.points["split"] == split],
-        fitted.spec.law,
-        fitted.spec.along,
-    )
-    few = bool(tested.groups) and points.groupby(list(tested.groups)).ngroups <= most
+    split, fitted = next(iter(backtest.fits.items()))
+    law, x = fitted.law, fitted.spec.along
+    points = backtest.points[backtest.points["split"] == split]
+    few = bool(backtest.groups) and points.groupby(list(backtest.groups)).ngroups <= most
     return {
         "points": points,
-        "seen": tested.seen[tested.seen["split"] == split],
+        "seen": backtest.seen[backtest.seen["split"] == split],
         "x": x,
-        "by": tested.groups if few else (),
+        "by": backtest.groups if few else (),
         "response": law.response.name,
         "x_unit": law.inputs[x].unit,
         "response_unit": law.response.unit,
@@ -185,22 +175,19 @@ def first_split(tested: Backtest, most: int) -> dict[str, Any]:
     }
 
 
-def _calibration(outcome: Outcome, width: float) -> Any:
+def _calibration(result: StudyResult, width: float) -> Any:
     from bayeslaw import plots
 
-    return (
-        None
-        if outcome.backtest is None
-        else plots.calibration(outcome.backtest.points, title=_title(outcome), width=width)
-    )
-
-
-def _next_runs(outcome: Outcome, width: float) -> Any:
-    from bayeslaw import plots
-
-    if (table := outcome.next_runs) is None:
+    if result.backtest is None:
         return None
-    candidates = table[
-        [c for c in table.columns if c in ADDED or table[c].astype(str).nunique() > 1]
-    ]
-    return plots.next_runs(candidates, title=_title(outcome), width=width)
+    return plots.calibration(result.backtest.points, title=_title(result), width=width)
+
+
+def _next_runs(result: StudyResult, width: float) -> Any:
+    from bayeslaw import plots
+
+    table = result.next_runs
+    if table is None:
+        return None
+    columns = [c for c in table.columns if c in ADDED or table[c].astype(str).nunique() > 1]
+    return plots.next_runs(table[columns], title=_title(result), width=width)

@@ -1,5 +1,5 @@
-"""What the page needs to answer other targets and prices by itself: the draws of each option, and
-the terms of the verdict.
+"""The data with which the page computes verdicts for other targets and costs by itself: the draws
+of each option, and the terms of the verdict.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import numpy as np
 from bayeslaw import defaults
 
 if TYPE_CHECKING:
-    from bayeslaw.study.outcome import Outcome
+    from bayeslaw.study.result import StudyResult
 
-#: Numbers that a page carries at most, eight bytes each: 2 MB, so that the page stays below 3. More
-#: are thinned, evenly, and the page says so.
+#: The most numbers that a page stores, eight bytes each: 2 MB, so that the page stays below 3. More
+#: draws are thinned evenly, and the page says so.
 MOST_NUMBERS = 190_000
 
 
-def panel(outcome: Outcome) -> dict[str, Any] | None:
-    """The panel's data as JSON has it; None for a study without a decision. ``draws`` are doubles,
+def panel(result: StudyResult) -> dict[str, Any] | None:
+    """The panel's data as plain data; None for a study without a decision. ``draws`` are doubles,
     (sample, option), row by row, in base64.
     """
-    decision, section = outcome.decision, outcome.prepared.study.decision
+    decision, section = result.decision, result.prepared.study.decision
     if decision is None or section is None:
         return None
     samples, options = decision.draws.shape
@@ -31,7 +31,7 @@ def panel(outcome: Outcome) -> dict[str, Any] | None:
     draws = decision.draws[kept]
     low, high = np.quantile(draws, [0.002, 0.998])
     low, high = min(low, decision.target), max(high, decision.target)
-    response = outcome.prepared.law.response
+    response = result.prepared.law.response
     return {
         "draws": _packed(draws),
         "samples": len(kept),
@@ -44,8 +44,8 @@ def panel(outcome: Outcome) -> dict[str, Any] | None:
         "noGoAt": decision.no_go_at,
         "lowerIsBetter": response.lower_is_better,
         "doubts": list(decision.general_doubts),
-        "optionDoubts": [list(each) for each in decision.option_doubts],
-        "weights": [_packed(each[kept] / each[kept].sum()) for each in decision.prior_weights],
+        "optionDoubts": [list(doubts) for doubts in decision.option_doubts],
+        "weights": [_packed(w[kept] / w[kept].sum()) for w in decision.prior_weights],
         "priorMovesMax": defaults.PRIOR_MOVES_MAX,
         "low": float(low),
         "high": float(high),

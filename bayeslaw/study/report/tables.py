@@ -1,4 +1,4 @@
-"""The page's tables: which columns, under which names, with numbers as people write them."""
+"""The report's tables: their columns, the columns' titles, and numbers as text."""
 
 from __future__ import annotations
 
@@ -8,46 +8,48 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bayeslaw.decisions.candidates import ADDED
+from bayeslaw.spec.spec import population_name
 from bayeslaw.study.report import words
 
 if TYPE_CHECKING:
-    from bayeslaw.study.outcome import Outcome
+    from bayeslaw.study.result import StudyResult
 
-#: A header and rows of cells, a text and whether it is a number each.
+#: A header, and rows of cells. A cell is its text, and whether it is a number.
 Table = tuple[list[str], list[list[tuple[str, bool]]]]
 
-#: Rows that a table shows; the rest is in the CSV beside the page.
+#: Rows that a table shows; the CSV beside the page has all.
 MOST_ROWS = 24
 
 
-def options(outcome: Outcome) -> Table:
-    """A row an option."""
-    decision, section = outcome.decision, outcome.prepared.study.decision
+def options(result: StudyResult) -> Table:
+    """A row for each option."""
+    decision, section = result.decision, result.prepared.study.decision
     assert decision is not None and section is not None
     unit = f" ({section.unit})" if section.unit else ""
-    table = decision.table.assign(option=decision.labels, band=_between(decision.table))
-    names = {
+    bands = [
+        f"{words.number(low)} and {words.number(high)}"
+        for low, high in zip(decision.table["lower_90"], decision.table["upper_90"], strict=True)
+    ]
+    titles = {
         "option": "Option",
         "cost": f"Cost{unit}",
         "p_target": "P(target met)",
         "median": "Median",
         "band": "90 % of runs land between",
         "p_best": "P(best option)",
-    }
-    names |= {
         "expected_value": f"Expected value{unit}",
         "value_tail": f"Mean of its worst 5 %{unit}",
-        "highest_cost": f"Worth at most{unit}",
+        "highest_cost": f"Break-even cost{unit}",
         "expected_regret": "Expected regret",
     }
-    return _laid_out(table, names, percent=("p_target", "p_best"))
+    table = decision.table.assign(option=decision.labels, band=bands)
+    return _with_titles(table, titles, probabilities=("p_target", "p_best"))
 
 
-def backtest(outcome: Outcome) -> Table:
-    """A row a method."""
-    assert outcome.backtest is not None
-    scores = outcome.backtest.scores().reset_index()
-    names = {
+def backtest(result: StudyResult) -> Table:
+    """A row for each method."""
+    assert result.backtest is not None
+    titles = {
         "method": "Method",
         "runs": "Hidden runs",
         "coverage_50": "In their 50 % band",
@@ -56,60 +58,51 @@ def backtest(outcome: Outcome) -> Table:
         "crps": "CRPS",
         "log_density": "Log density",
     }
-    return _laid_out(scores, names, share=("coverage_50", "coverage_90"))
+    scores = result.backtest.scores().reset_index()
+    return _with_titles(scores, titles, shares=("coverage_50", "coverage_90"))
 
 
-def next_runs(outcome: Outcome) -> Table:
-    """A row a candidate, the best first."""
-    assert outcome.next_runs is not None
-    table = outcome.next_runs
-    own = [c for c in table.columns if c not in ADDED]
-    section = outcome.prepared.study.next_runs
-    decided = outcome.prepared.study.decision
-    worth = f" ({decided.unit})" if decided is not None and decided.unit else ""
-    unit = " (FLOP)" if section is not None and section.cost == "flop" else ""
-    names = {c: c.replace("_", " ") for c in own} | {
-        "cost": f"Cost{unit}",
-        "variance_reduction": "Of what is not known, it takes away",
-        "value_of_run": f"Worth before the decision{worth}",
+def next_runs(result: StudyResult) -> Table:
+    """A row for each candidate, the best first."""
+    assert result.next_runs is not None
+    table = result.next_runs
+    section, decision = result.prepared.study.next_runs, result.prepared.study.decision
+    cost_unit = " (FLOP)" if section is not None and section.cost == "flop" else ""
+    worth_unit = f" ({decision.unit})" if decision is not None and decision.unit else ""
+    titles = {c: c.replace("_", " ") for c in table.columns if c not in ADDED}
+    titles |= {
+        "cost": f"Cost{cost_unit}",
+        "variance_reduction": "Share of the options' variance that it removes",
+        "value_of_run": f"Worth before the decision{worth_unit}",
         "regret_reduction": "Regret saved",
         "bought": "Bought",
     }
     if table["regret_reduction"].max() < 1e-9:  # rounding
-        names.pop("regret_reduction")
+        titles.pop("regret_reduction")
     if "bought" in table:
         table = table.assign(bought=[str(order) if order else "" for order in table["bought"]])
-    return _laid_out(table, names, percent=("variance_reduction",))
+    return _with_titles(table, titles, probabilities=("variance_reduction",))
 
 
-def allocation(outcome: Outcome) -> Table:
-    """A row a budget."""
-    assert outcome.allocation is not None
-    return intervals(
-        outcome.allocation,
-        {"compute": "Compute (FLOP)"},
-        {
-            "model_size": "Model size",
-            "data_size": "Tokens",
-            "tokens_per_parameter": "Tokens per parameter",
-            "loss": "Loss",
-        },
-    )
-
-
-def peaks(outcome: Outcome) -> Table:
-    """A row a group."""
-    assert outcome.peaks is not None
-    table = outcome.peaks
-    groups = {
-        str(c): str(c).replace("_", " ") for c in table.columns[: list(table.columns).index("runs")]
+def allocation(result: StudyResult) -> Table:
+    """A row for each budget."""
+    assert result.allocation is not None
+    quantities = {
+        "model_size": "Model size",
+        "data_size": "Tokens",
+        "tokens_per_parameter": "Tokens per parameter",
+        "loss": "Loss",
     }
-    return intervals(
-        table,
-        groups,
-        {"kl_peak": "KL at the peak (nats)", "score_peak": "Score there"},
-        {"p_no_peak": "P(no peak in reach)"},
-    )
+    return intervals(result.allocation, {"compute": "Compute (FLOP)"}, quantities)
+
+
+def peaks(result: StudyResult) -> Table:
+    """A row for each group."""
+    assert result.peaks is not None
+    columns = [str(c) for c in result.peaks.columns]
+    groups = {c: c.replace("_", " ") for c in columns[: columns.index("runs")]}
+    quantities = {"kl_peak": "KL at the peak (nats)", "score_peak": "Score at the peak"}
+    return intervals(result.peaks, groups, quantities, {"p_no_peak": "P(no peak in reach)"})
 
 
 def intervals(
@@ -118,129 +111,95 @@ def intervals(
     of: Mapping[str, str],
     last: Mapping[str, str] | None = None,
 ) -> Table:
-    """Columns of groups, then medians with their 90 % interval in one cell each."""
+    """A table of medians, each with its 90 % interval in one cell.
+
+    Parameters
+    ----------
+    table : has the columns of ``first`` and ``last``, and for each name in ``of`` the columns
+        ``name``, ``lower_90_name`` and ``upper_90_name``.
+    first, of, last : column -> title: of the groups, of the medians, of probabilities.
+    """
     cells = {
         name: [
-            f"{words.number(m)} ({words.number(a)} to {words.number(b)})"
-            for m, a, b in zip(
+            f"{words.number(median)} ({words.number(low)} to {words.number(high)})"
+            for median, low, high in zip(
                 table[name], table[f"lower_90_{name}"], table[f"upper_90_{name}"], strict=True
             )
         ]
         for name in of
         if name in table
     }
-    names = {
-        **first,
-        **{name: f"{title}: median (90 % interval)" for name, title in of.items()},
-        **(last or {}),
-    }
-    return _laid_out(table.assign(**cells), names, percent=tuple(last or ()))
+    medians = {name: f"{title}: median (90 % interval)" for name, title in of.items()}
+    titles = {**first, **medians, **(last or {})}
+    return _with_titles(table.assign(**cells), titles, probabilities=tuple(last or ()))
 
 
-def data(outcome: Outcome) -> Table:
-    """A row an input or grouping column of the runs."""
-    runs = outcome.prepared.runs
+def data(result: StudyResult) -> Table:
+    """A row for each input, the response, and each grouping column of the runs."""
+    runs = result.prepared.runs
+    response = runs.law.response
+    units = {name: x.unit for name, x in runs.law.inputs.items()} | {response.name: response.unit}
     rows: list[Sequence[Any]] = []
-    for name, x in runs.law.inputs.items():
+    for name, unit in units.items():
         values = runs.table[name]
-        rows.append(
-            (
-                name,
-                f"{words.number(values.min())} to {words.number(values.max())}",
-                x.unit,
-                values.nunique(),
-            )
-        )
-    y = runs.table[runs.law.response.name]
-    rows.append(
-        (
-            runs.law.response.name,
-            f"{words.number(y.min())} to {words.number(y.max())}",
-            runs.law.response.unit,
-            y.nunique(),
-        )
-    )
+        extent = f"{words.number(values.min())} to {words.number(values.max())}"
+        rows.append((name, extent, unit, values.nunique()))
     for name in runs.groups:
-        labels = runs.table[name].astype(str).value_counts().sort_index()
-        rows.append(
-            (name, ", ".join(labels.index[:8]) + ", ..." * (len(labels) > 8), "group", len(labels))
-        )
-    table = pd.DataFrame(rows, columns=["column", "values", "unit", "distinct"])
-    return _laid_out(
-        table,
-        {"column": "Column", "values": "Values", "unit": "Unit", "distinct": "Distinct values"},
-    )
+        levels = runs.table[name].astype(str).value_counts().sort_index().index
+        shown = ", ".join(levels[:8]) + (", ..." if len(levels) > 8 else "")
+        rows.append((name, shown, "group", len(levels)))
+    titles = {"column": "Column", "values": "Values", "unit": "Unit", "distinct": "Distinct values"}
+    return _with_titles(pd.DataFrame(rows, columns=list(titles)), titles)
 
 
-def parameters(outcome: Outcome) -> Table:
-    """A row a parameter of the law: its meaning, its prior as it is sampled, and what the runs made
-    of it.
-    """
-    from bayeslaw.spec.spec import population_name
-
-    spec, summary = outcome.fit.spec, outcome.summary
+def parameters(result: StudyResult) -> Table:
+    """A row for each parameter of the law: its meaning, prior, posterior and formula."""
+    spec, summary = result.fit.spec, result.summary
     rows = []
     for name, param in spec.law.params.items():
         variable = population_name(name, param)
-        row = summary.loc[variable] if variable in summary.index else None
-        found = (
-            "by group"
-            if row is None
-            else (
-                f"{words.number(row['mean'])} ({words.number(row['lower_90'])} to"
-                f" {words.number(row['upper_90'])})"
-            )
-        )
-        rows.append(
-            (
-                variable,
-                param.meaning,
-                str(spec.priors.get(variable, "")),
-                found,
-                spec.effects.get(name, "1"),
-            )
-        )
-    names = {
+        posterior = "by group"
+        if variable in summary.index:
+            mean, low, high = summary.loc[variable, ["mean", "lower_90", "upper_90"]]
+            posterior = f"{words.number(mean)} ({words.number(low)} to {words.number(high)})"
+        prior = str(spec.priors.get(variable, ""))
+        rows.append((variable, param.meaning, prior, posterior, spec.effects.get(name, "1")))
+    titles = {
         "variable": "Variable",
         "meaning": "Meaning",
         "prior": "Prior",
         "posterior": "Mean (90 % interval)",
         "formula": "Formula",
     }
-    return _laid_out(pd.DataFrame(rows, columns=list(names)), names)
+    return _with_titles(pd.DataFrame(rows, columns=list(titles)), titles)
 
 
-def _between(table: pd.DataFrame) -> list[str]:
-    return [
-        f"{words.number(low)} and {words.number(high)}"
-        for low, high in zip(table["lower_90"], table["upper_90"], strict=True)
-    ]
-
-
-def _laid_out(
+def _with_titles(
     table: pd.DataFrame,
-    names: Mapping[str, str],
-    percent: Sequence[str] = (),
-    share: Sequence[str] = (),
+    titles: Mapping[str, str],
+    probabilities: Sequence[str] = (),
+    shares: Sequence[str] = (),
 ) -> Table:
-    """``percent`` are columns of probabilities, ``share`` of counted shares, which may be 0 and 100
-    %.
+    """The columns that have a title, in the order of the titles.
+
+    Parameters
+    ----------
+    probabilities : columns of probabilities, which are never shown as 0 or 100 %.
+    shares : columns of counted shares, which may be 0 and 100 %.
     """
-    kept = [name for name in names if name in table]
-    ways = {
-        name: (
-            words.percent if name in percent else "{:.0%}".format if name in share else words.number
-        )
-        for name in kept
-    }
+    columns = [name for name in titles if name in table]
+    formats: dict[str, Callable[[Any], str]] = dict.fromkeys(columns, words.number)
+    formats |= dict.fromkeys(probabilities, words.percent)
+    formats |= dict.fromkeys(shares, "{:.0%}".format)
     rows = [
-        [_cell(row[name], ways[name]) for name in kept]
-        for _, row in table[kept].head(MOST_ROWS).iterrows()
+        [_cell(row[name], formats[name]) for name in columns]
+        for _, row in table[columns].head(MOST_ROWS).iterrows()
     ]
-    return [names[name] for name in kept], rows
+    return [titles[name] for name in columns], rows
 
 
-def _cell(value: Any, way: Callable[[Any], str]) -> tuple[str, bool]:
-    return (
-        (value, False) if isinstance(value, str) else ("" if pd.isna(value) else way(value), True)
-    )
+def _cell(value: Any, text_of: Callable[[Any], str]) -> tuple[str, bool]:
+    """Text as it is; a number by ``text_of``, or "" if it is missing."""
+    if isinstance(value, str):
+        return value, False
+    return "" if pd.isna(value) else text_of(value), True

@@ -1,5 +1,5 @@
 "use strict";
-/* The verdict at another target and other prices, from the draws in this page: the same as bayeslaw.decide, and held against it by a test. */
+/* The verdict at another target and other costs, from the draws in this page. A test checks that it is the verdict of bayeslaw.decide. */
 (() => {
   const data = JSON.parse(document.getElementById("panel-data").textContent);
   const doubles = (text) => new Float64Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
@@ -77,7 +77,7 @@
     const costs = [...form.querySelectorAll(".cost")].map((input) => input.valueAsNumber);
     const value = data.value === null ? null : field("value").valueAsNumber;
     if (![target, ...costs, value ?? 0].every(Number.isFinite) || costs.some((x) => x < 0)) {
-      say("Fill in a number for the target and, from 0 up, for every price.", "");
+      say("Fill in a number for the target, and a number of 0 or more for every cost.", "");
       return;
     }
     const found = judge(target, costs, value);
@@ -88,8 +88,8 @@
     });
     const p = percent(found.pTarget[found.chosen]);
     let text = `${data.labels[found.chosen]} meets a ${data.response} of ${number(target)} with probability ${p}.`;
-    if (!found.paid) text += " It is worth less than nothing on average at this price.";
-    if (value !== null) text += ` Knowing the outcome beforehand would be worth ${number(found.evpi)}${data.unit ? ` ${data.unit}` : ""}.`;
+    if (!found.paid) text += " At this cost it is worth less than nothing on average.";
+    if (value !== null) text += ` To know the outcome beforehand would be worth ${number(found.evpi)}${data.unit ? ` ${data.unit}` : ""}.`;
     if (found.doubts.length) text += ` ${found.doubts[0]}`;
     say(text, found.verdict);
   }
