@@ -261,7 +261,7 @@ BROKEN = {
     "a target of another response": (
         "target = { loss = 0.75 }",
         "target = { accuracy = 0.75 }",
-        "line 23, decision.target: It is a target for accuracy, and the response of the law is loss",
+        "line 23, decision.target: It is a target for accuracy, and the response of the law is",
     ),
     "thresholds the wrong way round": (
         'unit = "USD"',
