@@ -1,4 +1,6 @@
-"""The README cannot drift: its example runs, its code has the right types, its table is the registry."""
+"""The README cannot drift: its example runs, its code has the right types, its table of laws is the
+registry.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def test_every_block_of_code_has_the_right_types(tmp_path: Path) -> None:
     for i, code in enumerate(BLOCKS):
         (tmp_path / f"block_{i}.py").write_text("\n".join([*imports, code]))
         imports += [x for x in code.splitlines() if x.startswith(("import ", "from "))]
-    # The arguments of a law's `expected` are those of the law: bayeslaw is checked without this too.
+    # A law's `expected` names its own arguments: the package is checked without `override` too.
     options = ["--check-untyped-defs", "--ignore-missing-imports", "--disable-error-code=override"]
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file=", *options, str(tmp_path)],
