@@ -1,10 +1,6 @@
-<<<<<<< HEAD
-"""The README cannot drift: its example runs, its code has the right types, its laws are all."""
-=======
 """The README cannot drift: its example runs, its code has the right types, its table of laws is the
 registry.
 """
->>>>>>> words-study
 
 from __future__ import annotations
 
@@ -39,11 +35,7 @@ def test_every_block_of_code_has_the_right_types(tmp_path: Path) -> None:
     for i, code in enumerate(BLOCKS):
         (tmp_path / f"block_{i}.py").write_text("\n".join([*imports, code]))
         imports += [x for x in code.splitlines() if x.startswith(("import ", "from "))]
-<<<<<<< HEAD
-    # The arguments of a law's `expected` are its own: bayeslaw is checked without this too.
-=======
     # A law's `expected` names its own arguments: the package is checked without `override` too.
->>>>>>> words-study
     options = ["--check-untyped-defs", "--ignore-missing-imports", "--disable-error-code=override"]
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file=", *options, str(tmp_path)],
