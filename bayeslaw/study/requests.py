@@ -13,14 +13,11 @@ from bayeslaw.decisions.options import checked_options
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.posterior.points import checked_points, grid
-from bayeslaw.runs.columns import TRAINING
+from bayeslaw.runs.columns import DERIVED_FROM, TRAINING
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
 from bayeslaw.study.schema import DecisionSection, NextRuns, Rows
 from bayeslaw.text import canonical_label
-
-#: Columns of a table of points from which inputs of a law are computed.
-DERIVED_FROM = ("compute", "n", "sqrt_kl")
 
 
 def target_of(decision: DecisionSection, law: Law) -> float:
