@@ -192,7 +192,7 @@ def test_the_panel_moves_with_its_inputs(
     for i in range(3):
         page.fill(f"#cost-{i}", "1000")
     assert said.inner_text().startswith("NO-GO")
-    assert "less than nothing" in said.inner_text()
+    assert "costs more than it is worth" in said.inner_text()
     page.fill("#cost-0", "-5")
     assert "Fill in a number" in said.inner_text()
     page.click("button[type=reset]")

@@ -87,7 +87,7 @@ def hindsight(result: StudyResult) -> str:
     bayes = scores.loc["bayeslaw"]
     inside = round(float(bayes["coverage_90"] * bayes["predicted"]))
     text = (
-        f"Had this been used before: of {number(bayes['runs'])} runs that the fit did not see,"
+        f"In the backtest: of {number(bayes['runs'])} runs that the fit did not see,"
         f" {inside} landed in their 90 % band ({bayes['coverage_90']:.0%}), with a typical error of"
         f" {bayes['relative_error']:.2%}."
     )

@@ -43,7 +43,7 @@
     const byPrior = weights.map((w) => w.reduce((sum, x, i) => (meets(i) ? sum + x : sum), 0));
     const doubts = [...data.doubts, ...data.optionDoubts[chosen]];
     if (byPrior.some((p) => Math.abs(p - pTarget[chosen]) > data.priorMovesMax)) {
-      doubts.push(`The prior decides: were every prior weaker or stronger, the probability would be ${byPrior.map((p) => p.toFixed(2)).join(" or ")}.`);
+      doubts.push(`The prior decides: if every prior were weaker or stronger, the probability would be ${byPrior.map((p) => p.toFixed(2)).join(" or ")}.`);
     }
     let verdict = "inconclusive";
     if (!doubts.length) {
@@ -88,8 +88,8 @@
     });
     const p = percent(found.pTarget[found.chosen]);
     let text = `${data.labels[found.chosen]} meets a ${data.response} of ${number(target)} with probability ${p}.`;
-    if (!found.paid) text += " At this cost it is worth less than nothing on average.";
-    if (value !== null) text += ` To know the outcome beforehand would be worth ${number(found.evpi)}${data.unit ? ` ${data.unit}` : ""}.`;
+    if (!found.paid) text += " On average it costs more than it is worth.";
+    if (value !== null) text += ` Knowing the outcome beforehand would be worth ${number(found.evpi)}${data.unit ? ` ${data.unit}` : ""}.`;
     if (found.doubts.length) text += ` ${found.doubts[0]}`;
     say(text, found.verdict);
   }
