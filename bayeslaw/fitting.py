@@ -131,8 +131,8 @@ def _fixed_deviations(design: Design, fixed: Mapping[str, Any]) -> dict[str, dic
     for variable, values in fixed.items():
         if variable not in levels:
             raise SpecError(
-                f"fixed has {variable}, and the model has no such"
-                f" deviations.{suggest(variable, levels)}",
+                f"fixed has {variable}, and the model has no group effect of that"
+                f" name.{suggest(variable, levels)}",
                 key="fixed",
             )
         if getattr(values, "ndim", 0) != 1 or not getattr(values, "coords", None):

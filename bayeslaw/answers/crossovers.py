@@ -84,8 +84,8 @@ def crossover(
     x, crossings, at_ends = pair.ties(low, high)
     if not any(end.any() for end in at_ends):
         raise SpecError(
-            f"The model does not tell {names[0]} and {names[1]} apart here: give the other columns"
-            " of their groups in at, as the runs have them.",
+            f"With this at, the model predicts the same for {names[0]} and {names[1]}. Add the"
+            " other columns that make its groups to at, with values of the runs.",
             key="at",
         )
     lower_is_better = fit.law.response.lower_is_better
@@ -133,16 +133,19 @@ def _check(
         raise SpecError(f"by is {by!r}, and the runs have no such column.", key="by")
     if by == inputs[over].selector:
         raise SpecError(
-            f"{over} is another input for each {by}: there is nothing to tie along.", key="by"
+            f"{over} is a different quantity for each {by}, so there is no common axis along which"
+            " two of them could cross. Choose another input (over).",
+            key="by",
         )
     if over in fit.design.numeric_columns:
         raise SpecError(
-            f"A parameter of this model varies with {over}: ties along it are not offered.",
+            f"A parameter of this model varies with {over}: crossovers along it are not offered.",
             key="over",
         )
     if compared := [name for name in (by, over) if name in at]:
         raise SpecError(
-            f"at has {compared[0]}, which is what is compared.", key=("at", compared[0])
+            f"at has {compared[0]}, which is what is compared: leave it out.",
+            key=("at", compared[0]),
         )
     return by
 
@@ -243,8 +246,8 @@ def _column_of(fit: Draws, between: Sequence[Any]) -> str:
         which = "several columns have" if both else "no grouping column has"
         known = "; ".join(f"{name}: {', '.join(sorted(labels[name])[:6])}" for name in labels)
         raise SpecError(
-            f"between is {tuple(between)!r}, and {which} both; say which (by). The runs have"
-            f" {known or 'none'}.",
+            f"between is {tuple(between)!r}, and {which} both values. Name the column (by). The"
+            f" runs have {known or 'none'}.",
             key="between",
         )
     return both[0]

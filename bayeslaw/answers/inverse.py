@@ -109,12 +109,14 @@ def _check(fit: Draws, name: str, target: float, of: str | None, kind: Kind) -> 
     if not np.isfinite(target):
         raise SpecError(f"target is {target}, and it must be a number.", key="target")
     if of is not None and kind != "mean":
-        raise SpecError(f"kind is {kind!r}, and it must be 'mean' for a quantity.", key="kind")
+        raise SpecError(
+            f"kind is {kind!r}, and it must be 'mean' where a quantity is given (of).", key="kind"
+        )
     require_kind(kind, ("mean", "latent"))
     if kind == "latent" and name in (*design.group_columns, *(fit.spec.curve_by or ())):
         raise SpecError(
-            f"kind is 'latent', and each value of {name} makes a group or a curve of its own in"
-            " this model: use 'mean'.",
+            f"kind is 'latent', and in this model each value of {name} is a group or a curve with a"
+            " random deviation of its own: use 'mean'.",
             key="kind",
         )
 
@@ -130,7 +132,7 @@ def _runs_of(fit: Draws, name: str, at: Mapping[str, Any]) -> pd.DataFrame:
     known = fit.runs.table[selector].map(label) if selector else pd.Series(dtype=str)
     if selector and label(at.get(selector)) not in set(known):
         raise SpecError(
-            f"{name} is another input for each {selector}: say which in at, one of"
+            f"{name} is a different input for each {selector}: give {selector} in at, one of"
             f" {', '.join(sorted(known.unique()))}.",
             key=("at", selector),
         )

@@ -67,7 +67,7 @@ class LossCurve:
         require_split(fit.design)
         if taken := {"model_size", "data_size"} & set(at or {}):
             names = ", ".join(sorted(taken))
-            raise SpecError(f"at has {names}, which is what is looked for.", key="at")
+            raise SpecError(f"at has {names}, which this call solves for: leave it out.", key="at")
         # at a size that no run had: the deviation of a checkpoint is not the law's
         table = points_at(fit, at, [{"model_size": 1.0, "data_size": 1.0}])
         drawn = Parameters.at(fit, table, "mean").of_law(table)

@@ -161,7 +161,7 @@ def _law_at(
         )
     if taken := [name for name in TUNED if name in at]:
         raise SpecError(
-            f"at has {', '.join(taken)}, which is what is looked for; give choices instead.",
+            f"at has {', '.join(taken)}, which this call solves for: give choices instead.",
             key=("at", taken[0]),
         )
     anywhere = {name: fit.runs.centre[name] for name in TUNED}

@@ -24,11 +24,11 @@ def check_checkpoints(fit: Draws) -> list[CheckResult]:
     Examples
     --------
     >>> print(*check_checkpoints(fit))
-    note    checkpoint scale: not run: the model has no deviation of single settings of an input.
+    note    checkpoint scale: not run: no effect lets single values of an input deviate.
     """
     terms = _setting_terms(fit)
     if not terms:
-        reason = "the model has no deviation of single settings of an input"
+        reason = "no effect lets single values of an input deviate"
         return [not_run("checkpoint scale", WIDER_MAX, reason)]
     return [_scale_of(fit, f"{name}_{term}_sigma", term) for name, term in terms]
 
@@ -44,12 +44,12 @@ def _scale_of(fit: Draws, variable: str, term: GroupTerm) -> CheckResult:
     median, doubled = float(np.median(scale)), _median_if_prior_doubled(scale, mu, sigma)
     wider = doubled / median
     message = (
-        f"median {median:.3g} (prior {np.exp(mu):.3g}); it would be {doubled:.3g} if the prior's"
-        " median were doubled."
+        f"its posterior median is {median:.3g} (prior {np.exp(mu):.3g}); it would be {doubled:.3g}"
+        " if the prior's median were doubled."
     )
     advice = (
-        f"At a new {':'.join(term.factor)} the prior decides: give it one that you can defend, or"
-        " train more of them."
+        f"Predictions at a new {':'.join(term.factor)} rest on this prior: give one that you can"
+        f" defend, or add runs at more values of {':'.join(term.factor)}."
     )
     return CheckResult(name, None, wider, WIDER_MAX, message, advice if wider > WIDER_MAX else "")
 

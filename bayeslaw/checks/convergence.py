@@ -13,7 +13,8 @@ SAMPLE_LONGER = (
     " parameters."
 )
 RAISE_TARGET = (
-    "Raise target_accept; a prior on group scales further from zero helps where groups are few."
+    "Raise target_accept. With few groups, also move the priors of the groups' standard deviations"
+    " away from zero."
 )
 
 
@@ -27,8 +28,8 @@ def check_convergence(fit: Draws) -> list[CheckResult]:
     ['R-hat', 'bulk ESS', 'tail ESS', 'divergences']
     """
     worst = fit.convergence
-    rhat = f"largest {worst.rhat:.4f} ({worst.rhat_variable}), at most {RHAT_MAX}."
-    divergences = f"{worst.divergences}, at most {DIVERGENCES_MAX}."
+    rhat = f"largest {worst.rhat:.4f} ({worst.rhat_variable}); at most {RHAT_MAX} passes."
+    divergences = f"{worst.divergences} divergent draws; at most {DIVERGENCES_MAX} passes."
     return [
         CheckResult("R-hat", worst.rhat <= RHAT_MAX, worst.rhat, RHAT_MAX, rhat, SAMPLE_LONGER),
         _sample_size("bulk ESS", worst.ess_bulk, worst.ess_bulk_variable),
@@ -46,5 +47,5 @@ def check_convergence(fit: Draws) -> list[CheckResult]:
 
 def _sample_size(name: str, ess: float, variable: str) -> CheckResult:
     """The result for an effective sample size, the smallest of all variables."""
-    message = f"smallest {ess:.0f} ({variable}), at least {ESS_MIN}."
+    message = f"smallest {ess:.0f} ({variable}); at least {ESS_MIN} passes."
     return CheckResult(name, ess >= ESS_MIN, ess, ESS_MIN, message, SAMPLE_LONGER)

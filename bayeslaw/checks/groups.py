@@ -77,7 +77,8 @@ def _centre(column: str, groups: list[str], p: np.ndarray, threshold: float) -> 
         f"add (1 | {column})" if column else "let a parameter differ by what distinguishes runs"
     )
     advice = (
-        f"The law is biased for {_named(column, worst)}: {effect}, or check how it was measured."
+        f"The law misses {_named(column, worst)} systematically. Remedy: {effect}, or check how"
+        " these runs were measured."
     )
     return _result("centre", "mean", column, groups, p, threshold, advice)
 
@@ -87,8 +88,8 @@ def _spread(column: str, groups: list[str], p: np.ndarray, threshold: float) -> 
     worst = groups[int(p.argmin())]
     effect = f"let sigma differ by {column}" if column else "let sigma differ"
     advice = (
-        f"The noise of {_named(column, worst)} differs from what the model says: {effect}, or check"
-        " whether some runs are wrong."
+        f"The noise of {_named(column, worst)} is not what the model assumes. Remedy: {effect}, or"
+        " check whether some runs are wrong."
     )
     return _result("spread", "root mean square", column, groups, p, threshold, advice)
 

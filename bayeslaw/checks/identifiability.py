@@ -11,8 +11,8 @@ from bayeslaw.spec.identifiability import prior_on_link
 from bayeslaw.spec.spec import population_name
 
 ADVICE = (
-    "What rests on it is the prior's answer: add runs that vary it, or give it a prior that you can"
-    " defend."
+    "Answers that depend on this parameter come from its prior: add runs that inform it, or give it"
+    " a prior that you can defend."
 )
 
 
@@ -23,7 +23,7 @@ def check_identifiability(fit: Draws) -> list[CheckResult]:
     Examples
     --------
     >>> print(check_identifiability(fit)[0])
-    passed  identified: A_at_centre: the posterior is 18% as wide as the prior, at most 90%.
+    passed  identified: A_at_centre: the posterior is 18% as wide as the prior; at most 90% passes.
     """
     results, posterior = [], fit.posterior
     for name, param in fit.law.params.items():
@@ -36,7 +36,8 @@ def check_identifiability(fit: Draws) -> list[CheckResult]:
         draws = param.link.forward(posterior[variable])
         share = float(draws.std(("chain", "draw")).mean()) / width
         message = (
-            f"the posterior is {share:.0%} as wide as the prior, at most {PRIOR_SHARE_MAX:.0%}."
+            f"the posterior is {share:.0%} as wide as the prior; at most"
+            f" {PRIOR_SHARE_MAX:.0%} passes."
         )
         results.append(
             CheckResult(

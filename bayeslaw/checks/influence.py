@@ -98,7 +98,7 @@ def _one_run(moved: dict[str, np.ndarray], khat: np.ndarray, rows: list[str]) ->
     bound = f" or more (k-hat {khat[run]:.2f})" if khat[run] > KHAT_MAX else ""
     message = (
         f"leaving out {_row(rows[run])} moves {variable} by {furthest:.2f} of its standard"
-        f" deviations{bound}; at most {MOVED_MAX:g}."
+        f" deviations{bound}; at most {MOVED_MAX:g} passes."
     )
     advice = (
         "One run decides: check whether it is right, fit without it and compare, or add runs near"
@@ -111,12 +111,12 @@ def _khat(khat: np.ndarray, rows: list[str]) -> CheckResult:
     """The result for the run without which the weights are worst."""
     run = int(khat.argmax())
     message = (
-        f"largest {khat[run]:.2f} ({_row(rows[run])}); {np.mean(khat > KHAT_MAX):.1%} of"
-        f" {len(rows)} runs above {KHAT_MAX:g}."
+        f"largest k-hat {khat[run]:.2f} ({_row(rows[run])}); {np.mean(khat > KHAT_MAX):.1%} of"
+        f" {len(rows)} runs are above {KHAT_MAX:g}."
     )
     advice = (
-        "For those runs the weights of the draws cannot show what the posterior would be without"
-        " the run: to know, fit without it."
+        "For these runs, weighting the draws cannot show what the posterior would be without the"
+        " run: to see it, leave the run out and fit again."
     )
     return CheckResult(
         "k-hat",

@@ -70,9 +70,9 @@ def _of_runs(fit: Draws, predicted: np.ndarray) -> CheckResult:
         share,
         PRIOR_OUTSIDE_MAX,
         f"{share:.1%} of the runs lie outside the central {BAND:.0%} of what the prior predicts"
-        f"{mostly}; at most {PRIOR_OUTSIDE_MAX:.0%}.",
-        "Check the units of inputs and response (bayeslaw check), then the priors that you gave:"
-        " they put the runs elsewhere.",
+        f"{mostly}; at most {PRIOR_OUTSIDE_MAX:.0%} passes.",
+        "Check the units of inputs and response (bayeslaw check), then any priors that you gave:"
+        " they predict values far from the runs.",
     )
 
 
@@ -88,8 +88,8 @@ def _of_width(fit: Draws, predicted: np.ndarray) -> CheckResult:
         None,
         share,
         IMPLAUSIBLE_MAX,
-        f"{share:.1%} of what the prior predicts for the runs lies outside {least:g} to {most:g}"
-        f" times their typical {response.name}.",
+        f"{share:.1%} of what the prior predicts lies below {least:g} or above {most:g} times the"
+        f" typical {response.name} of the runs.",
         (
             "Over half of the prior predictive is implausible; narrow the priors."
             if share > IMPLAUSIBLE_MAX

@@ -70,7 +70,7 @@ def check_residuals(fit: Draws) -> list[CheckResult]:
         return [*results, not_run(IN_COMMON, SMALLEST, reason)]
     in_bin = _bins(t)
     p = (_in_common(replicated, in_bin) >= _in_common(observed, in_bin)).mean()
-    words = "this alike in different curves at the same input"
+    words = "this alike across curves at equal inputs"
     return [*results, _result(IN_COMMON, words, float(p), advice)]
 
 

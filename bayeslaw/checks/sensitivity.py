@@ -58,8 +58,8 @@ def check_sensitivity(fit: Draws, draws: int = DRAWS) -> list[CheckResult]:
         None,
         by_prior[largest],
         SENSITIVE_ABOVE,
-        f"the prior moves {len(sensitive)} of {len(by_prior)} variables by more than"
-        f" {SENSITIVE_ABOVE:g} per doubling of its power; most of all {largest},"
+        f"{len(sensitive)} of {len(by_prior)} variables are sensitive to the prior (above"
+        f" {SENSITIVE_ABOVE:g} when its weight is doubled); most of all {largest},"
         f" {by_prior[largest]:.3f}.",
     )
     return [summary, *(_of_variable(name, by_prior[name], by_runs[name]) for name in sensitive)]
@@ -89,8 +89,8 @@ def _distances(fit: Draws, priors: xr.Dataset) -> tuple[dict[str, float], dict[s
 def _of_variable(name: str, by_prior: float, by_runs: float) -> CheckResult:
     """The result for a variable that the prior moves."""
     advice = (
-        "The prior is strong here, or the runs say little: what rests on it is the prior's answer."
-        " Give it one that you can defend."
+        "The prior is strong here, or the runs say little: answers that depend on this variable"
+        " come from its prior. Give it a prior that you can defend."
     )
     if by_runs > SENSITIVE_ABOVE:
         advice = (
@@ -102,7 +102,7 @@ def _of_variable(name: str, by_prior: float, by_runs: float) -> CheckResult:
         None,
         by_prior,
         SENSITIVE_ABOVE,
-        f"the prior moves it by {by_prior:.3f}, the runs by {by_runs:.3f}; above"
+        f"sensitivity to the prior {by_prior:.3f}, to the runs {by_runs:.3f}; above"
         f" {SENSITIVE_ABOVE:g} counts.",
         advice,
     )

@@ -35,9 +35,9 @@ def binned(design: Design, runs: Runs) -> tuple[Runs, list[str]]:
     parts = [table[~np.isin(labels, long)]]
     parts += [_averaged(table[labels == name], design.spec) for name in sorted(map(str, long))]
     note = (
-        f"{len(long)} of {len(counts)} curves have more than {CURVE_POINTS} points (at most"
-        f" {counts.max()}); they enter the fit as averages in {CURVE_POINTS} bins along the curve"
-        f" ({design.spec.along}), weighted by how many points each averages."
+        f"{len(long)} of {len(counts)} curves have more than {CURVE_POINTS} points (the"
+        f" longest {counts.max()}). Each enters the fit as averages in {CURVE_POINTS} bins along"
+        f" {design.spec.along}, weighted by their numbers of points."
     )
     columns = [*runs.table.columns, *({AVERAGED} - set(runs.table.columns))]
     shorter = pd.concat([part for part in parts if len(part)])[columns]

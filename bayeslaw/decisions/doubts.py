@@ -81,8 +81,9 @@ def prior_doubts(under_other_priors: Sequence[float], p_target: float) -> list[s
     if moved <= defaults.PRIOR_MOVES_MAX:
         return []
     return [
-        f"The prior decides: if every prior were weaker or stronger ({powers_in_words()}), the"
-        f" probability would be {in_words(under_other_priors)}, not {p_target:.2f}."
+        f"The prior decides: with every prior weaker or stronger ({powers_in_words()}), the"
+        f" probability would be {in_words(under_other_priors)}, not {p_target:.2f}. Give priors"
+        " that you can defend, or add runs."
     ]
 
 
@@ -90,15 +91,15 @@ def powers_in_words() -> str:
     """What weaker and stronger priors are.
 
     >>> powers_in_words()
-    'raised to the power 0.8 or 1.25'
+    'raised to the power 0.8, and 1.25'
     """
-    return f"raised to the power {' or '.join(f'{x:g}' for x in defaults.PRIOR_POWERS)}"
+    return f"raised to the power {', and '.join(f'{x:g}' for x in defaults.PRIOR_POWERS)}"
 
 
 def in_words(probabilities: Sequence[float]) -> str:
     """Probabilities, one for each prior.
 
     >>> in_words([0.81, 0.7])
-    '0.81 or 0.70'
+    '0.81, and 0.70'
     """
-    return " or ".join(f"{p:.2f}" for p in probabilities)
+    return ", and ".join(f"{p:.2f}" for p in probabilities)

@@ -332,11 +332,11 @@ def _verdict_in_words(
     meets = "meets" if p_target >= 0.5 else "may meet"
     statement = f"{labels[chosen]} {meets} the target of {target:g} with probability {p_target:.2f}"
     if doubts:
-        return [*doubts, f"{statement}, if the fit can be trusted."]
+        return [*doubts, f"{statement}, but only if the fit can be trusted."]
     if not _pays(table, chosen):
         value = table["expected_value"].iloc[chosen]
         return [
-            f"{statement}, and its expected value is {value:.3g}: it costs more than it is worth."
+            f"{statement}, but its expected value is {value:.3g}: it costs more than it is worth."
         ]
     bound = {
         "go": f"at least {go_at:g}",
@@ -353,14 +353,15 @@ def _prior_in_words(other_priors: Sequence[float], khat: float, *, decides: bool
     """The probability under other priors; empty if the prior is among the doubts."""
     if not other_priors:
         return [
-            "How far that probability rests on the prior cannot be told from these draws (k-hat"
-            f" {khat:.2g}, at most {defaults.KHAT_MAX:g})."
+            "These draws cannot show how far that probability rests on the prior: k-hat is"
+            f" {khat:.2g}, above the limit of {defaults.KHAT_MAX:g}. Fit with other priors and"
+            " compare."
         ]
     if decides:
         return []
     return [
-        f"If every prior were weaker or stronger ({why_not.powers_in_words()}), that probability"
-        f" would be {why_not.in_words(other_priors)}."
+        f"With every prior weaker or stronger ({why_not.powers_in_words()}), that probability would"
+        f" be {why_not.in_words(other_priors)}."
     ]
 
 
@@ -373,7 +374,7 @@ def _unseen_levels_in_words(fit: Draws, option: pd.Series) -> list[str]:
         known, value = set(runs[name].map(label)), label(option[name])
         if value not in known:
             words.append(
-                f"No run has {name} {value}: its deviation is drawn from the population of those"
-                f" that were run.{suggest(value, known)}"
+                f"No run has {name} {value}: it is predicted as a new group from the same"
+                f" population, so its bands are wider.{suggest(value, known)}"
             )
     return words

@@ -103,8 +103,8 @@ class Compiled:
         """The sampler's own result, with the raw variables; the arguments are those of `sample`."""
         if set(data or {}) - {CENTRING} and not self.refit:
             raise SamplingError(
-                "This model was compiled with its data frozen. Compile it with refit=True to sample"
-                " it on other data."
+                "This compiled model takes only the runs that it was compiled for. Compile it with"
+                " refit=True to sample it on other data."
             )
         if self.sampler == "nutpie":
             return self._sample_nutpie(settings, data)

@@ -39,7 +39,9 @@ def known(fit: Draws, *params: str) -> dict[str, xr.DataArray]:
             why = f"has the formula {formula}, a value for each group"
             if param.at_centre:
                 why = f"is sampled as {param.at_centre}, which depends on this table"
-            raise SpecError(f"{name} of {fit.law.name} {why}: another fit cannot take it as known.")
+            raise SpecError(
+                f"{name} of {fit.law.name} {why}, so another fit cannot take it as known."
+            )
         variables = [name, *(f"{name}_{covariate}" for covariate in formula.covariates)]
         for term in formula.groups:
             variables += [f"{name}_{term}", f"{name}_{term}_sigma"]

@@ -163,7 +163,8 @@ def _refuse_unpooled(name: str, predictor: LinearPredictor, table: pd.DataFrame)
     if by and (unseen := predictor.unseen_levels(by, table)):
         raise SpecError(
             f"{name} has the formula {predictor.formula}: its groups are not pooled, so"
-            f" {', '.join(unseen)} cannot be predicted. Use 1 + (1 | {predictor.formula.by})."
+            f" {', '.join(unseen)}, which no run has, cannot be predicted. Give {name} the formula"
+            f" 1 + (1 | {predictor.formula.by}) in effects, and fit again."
         )
 
 

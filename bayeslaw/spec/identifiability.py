@@ -154,7 +154,8 @@ def identifiability_warnings(design: Design, runs: Runs, at: Sensitivity) -> lis
     messages += _peaks_beyond(runs, at)
     if len(runs) < len(at.names):
         messages.append(
-            f"{design.law.name} has {len(at.names)} parameters and the table {len(runs)} runs."
+            f"{design.law.name} has {len(at.names)} free parameters, more than the {len(runs)}"
+            " runs: its answers rest on the priors. Add runs, or choose a law with fewer parameters."
         )
     return messages
 
@@ -193,9 +194,10 @@ def _unknown(law: Law, runs: Runs, at: Sensitivity) -> list[str]:
         return []
     parts = ", ".join(f"{name} ({value:.0%})" for name, value in unknown.items())
     return [
-        f"{law.name}: the {len(runs)} runs say next to nothing about {parts}: the share in brackets"
-        " is posterior over prior standard deviation. Answers that depend on these parameters come"
-        " from their priors."
+        f"{law.name}: the {len(runs)} runs say next to nothing about {parts} (in brackets: the"
+        " standard deviation of the posterior as a share of the prior's). Answers that depend on"
+        " these parameters come from their priors: add runs that inform them, or give priors that"
+        " you can defend."
     ]
 
 
@@ -213,9 +215,9 @@ def _peaks_beyond(runs: Runs, at: Sensitivity) -> list[str]:
         if peak > largest:
             messages.append(
                 f"{f'{method}: ' * bool(method)}taken together, the {len(table)} runs reach KL ="
-                f" {largest:.3g} and peak at KL = {peak:.3g} by the form of {law.name}. The peak"
-                " lies beyond the runs and depends on that form. Continue some of the runs, or read"
-                " the interval of the peak, not its median."
+                f" {largest:.3g}, but {law.name} puts their peak at KL = {peak:.3g}, where no run"
+                " has been: it rests on the form of the law. Continue some runs to higher KL, or"
+                " report the interval of the peak, not its median."
             )
     return messages
 

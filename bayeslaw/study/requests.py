@@ -87,12 +87,12 @@ def _named_by(
     if len(columns) == 1:
         return pd.DataFrame({columns[0]: list(cost)})
     if columns:
-        problem = f"{', '.join(columns)} have all of these names among their values."
+        problem = f"several columns have all of these names as values ({', '.join(columns)})."
     else:
         known = {canonical_label(value) for name in runs.groups for value in runs.table[name]}
         unknown = next((name for name in cost if canonical_label(name) not in known), "")
         problem = (
-            "no input and no group of the model has all of these names among its"
+            "no input and no group of the model has all of these names as"
             f" values.{suggest(unknown, known)}"
         )
     raise SpecError(
@@ -165,7 +165,8 @@ def points_of(points: pd.DataFrame, design: Design, runs: Runs) -> pd.DataFrame:
         if unseen:
             raise SpecError(
                 f"{column} has {', '.join(unseen)}, which no run has. It cannot be predicted,"
-                f" because the groups of {name} are not pooled ({predictor.formula}).",
+                f" because the groups of {name} are not pooled ({predictor.formula}). Give {name}"
+                f" the formula 1 + (1 | {column}) in [model.effects].",
                 key=column,
             )
     return checked
@@ -177,8 +178,8 @@ def rows_of(rows: Rows) -> pd.DataFrame:
     if isinstance(rows, dict):
         if isinstance(rows.get("cost"), list):
             raise SpecError(
-                "cost is a list in a table whose lists are multiplied out. Write cost beside the"
-                " table, or a table for each row."
+                "cost is a list inside a table whose lists are combined in all ways. Move cost out"
+                " of that table, or write a list of tables, one for each row."
             )
         return grid(rows)
     keys: list[set[str]] = [set(row) - {"cost"} for row in rows]

@@ -297,7 +297,7 @@ def test_solving_for_data_is_the_closed_form(chinchilla_fit: bl.Fit) -> None:
             {"compute": 1e24, "at": {"corpus": "c4"}},
             "at has corpus, which is in neither the model nor its runs",
         ),
-        ({"compute": 1e24, "at": {"model_size": 1e9}}, "which is what is looked for"),
+        ({"compute": 1e24, "at": {"model_size": 1e9}}, "which this call solves for"),
     ],
 )
 def test_an_allocation_that_cannot_be_meant(

@@ -300,10 +300,14 @@ def test_what_is_relative_to_a_table_cannot_be_taken_elsewhere(fit: bl.Fit) -> N
     [
         ({"over": "tokens"}, UnknownNameError, "no input named 'tokens'"),
         ({"between": ("lora", "lora")}, SpecError, "must be two groups"),
-        ({"between": ("lora", "full")}, SpecError, "no grouping column has both; say which"),
+        (
+            {"between": ("lora", "full")},
+            SpecError,
+            "no grouping column has both values. Name the column",
+        ),
         ({"between": ("lora", "full"), "by": "method"}, SpecError, "no run has that method"),
         ({"by": "metod"}, SpecError, "the runs have no such column"),
-        ({"at": {"model_size": 1e9}}, SpecError, "does not tell lora and fmt apart here"),
+        ({"at": {"model_size": 1e9}}, SpecError, "the model predicts the same for lora and fmt"),
         (
             {"at": {"taks": "mlsum", "model_size": 1e9}},
             SpecError,
@@ -317,7 +321,7 @@ def test_what_is_relative_to_a_table_cannot_be_taken_elsewhere(fit: bl.Fit) -> N
         ({"bounds": (1e3, None)}, SpecError, "must be positive"),
         ({"bounds": (0, 1)}, SpecError, "must be positive, the lower one first"),
         ({"kind": "run"}, SpecError, "must be 'mean' or 'latent'"),
-        ({"at": {"method": "lora"}}, SpecError, "which is what is compared"),
+        ({"at": {"method": "lora"}}, SpecError, "which is what is compared: leave it out"),
     ],
 )
 def test_a_crossover_that_cannot_be_meant(

@@ -352,8 +352,8 @@ def test_curves_that_have_not_peaked_are_told_of_before_sampling() -> None:
     ]
     (text,) = told  # best-of-n peaks at 6 on the whole, RL at 35
     match = re.fullmatch(
-        r"rl: taken together, the 99 runs reach KL = 7.56 and peak at KL = ([\d.]+) by the form of"
-        r" overoptimization: .*",
+        r"rl: taken together, the 99 runs reach KL = 7.56, but overoptimization puts their peak at"
+        r" KL = ([\d.]+), where no run has been: .*",
         text,
     )
     assert match
@@ -770,7 +770,7 @@ def test_two_forms_have_no_departure_in_common() -> None:
     spec = bl.ModelSpec(
         "overoptimization", discrepancy={"kind": "curve", "own": ("local",), "shared": ()}
     )
-    with pytest.raises(SpecError, match="set shared to False"):
+    with pytest.raises(SpecError, match="Set shared to False"):
         resolve(spec, runs)
 
 

@@ -183,7 +183,7 @@ def test_a_relative_prior_is_in_units_of_the_typical_response() -> None:
 def test_only_what_the_prior_decides_is_listed() -> None:
     (summary,) = check_sensitivity(conjugate(level_table(), width=0.5)[0])
     assert summary.passed is None
-    assert "moves 0 of 1 variables" in summary.message
+    assert "0 of 1 variables are sensitive to the prior" in summary.message
     assert summary.value < 0.05
     _, told = check_sensitivity(conjugate(level_table(), median=2.6, width=0.02)[0])
     assert told.name == "prior sensitivity: A_at_centre"
@@ -364,7 +364,9 @@ def test_a_check_that_does_not_apply_says_that_it_was_not_run() -> None:
     require_not_run(check_influence(pinned), ["one run", "k-hat"], "every parameter of the law")
     require_not_run(check_sensitivity(few), ["prior sensitivity"], "99 draws are too few")
     require_not_run(check_sensitivity(pinned), ["prior sensitivity"], "every parameter is pinned")
-    require_not_run(check_checkpoints(few), ["checkpoint scale"], "no deviation of single settings")
+    require_not_run(
+        check_checkpoints(few), ["checkpoint scale"], "no effect lets single values of an input"
+    )
     require_not_run(check_identifiability(pinned), ["identified"], "no free parameter")
 
 

@@ -275,7 +275,7 @@ def test_long_curves_enter_as_weighted_averages() -> None:
     short = pd.DataFrame({"task": "short", "data_size": [1e3, 1e4, 1e5], "loss": [2.0, 1.5, 1.1]})
     runs = bl.read_runs(pd.concat([long, short], ignore_index=True), "power")
     averages, (told,) = binned(resolve(bl.ModelSpec("power"), runs), runs)
-    assert "1 of 2 curves have more than 100 points (at most 400)" in told
+    assert "1 of 2 curves have more than 100 points (the longest 400)" in told
     assert told in averages.notes
     assert len(averages) == CURVE_POINTS + 3
     assert averages.averaged.sum() == 403

@@ -82,7 +82,7 @@ def test_two_steps_are_the_same_spec(runs: bl.Runs, joint: bl.Fit) -> None:
     assert float(second.quantity("alpha").std(("chain", "draw")).mean()) < float(
         joint.quantity("alpha").std(("chain", "draw")).mean()
     )
-    with pytest.raises(SpecError, match="the model has no such deviations"):
+    with pytest.raises(SpecError, match="the model has no group effect of that name"):
         bl.fit(spec, runs, fixed={"E_1|task": known["E_1|method"]}, progressbar=False)
     with pytest.raises(SpecError, match="must be a DataArray over groups"):
         bl.fit(spec, runs, fixed={"E_1|method": np.zeros(2)}, progressbar=False)

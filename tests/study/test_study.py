@@ -295,7 +295,7 @@ BROKEN = {
     "costs that would be multiplied out": (
         "candidates = { data_size = [1e9, 2e9],",
         "candidates = { cost = [1, 2], data_size = [1e9, 2e9],",
-        "cost is a list in a table whose lists are multiplied out",
+        "cost is a list inside a table whose lists are combined in all ways",
     ),
     "rows that lack a key": (
         'candidates = { data_size = [1e9, 2e9], task = ["task0", "task1"] }',

@@ -81,7 +81,7 @@ def mixed() -> bl.Average:
 def test_the_right_form_wins(mixed: bl.Average) -> None:
     assert mixed.weights[0] > 0.8
     assert mixed.weights.sum() == pytest.approx(1)
-    assert "18 runs foretold" in mixed.reason
+    assert "18 runs predicted" in mixed.reason
     assert mixed.scores["log_density"].iloc[0] > mixed.scores["log_density"].iloc[1]
     assert mixed.converged
     assert "weight" in str(mixed)
