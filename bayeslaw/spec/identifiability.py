@@ -154,8 +154,9 @@ def identifiability_warnings(design: Design, runs: Runs, at: Sensitivity) -> lis
     messages += _peaks_beyond(runs, at)
     if len(runs) < len(at.names):
         messages.append(
-            f"{design.law.name} has {len(at.names)} free parameters, more than the {len(runs)}"
-            " runs: its answers rest on the priors. Add runs, or choose a law with fewer parameters."
+            f"{design.law.name} has {len(at.names)} free parameters, more than the"
+            f" {len(runs)} runs: its answers rest on the priors. Add runs, or choose a law with"
+            " fewer parameters."
         )
     return messages
 

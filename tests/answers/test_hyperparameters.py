@@ -7,56 +7,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from grids import LAW, TRUTH, simulated
+from helpers import stored
 
 import bayeslaw as bl
 from bayeslaw.errors import RunsError, SpecError
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 
-#: DeepSeek-AI 2024 (arXiv 2401.02954), eq. 1, and a bowl and a least loss of our own.
-TRUTH = {
-    "E": 1.7,
-    "A": 60.0,
-    "gamma": 0.1,
-    "eta": 0.3118,
-    "eta_C": -0.125,
-    "batch": 0.292,
-    "batch_C": 0.3271,
-    "kappa_lr": 0.015,
-    "kappa_bs": 0.01,
-    "tilt": 0.25,
-    "skew": 0.4,
-}
-LAW = bl.law("learning_rate_batch_size")
-
-
-def simulated(seed: int = 1, noise: float = 0.001) -> pd.DataFrame:
-    """Simulated grids around the optimum of five computes."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for compute in (1e17, 3e17, 1e18, 3e18, 1e19):
-        rate, batch = (
-            LAW.learning_rate_opt(compute=compute, **TRUTH),
-            LAW.batch_size_opt(compute=compute, **TRUTH),
-        )
-        for u in np.linspace(-1.2, 1.2, 6):
-            for v in np.linspace(-1.0, 1.0, 5):
-                point = {
-                    "compute": compute,
-                    "learning_rate": rate * np.exp(u),
-                    "batch_size": batch * np.exp(v),
-                }
-                rows.append(
-                    {
-                        **point,
-                        "loss": float(LAW.evaluate(point, TRUTH)) * np.exp(rng.normal(0, noise)),
-                    }
-                )
-    return pd.DataFrame(rows)
+#: A fit that must find the truth is sampled; any fit serves to see what is computed from draws.
+sampled = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def fit() -> bl.Fit:
+    return stored("hyperparameters")
+
+
+@pytest.fixture(scope="module")
+def sampled_fit() -> bl.Fit:
     return bl.fit(
         LAW.name,
         bl.read_runs(simulated(), LAW),
@@ -80,8 +49,9 @@ def test_effects_by_default_are_of_each_compute(fit: bl.Fit) -> None:
     ]
 
 
-def test_optimum_of_a_compute_never_run(fit: bl.Fit) -> None:
-    found = bl.optimum(fit, AT)
+@sampled
+def test_optimum_of_a_compute_never_run(sampled_fit: bl.Fit) -> None:
+    found = bl.optimum(sampled_fit, AT)
     assert found["learning_rate"].dims == ("chain", "draw")
     assert found.attrs["compute"] == 1e20
     for name, truth in (
@@ -105,10 +75,11 @@ def test_optimum_is_the_quantity_where_nothing_deviates(fit: bl.Fit) -> None:
     )
 
 
-def test_choices_are_scored_by_what_they_lose(fit: bl.Fit) -> None:
+@sampled
+def test_choices_are_scored_by_what_they_lose(sampled_fit: bl.Fit) -> None:
     rate, batch = LAW.learning_rate_opt(**AT, **TRUTH), LAW.batch_size_opt(**AT, **TRUTH)
     choices = pd.DataFrame({"learning_rate": rate * np.array([1, 0.3, 4.0]), "batch_size": batch})
-    table = bl.hyperparameters(fit, AT, choices)
+    table = bl.hyperparameters(sampled_fit, AT, choices)
     assert table.attrs["best"] == 0
     assert table["p_near_optimal"].iloc[0] > 0.9
     assert table["p_near_optimal"].iloc[2] < 0.05
@@ -119,15 +90,16 @@ def test_choices_are_scored_by_what_they_lose(fit: bl.Fit) -> None:
         row = table.iloc[i]
         assert row["lower_90_excess"] / 1.3 < truth < row["upper_90_excess"] * 1.3
     # Near-optimal is within .25 % of the least loss, draw by draw.
-    wide = bl.hyperparameters(fit, AT, choices, within=0.1)
+    wide = bl.hyperparameters(sampled_fit, AT, choices, within=0.1)
     assert (wide["p_near_optimal"] >= table["p_near_optimal"]).all()
 
 
-def test_a_grid_of_its_own_finds_the_best(fit: bl.Fit) -> None:
+@sampled
+def test_a_grid_of_its_own_finds_the_best(sampled_fit: bl.Fit) -> None:
     """The choice with the least expected excess is near the truth, and not beaten by the plug-in
     optimum.
     """
-    table = bl.hyperparameters(fit, AT)
+    table = bl.hyperparameters(sampled_fit, AT)
     best = table.loc[table.attrs["best"]]
     truth = LAW.excess(
         **AT, learning_rate=best["learning_rate"], batch_size=best["batch_size"], **TRUTH
@@ -135,9 +107,9 @@ def test_a_grid_of_its_own_finds_the_best(fit: bl.Fit) -> None:
     assert truth < 0.0025  # near-optimal in truth
     medians = {
         name: [float(x.median())]
-        for name, x in bl.optimum(fit, AT)[["learning_rate", "batch_size"]].items()
+        for name, x in bl.optimum(sampled_fit, AT)[["learning_rate", "batch_size"]].items()
     }
-    plug_in = bl.hyperparameters(fit, AT, medians)
+    plug_in = bl.hyperparameters(sampled_fit, AT, medians)
     assert best["excess"] <= plug_in["excess"].iloc[0] * 1.05  # as far as 41 values an axis go
 
 

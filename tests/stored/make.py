@@ -25,6 +25,7 @@ import xarray as xr
 if __name__ == "__main__":  # tests find their helpers by pytest's settings
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import grids
 from helpers import POWER, grouped_table
 from sweeps import simulated
 
@@ -110,6 +111,11 @@ def scores_with_errors() -> bl.Runs:
     )
 
 
+def learning_rates_and_batch_sizes() -> bl.Runs:
+    """Grids around the optimum of five computes."""
+    return bl.read_runs(grids.simulated(), "learning_rate_batch_size")
+
+
 def three_losses() -> bl.Runs:
     """Three runs of a power law."""
     return bl.read_runs(
@@ -139,6 +145,11 @@ STORED = {
     "a_group_without_a_method": Stored(spec("overoptimization"), a_group_without_a_method),
     "scores_with_errors": Stored(spec("overoptimization_bon"), scores_with_errors),
     "three_losses": Stored(spec("power"), three_losses),
+    "hyperparameters": Stored(
+        bl.ModelSpec("learning_rate_batch_size"),
+        learning_rates_and_batch_sizes,
+        {"draws": 250, "tune": 1000, "chains": 2, "attempts": 1},
+    ),
 }
 
 
