@@ -133,12 +133,17 @@ def _own_code() -> str:
     again.
     """
     digest = hashlib.sha256()
+    for path in code_of_results():
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def code_of_results() -> list[Path]:
+    """The modules of the package that results depend on: all but those that only show them."""
     root = Path(bayeslaw.__file__).parent
     shows = [root / name for name in ("plots", "cli", "demos", "study/report")]
-    for path in sorted(root.rglob("*.py")):
-        if not any(path.is_relative_to(folder) for folder in shows):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    modules = sorted(root.rglob("*.py"))
+    return [x for x in modules if not any(x.is_relative_to(folder) for folder in shows)]
 
 
 def read_json(path: Path) -> Any:

@@ -13,7 +13,7 @@ import bayeslaw as bl
 from bayeslaw.errors import RunsError, SpecError, UnknownNameError
 from bayeslaw.posterior.draws import Convergence
 from bayeslaw.posterior.parameters import Parameters
-from bayeslaw.posterior.points import grid
+from bayeslaw.posterior.points import checked_points, grid
 from bayeslaw.spec.noise import draw
 
 POINT = {"data_size": 1e11, "task": "task0"}
@@ -160,6 +160,20 @@ def test_a_new_group_is_the_same_whatever_stands_beside_it(grouped_fit: bl.Fit) 
 def test_same_seed_same_prediction_other_seed_other_noise(grouped_fit: bl.Fit) -> None:
     assert grouped_fit.predict(POINT).identical(grouped_fit.predict(POINT))
     assert not grouped_fit.predict(POINT, random_seed=99).equals(grouped_fit.predict(POINT))
+
+
+def test_the_seed_reaches_the_error_of_a_baseline_that_no_run_had() -> None:
+    fit = stored("scores_with_errors")
+    points = pd.DataFrame({"kl": [2.0, 4.0], "baseline": "new", "baseline_se": 0.5})
+    table = checked_points(fit.design, fit.runs, points)
+
+    def error(random_seed: int | None) -> np.ndarray:
+        return np.asarray(Parameters.at(fit, table, "run", random_seed).baseline_error(table))
+
+    assert (error(5) == error(5)).all()
+    assert (error(None) == error(fit.random_seed)).all()
+    assert (error(5) != error(6)).any()
+    assert (error(5)[:, 0] == error(5)[:, 1]).all()  # one for both points
 
 
 def test_quantities_are_per_group_and_natural(grouped_fit: bl.Fit) -> None:

@@ -25,6 +25,7 @@ from bayeslaw.study.prepare import prepare
 from bayeslaw.study.result import DecisionFile, StudyResult
 from bayeslaw.study.run import FILES, STORE
 from bayeslaw.study.schema import read_study
+from bayeslaw.study.store import code_of_results
 from bayeslaw.validation.storage import load_backtest, save_backtest
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
@@ -498,3 +499,10 @@ def test_two_runs_at_once_do_not_harm_each_other(
     assert [process.wait() for process in both] == [0, 0]
     assert numbers(tmp_path / "out") == numbers(home / "out")
     assert not [p for p in (tmp_path / "out").rglob(".*.*") if p.is_file()]
+
+
+def test_results_do_not_depend_on_the_code_that_shows_them() -> None:
+    """An edit of the report computes nothing again; one of a law, or of a model, does."""
+    names = {str(path.relative_to(Path(bl.__file__).parent)) for path in code_of_results()}
+    assert not any(name.startswith(("study/report/", "plots/", "cli/", "demos/")) for name in names)
+    assert {"laws/base.py", "model/build.py", "study/run.py", "spec/resolve.py"} <= names
