@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,7 @@ def module_of(path: Path, package: Path = PACKAGE) -> str:
     return dotted.removesuffix(".__init__")
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Everything that a file imports, in functions and for the type checker too."""
     found = set()
@@ -75,6 +77,7 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+@cache
 def arrows(package: Path = PACKAGE) -> dict[str, set[str]]:
     """Each module of the package, and the modules of the package that it imports."""
     files = {module_of(path, package): path for path in sorted(package.rglob("*.py"))}
@@ -263,8 +266,7 @@ def test_every_module_imports() -> None:
 
 def report(package: Path) -> str:
     """Rooms, storeys, arrows and circles, in words."""
-    graph = arrows(package)
-    graph.pop("", None)
+    graph = {module: others for module, others in arrows(package).items() if module}
     rooms = between_rooms(graph)
     up = back_up(rooms)
     lines = [
