@@ -136,7 +136,7 @@ def test_an_inverse_problem_in_one_factor(joint: bl.Fit) -> None:
     assert low <= 1e9 * 2 ** (1 / ALPHA["model_size"]) <= high
     assert drawn.attrs["p_none"] < 0.02
     with pytest.raises(
-        SpecError, match="say which in at, one of model_size, pet_size, pretraining_data"
+        SpecError, match="give factor in at, one of model_size, pet_size, pretraining_data"
     ):
         bl.solve_for(joint, "factor_size", target, {"finetuning_data": 1e5, "method": "lora"})
 

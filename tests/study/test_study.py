@@ -274,7 +274,7 @@ BROKEN = {
         "taks0 = 10",
         (
             "cost names taks0, task1, <b>bold</b>, and no input and no group of the model has all"
-            " of these names among its values. Did you mean 'task0'"
+            " of these names as values. Did you mean 'task0'"
         ),
     ),
     "costs too few": (
