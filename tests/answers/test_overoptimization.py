@@ -788,7 +788,8 @@ def test_a_tried_size_is_not_a_group_that_was_seen(simulated: bl.Fit) -> None:
     assert both.mean() > 0.5
     np.testing.assert_allclose(exact.values[both], beside.values[both], rtol=1e-4)
     with pytest.raises(
-        SpecError, match="each value of reward_model_size is a group or a curve with a random deviation"
+        SpecError,
+        match="each value of reward_model_size is a group or a curve with a random deviation",
     ):
         bl.solve_for(simulated, "reward_model_size", 0.8, at, kind="latent")
     latent = bl.solve_for(simulated, "kl", 0.6, {"reward_model_size": 3e8}, kind="latent")
