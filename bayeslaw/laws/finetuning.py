@@ -9,7 +9,6 @@ from typing import Any
 from bayeslaw.laws.base import (
     INPUTS,
     LOSS_AT_CENTRE,
-    SHARE_AT_CENTRE,
     Input,
     Law,
     Limit,
@@ -18,6 +17,7 @@ from bayeslaw.laws.base import (
     scale_of_groups,
     slope_at_centre,
 )
+from bayeslaw.laws.curves import SHARE
 from bayeslaw.priors import Prior, lognormal
 
 #: Loss after finetuning, in the unit of the table (Zhang et al. fit test-set log-perplexity).
@@ -31,9 +31,14 @@ FACTORS = {name: INPUTS[name] for name in ("model_size", "pretraining_data", "pe
 LEVEL = lognormal(1.0, 0.5, relative=True)
 #: Zhang et al. 2024, table 4: alpha .07-.52 and beta .015-.15, times the reducible share of the
 #: loss.
-FACTOR_SLOPE, DATA_SLOPE = lognormal(0.1, 0.9), lognormal(0.06, 0.9)
-#: Anything from nearly none of the loss to nearly all, extremes excluded.
-SHARE = Prior("Beta", alpha=1.5, beta=2.0)
+FACTOR_SLOPE = lognormal(0.1, 0.9)
+DATA_EXPONENT = Param(
+    "β",
+    "exponent of finetuning data",
+    lognormal(0.06, 0.9),
+    at_centre=slope_at_centre("data"),
+    group_scale=scale_of_groups(0.3),
+)
 
 
 @dataclass(frozen=True)
@@ -87,21 +92,8 @@ class FinetuningMultiplicative(FactorLaw):
             at_centre=slope_at_centre("factor"),
             group_scale=scale_of_groups(0.3),
         ),
-        "beta": Param(
-            "β",
-            "exponent of finetuning data",
-            DATA_SLOPE,
-            at_centre=slope_at_centre("data"),
-            group_scale=scale_of_groups(0.3),
-        ),
-        "E": Param(
-            "E",
-            "irreducible loss",
-            SHARE,
-            support="unit",
-            at_centre=SHARE_AT_CENTRE,
-            group_scale=scale_of_groups(0.5),
-        ),
+        "beta": DATA_EXPONENT,
+        "E": SHARE,
     }
     quantities = {
         "data_to_halve": (
@@ -347,21 +339,8 @@ class FinetuningRectified(Law):
             at_centre="D_t over (data at the table's centre)^β",
             group_scale=scale_of_groups(0.4),
         ),
-        "beta": Param(
-            "β",
-            "exponent of finetuning data",
-            DATA_SLOPE,
-            at_centre=slope_at_centre("data"),
-            group_scale=scale_of_groups(0.3),
-        ),
-        "E": Param(
-            "E",
-            "irreducible loss",
-            SHARE,
-            support="unit",
-            at_centre=SHARE_AT_CENTRE,
-            group_scale=scale_of_groups(0.5),
-        ),
+        "beta": DATA_EXPONENT,
+        "E": SHARE,
     }
     quantities = {
         "zero_shot_loss": "loss before any finetuning, as the law has it: B / D_pre + E",

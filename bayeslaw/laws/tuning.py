@@ -22,7 +22,7 @@ from typing import Any
 from bayeslaw.laws import ops
 from bayeslaw.laws.base import INPUTS, At, Input, Law, Param, scale_of_groups
 from bayeslaw.laws.curves import Power
-from bayeslaw.laws.pretraining import LOSS, SAME_EXPONENT, Skaling
+from bayeslaw.laws.pretraining import LOSS, Skaling
 from bayeslaw.priors import Prior, lognormal
 
 #: What a law here tunes.
@@ -335,13 +335,7 @@ class StepLaw(TunedLaw):
             ),
             varies=False,
         ),
-        "beta": Param(
-            "β",
-            "exponent of data, before the coupling",
-            SAME_EXPONENT,
-            at_centre="beta over alpha",
-            varies=False,
-        ),
+        "beta": Skaling.params["beta"],
         "k": Skaling.params["k"],
         "eta": replace(BEST_RATE, deviates_by=("model_size", "data_size")),
         "eta_N": Param(
