@@ -439,6 +439,12 @@ def test_the_gate_of_a_study(
     assert "nothing to gate" in capsys.readouterr().err
 
 
+def run_command(study: Path, out: Path) -> list[str]:
+    """``bayeslaw run STUDY -o OUT --quiet``, as arguments of a process of its own."""
+    main = "from bayeslaw.cli import main; main()"
+    return [sys.executable, "-c", main, "run", str(study), "-o", str(out), "--quiet"]
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_the_next_run_has_the_same_numbers(
     outcome: StudyResult, home: Path, tmp_path: Path
@@ -449,16 +455,7 @@ def test_killed_at_any_moment_the_next_run_has_the_same_numbers(
     bl.run_study(home / "study.toml", home / "out", progressbar=False)
     expected = numbers(home / "out")
     path = written(tmp_path)
-    command = [
-        sys.executable,
-        "-c",
-        "from bayeslaw.cli import main; main()",
-        "run",
-        str(path),
-        "-o",
-        str(tmp_path / "out"),
-        "--quiet",
-    ]
+    command = run_command(path, tmp_path / "out")
     rng = np.random.default_rng(5)
     killed = 0
     for moment in rng.uniform(1, 25, 10):
@@ -485,16 +482,7 @@ def test_two_runs_at_once_do_not_harm_each_other(
 ) -> None:
     bl.run_study(home / "study.toml", home / "out", progressbar=False)
     path = written(tmp_path)
-    command = [
-        sys.executable,
-        "-c",
-        "from bayeslaw.cli import main; main()",
-        "run",
-        str(path),
-        "-o",
-        str(tmp_path / "out"),
-        "--quiet",
-    ]
+    command = run_command(path, tmp_path / "out")
     both = [subprocess.Popen(command) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
     assert numbers(tmp_path / "out") == numbers(home / "out")
