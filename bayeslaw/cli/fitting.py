@@ -188,24 +188,13 @@ def _plot(
     inputs and groups.
     """
     from bayeslaw.posterior.sweep import sweep
-    from bayeslaw.text import named
 
     law = fit_.spec.law
     swept = sweep(fit_, bands, x=next(iter(law.inputs)), kind=kind, probs=prob, random_seed=seed)
-    title = [named(c, value) for c, value in swept.shared.items()]
-    if fit_.runs.simulated:
-        title = ["simulated runs", *title]
+    title = ["simulated runs"] if fit_.runs.simulated else []
+    if swept.shared:
+        title.append(swept.named_shared())
     save_figure(
-        lambda plots: plots.bands(
-            swept.curves,
-            x=swept.x,
-            response=law.response.name,
-            by=swept.by,
-            runs=swept.runs,
-            x_unit=law.inputs[swept.x].unit,
-            response_unit=law.response.unit,
-            log=law.response.scale == "log",
-            title=", ".join(title),
-        ),
+        lambda plots: plots.bands(**swept.arguments(law), title=", ".join(title)),
         path,
     )

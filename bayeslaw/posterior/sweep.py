@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from bayeslaw.runs.columns import DERIVED_FROM
 from bayeslaw.text import label, named
 
 if TYPE_CHECKING:
+    from bayeslaw.laws.base import Law
     from bayeslaw.posterior.draws import Draws, Kind
 
 #: Places along a curve.
@@ -47,6 +48,19 @@ class Sweep:
     def named_shared(self) -> str:
         """What the combinations share, in words: "model size 16B, mlsum"."""
         return ", ".join(named(name, value) for name, value in self.shared.items())
+
+    def arguments(self, law: Law) -> dict[str, Any]:
+        """The arguments of `bayeslaw.plots.bands` for these curves, without title and width."""
+        return {
+            "table": self.curves,
+            "x": self.x,
+            "by": self.by,
+            "runs": self.runs,
+            "response": law.response.name,
+            "x_unit": law.inputs[self.x].unit,
+            "response_unit": law.response.unit,
+            "log": law.response.scale == "log",
+        }
 
 
 def sweep(

@@ -66,21 +66,11 @@ def _title(result: StudyResult) -> str:
 def _bands(result: StudyResult, width: float) -> Any:
     from bayeslaw import plots
 
-    swept, law = result.sweep, result.prepared.law
+    swept = result.sweep
     if swept is None:
         return None
-    return plots.bands(
-        swept.curves,
-        x=swept.x,
-        response=law.response.name,
-        by=swept.by,
-        runs=swept.runs,
-        x_unit=law.inputs[swept.x].unit,
-        response_unit=law.response.unit,
-        log=law.response.scale == "log",
-        title=_title(result),
-        width=width,
-    )
+    arguments = swept.arguments(result.prepared.law)
+    return plots.bands(**arguments, title=_title(result), width=width)
 
 
 def _options(result: StudyResult, width: float) -> Any:
