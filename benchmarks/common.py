@@ -72,7 +72,10 @@ def simulated_arguments(doc: str | None, studies: int, draws: int) -> argparse.A
     parser.add_argument("--studies", type=int, default=studies)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--draws", type=int, default=draws, help="draws and tuning steps of each of 4 chains"
+        "--draws",
+        type=int,
+        default=draws,
+        help="tuning steps of each of 2 chains, which give twice as many draws",
     )
     parser.add_argument("--json", type=Path, help="where to write the figures")
     return parser

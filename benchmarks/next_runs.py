@@ -125,8 +125,9 @@ class Refits:
             "typical_response": part.typical_response,
         }
         data |= {f"centre_{name}": x for name, x in part.centre.items()}
+        # Two chains, because each has a warm-up to pay for: as many draws as four of `draws` each.
         settings = SamplerSettings(
-            self.draws, self.draws, 4, TARGET_ACCEPT, self.seed, progressbar=False
+            2 * self.draws, self.draws, 2, TARGET_ACCEPT, self.seed, progressbar=False
         )
         tree = self.compiled.sample(settings, data)
         design = self.design.for_runs(part)

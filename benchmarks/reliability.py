@@ -166,8 +166,9 @@ def decisions(
         if compiled is None:
             design = resolve(arm.spec, runs)
             compiled = Compiled(build(design, runs), refit=True)
+        # Two chains, because each has a warm-up to pay for: as many draws as four of `draws` each.
         settings = SamplerSettings(
-            draws, draws, 4, arm.target_accept, seed + study, progressbar=False
+            2 * draws, draws, 2, arm.target_accept, seed + study, progressbar=False
         )
         tree = compiled.sample(
             settings, {"y": np.log(runs.y), "typical_response": runs.typical_response}

@@ -33,15 +33,21 @@ def log_prior(fit: Draws) -> xr.Dataset:
 
     It is on the variable's own scale, summed over its elements. Pinned variables are left out.
     """
+    densities = {name: (DIMS, values) for name, values in _log_priors(fit).items()}
+    return fit.posterior[[]].assign(densities)
+
+
+def _log_priors(fit: Draws) -> dict[str, np.ndarray]:
+    """The arrays of `log_prior`."""
     posterior, unit = fit.posterior, fit.runs.typical_response
     densities = {}
     for name, prior in fit.design.priors.items():
         if prior.distribution == "Constant":
             continue
-        x = posterior[name]
-        of_elements = x.copy(data=prior.in_scipy(unit).logpdf(x.values))
-        densities[name] = of_elements.sum([dim for dim in x.dims if dim not in DIMS])
-    return posterior[[]].assign(densities)
+        x = posterior[name].transpose(*DIMS, ...)
+        of_elements = prior.in_scipy(unit).logpdf(x.values)
+        densities[name] = of_elements.sum(axis=tuple(range(len(DIMS), x.ndim)))
+    return densities
 
 
 def prior_weights(fit: Draws, alpha: float) -> tuple[np.ndarray, float]:
@@ -63,9 +69,7 @@ def prior_weights(fit: Draws, alpha: float) -> tuple[np.ndarray, float]:
 
 def total_log_prior(fit: Draws) -> np.ndarray:
     """The log prior density of all variables together at the fit's draws, (sample,)."""
-    return np.asarray(
-        log_prior(fit).to_dataarray().sum("variable").transpose("chain", "draw").values.ravel()
-    )
+    return sum((x.ravel() for x in _log_priors(fit).values()), start=np.zeros(fit.samples))
 
 
 def power_weights(total: np.ndarray, alpha: float) -> tuple[np.ndarray, float]:

@@ -144,9 +144,9 @@ def _faulty_values(
     """A fault for each value that fails a check of its column."""
     import pandera.pandas as pa
 
-    absent = [name for name in wanted.columns if name not in frame.columns]
+    present = {name: column for name, column in wanted.columns.items() if name in frame.columns}
     try:
-        wanted.remove_columns(absent).validate(frame, lazy=True)
+        pa.DataFrameSchema(present).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases.itertuples()
         return [_fault(x.column, x.index, x.failure_case, x.check, units) for x in cases]
