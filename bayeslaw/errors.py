@@ -7,7 +7,7 @@ BayeslawError
 │   ├── FormulaError     an effects formula that cannot be read
 │   └── ExpressionError  a filter such as ``model_size >= 8e9`` that cannot be read
 ├── UnknownNameError     no law, data set or quantity of that name (near names are offered)
-├── SamplingError        the sampler could not start or was stopped
+├── SamplingError        the sampler could not start, was stopped, or drew what is not finite
 └── StorageError         a saved fit that cannot be read or written
 
 BayeslawWarning
@@ -128,7 +128,9 @@ class UnknownNameError(BayeslawError):
 
 
 class SamplingError(BayeslawError):
-    """The sampler could not start, or was stopped before it had finished."""
+    """The sampler could not start, was stopped before it had finished, or drew numbers that are not
+    finite.
+    """
 
 
 class StorageError(BayeslawError):

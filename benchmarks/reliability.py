@@ -31,6 +31,7 @@ from common import simulated_arguments, truths
 from scipy import optimize, stats
 
 import bayeslaw as bl
+from bayeslaw.decisions.go_no_go import verdict_of
 from bayeslaw.defaults import TARGET_ACCEPT, TARGET_ACCEPT_CURVES
 from bayeslaw.errors import BayeslawWarning
 from bayeslaw.model.build import build
@@ -176,9 +177,7 @@ def decisions(
         fit = bl.Fit(design, runs, tree, convergence(tree), seed + study, (), {})
         first = first or time.perf_counter() - started
         for kind, target in _targets(fit, arm, seed):
-            # Checks are left out: so few draws fail them by their number, and a verdict would be
-            # "inconclusive" for that alone.
-            decision = bl.decide(fit, arm.option, target, checks=())
+            decision = bl.decide(fit, arm.option, target)
             stated = float(decision.table["p_target"].iloc[0])
             rows.append(
                 {
@@ -186,7 +185,7 @@ def decisions(
                     "kind": kind,
                     "stated": stated,
                     "met": float(actual[study] <= target),
-                    "verdict": decision.verdict,
+                    "verdict": _verdict(decision),
                     "rhat": fit.convergence.rhat,
                     "converged": fit.convergence.passed,
                 }
@@ -202,6 +201,15 @@ def decisions(
         "first": first,
         "seconds": (time.perf_counter() - started - first) / max(studies - 1, 1),
     }
+
+
+def _verdict(decision: bl.Decision) -> str:
+    """The verdict without the doubts about convergence: so few draws fail by their number, and it
+    would be "inconclusive" for that alone.
+    """
+    if set(decision.doubts) - set(decision.general_doubts):
+        return "inconclusive"
+    return verdict_of(decision.table, decision.chosen, decision.go_at, decision.no_go_at)
 
 
 def _targets(fit: bl.Fit, arm: Arm, seed: int) -> Iterator[tuple[str, float]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bayeslaw.checks.base import CheckResult
 from bayeslaw.defaults import DIVERGENCES_MAX, ESS_MIN, RHAT_MAX
-from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.draws import Draws, shown
 
 SAMPLE_LONGER = (
     "Sample longer (tune, draws), or simplify the effects: fewer groups differing in fewer"
@@ -28,12 +28,14 @@ def check_convergence(fit: Draws) -> list[CheckResult]:
     ['R-hat', 'bulk ESS', 'tail ESS', 'divergences']
     """
     worst = fit.convergence
-    rhat = f"largest {worst.rhat:.4f} ({worst.rhat_variable}); at most {RHAT_MAX} passes."
+    rhat_met, bulk_met, tail_met = worst.met
+    largest = shown(worst.rhat, ".4f")
+    rhat = f"largest {largest} ({worst.rhat_variable}); at most {RHAT_MAX} passes."
     divergences = f"{worst.divergences} divergent draws; at most {DIVERGENCES_MAX} passes."
     return [
-        CheckResult("R-hat", worst.rhat <= RHAT_MAX, worst.rhat, RHAT_MAX, rhat, SAMPLE_LONGER),
-        _sample_size("bulk ESS", worst.ess_bulk, worst.ess_bulk_variable),
-        _sample_size("tail ESS", worst.ess_tail, worst.ess_tail_variable),
+        CheckResult("R-hat", rhat_met, worst.rhat, RHAT_MAX, rhat, SAMPLE_LONGER),
+        _sample_size("bulk ESS", bulk_met, worst.ess_bulk, worst.ess_bulk_variable),
+        _sample_size("tail ESS", tail_met, worst.ess_tail, worst.ess_tail_variable),
         CheckResult(
             "divergences",
             worst.divergences <= DIVERGENCES_MAX,
@@ -45,7 +47,7 @@ def check_convergence(fit: Draws) -> list[CheckResult]:
     ]
 
 
-def _sample_size(name: str, ess: float, variable: str) -> CheckResult:
+def _sample_size(name: str, passed: bool, ess: float, variable: str) -> CheckResult:
     """The result for an effective sample size, the smallest of all variables."""
-    message = f"smallest {ess:.0f} ({variable}); at least {ESS_MIN} passes."
-    return CheckResult(name, ess >= ESS_MIN, ess, ESS_MIN, message, SAMPLE_LONGER)
+    message = f"smallest {shown(ess, '.0f')} ({variable}); at least {ESS_MIN} passes."
+    return CheckResult(name, passed, ess, ESS_MIN, message, SAMPLE_LONGER)

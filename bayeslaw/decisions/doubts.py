@@ -20,13 +20,17 @@ def general_doubts(
 ) -> list[str]:
     """Doubts that hold for any option, in words; empty if there are none.
 
+    Convergence is judged whatever ``checks`` has.
+
     >>> general_doubts(fit, None, None)
     ['A check failed: R-hat, largest 1.5000 (alpha), at most 1.01.']
     """
-    checks = check_convergence(fit) if checks is None else checks
+    of_chains = check_convergence(fit)
+    names = [check.name for check in of_chains]
+    others = [check for check in checks or () if check.name not in names]
     doubts = [
         f"A check failed: {check.name}, {check.message}"
-        for check in checks
+        for check in [*of_chains, *others]
         if check.passed is False
     ]
     if backtest is None:

@@ -156,8 +156,8 @@ def decide(
         target with probability ``go_at`` is chosen; if there is none, the likeliest to meet it.
     go_at, no_go_at : P(target met) from which on the verdict is "go", and up to which "no-go";
         between them it is "inconclusive". With a value, "go" also needs an expected value above 0.
-    checks : of the fit, as `bayeslaw.check` gives them; None: those of convergence. A failed one
-        makes the verdict "inconclusive".
+    checks : of the fit, as `bayeslaw.check` gives them. A failed one makes the verdict
+        "inconclusive". Those of convergence always count, given or not.
     backtest : of the same spec. Coverage of 90 % bands below `bayeslaw.defaults.COVERAGE_MIN` makes
         the verdict "inconclusive".
     far : decades beyond the runs in any input from which on nothing is decided.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Collection
 from dataclasses import replace
 
 import arviz_stats
@@ -42,7 +44,7 @@ def converge(
     action = "as asked"
     while True:
         tree = compiled.sample(settings, data | centring)
-        reached = convergence(tree)
+        reached = convergence(tree, compiled.pinned)
         attempts.append((reached, tree))
         history.append(f"{action}: {reached}")
         if reached.passed or len(attempts) == settings.attempts:
@@ -71,38 +73,40 @@ def _short(settings: SamplerSettings) -> SamplerSettings:
     )
 
 
-def convergence(tree: xr.DataTree) -> Convergence:
+def convergence(tree: xr.DataTree, pinned: Collection[str] = ()) -> Convergence:
     """The worst R-hat and effective sample sizes over all variables, and the divergences.
 
-    Variables that do not vary, such as pinned ones, are left out.
+    A diagnostic that is not finite for any element of a variable is the worst there is: it is NaN,
+    and fails. So it is with one chain, with fewer than 4 draws, and with a variable that is stuck.
+
+    Parameters
+    ----------
+    tree : from `Compiled.sample`.
+    pinned : variables that have one value by the model, and are not judged: `Compiled.pinned`.
 
     References
     ----------
     Vehtari et al. 2021, arXiv 1903.08008.
     """
     posterior = tree["posterior"].to_dataset()
-    posterior = posterior[[name for name, x in posterior.items() if _varies(x.values)]]
-    rhat, rhat_variable = _worst(arviz_stats.rhat(posterior), largest=True)
-    bulk, bulk_variable = _worst(arviz_stats.ess(posterior, method="bulk"), largest=False)
-    tail, tail_variable = _worst(arviz_stats.ess(posterior, method="tail"), largest=False)
+    posterior = posterior.drop_vars([name for name in pinned if name in posterior])
+    # Draws that are stuck or too few are reported by the diagnostics themselves.
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        rhat, rhat_variable = _worst(arviz_stats.rhat(posterior), largest=True)
+        bulk, bulk_variable = _worst(arviz_stats.ess(posterior, method="bulk"), largest=False)
+        tail, tail_variable = _worst(arviz_stats.ess(posterior, method="tail"), largest=False)
     divergences = int(tree["sample_stats"]["diverging"].sum())
     return Convergence(rhat, rhat_variable, bulk, bulk_variable, tail, tail_variable, divergences)
 
 
-def _varies(values: np.ndarray) -> bool:
-    """Whether any element of a variable, (chain, draw, ...), has more than one value."""
-    return bool((np.ptp(values.reshape(-1, *values.shape[2:]), axis=0) > 0).any())
-
-
 def _worst(diagnostic: xr.Dataset, *, largest: bool) -> tuple[float, str]:
-    """The worst value of a diagnostic, and the variable that has it."""
-    worst, variable = (-np.inf if largest else np.inf), ""
+    """The worst value of a diagnostic, and the variable that has it; NaN is worse than any."""
+    worst, variable = float("nan"), ""
     for name, values in diagnostic.data_vars.items():
-        finite = values.values[np.isfinite(values.values)]
-        if not finite.size:
-            continue
-        extreme = finite.max() if largest else finite.min()
-        is_worse = extreme > worst if largest else extreme < worst
-        if is_worse:
-            worst, variable = float(extreme), str(name)
+        if not np.isfinite(values.values).all():
+            return float("nan"), str(name)
+        extreme = float(values.max() if largest else values.min())
+        if not variable or (extreme > worst if largest else extreme < worst):
+            worst, variable = extreme, str(name)
     return worst, variable

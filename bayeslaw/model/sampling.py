@@ -11,6 +11,7 @@ import pymc as pm
 import xarray as xr
 from pymc.model.transform.optimization import freeze_dims_and_data
 from pytensor.configdefaults import config
+from pytensor.graph.traversal import ancestors
 
 from bayeslaw.defaults import LOW_RANK_DIMENSIONS
 from bayeslaw.errors import SamplingError
@@ -38,6 +39,16 @@ class Compiled:
         self.sampler = sampler
         self.refit = refit
         self._nutpie: Any = None
+
+    @property
+    def pinned(self) -> list[str]:
+        """The variables whose value is known before anything is sampled."""
+        sampled = set(self.model.free_RVs)
+        return [
+            variable.name
+            for variable in self.model.deterministics
+            if sampled.isdisjoint(ancestors([variable]))
+        ]
 
     def pilot(self, settings: SamplerSettings, data: Data | None = None) -> dict[str, np.ndarray]:
         """A short run that sets how far each group's deviation is centred; ``data`` for `sample`.

@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 
 from bayeslaw.defaults import DIVERGENCES_MAX, ESS_MIN, RHAT_MAX
-from bayeslaw.errors import SpecError
+from bayeslaw.errors import SamplingError, SpecError
 from bayeslaw.laws.base import Law
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
@@ -44,27 +44,48 @@ class Convergence:
 
     @property
     def passed(self) -> bool:
-        """Whether every diagnostic is on the right side of its threshold (`bayeslaw.defaults`)."""
+        """Whether every diagnostic is known, and on the right side of its threshold
+        (`bayeslaw.defaults`).
+        """
         return self.mixed and self.divergences <= DIVERGENCES_MAX
 
     @property
     def mixed(self) -> bool:
         """Whether the chains agree and have enough effective draws, divergences aside."""
-        return self.rhat <= RHAT_MAX and min(self.ess_bulk, self.ess_tail) >= ESS_MIN
+        return all(self.met)
 
     @property
     def badness(self) -> tuple[int, float]:
         """How many criteria fail, and the R-hat: the best of several attempts has the least."""
-        too_few = min(self.ess_bulk, self.ess_tail) < ESS_MIN
-        failed = (self.rhat > RHAT_MAX) + too_few + (self.divergences > DIVERGENCES_MAX)
-        return int(failed), self.rhat
+        chains_agree, *enough = self.met
+        passed = (chains_agree, all(enough), self.divergences <= DIVERGENCES_MAX)
+        return passed.count(False), self.rhat if np.isfinite(self.rhat) else np.inf
+
+    @property
+    def met(self) -> tuple[bool, bool, bool]:
+        """Whether R-hat, bulk and tail ESS are known and on the right side of their thresholds."""
+        return (
+            bool(np.isfinite(self.rhat)) and self.rhat <= RHAT_MAX,
+            bool(np.isfinite(self.ess_bulk)) and self.ess_bulk >= ESS_MIN,
+            bool(np.isfinite(self.ess_tail)) and self.ess_tail >= ESS_MIN,
+        )
 
     def __str__(self) -> str:
         return (
-            f"R-hat {self.rhat:.4f} ({self.rhat_variable}), bulk ESS {self.ess_bulk:.0f}"
-            f" ({self.ess_bulk_variable}), tail ESS {self.ess_tail:.0f} ({self.ess_tail_variable}),"
+            f"R-hat {shown(self.rhat, '.4f')} ({self.rhat_variable}), bulk ESS"
+            f" {shown(self.ess_bulk, '.0f')} ({self.ess_bulk_variable}), tail ESS"
+            f" {shown(self.ess_tail, '.0f')} ({self.ess_tail_variable}),"
             f" {self.divergences} divergences"
         )
+
+
+def shown(diagnostic: float, as_format: str) -> str:
+    """A diagnostic as text: "not known" where it is not finite.
+
+    >>> shown(1.00371, ".4f"), shown(float("nan"), ".4f")
+    ('1.0037', 'not known')
+    """
+    return format(diagnostic, as_format) if np.isfinite(diagnostic) else "not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +134,18 @@ class Draws:
         """How many draws there are in all chains together."""
         sizes = self.idata["posterior"].sizes
         return int(sizes["chain"] * sizes["draw"])
+
+    def require_finite(self) -> None:
+        """Raise SamplingError if a draw is not a finite number: nothing can be said from it."""
+        faulty = {
+            str(name): int((~np.isfinite(x.values)).sum()) for name, x in self.posterior.items()
+        }
+        words = [f"{name} ({count})" for name, count in faulty.items() if count]
+        if words:
+            raise SamplingError(
+                f"The fit has draws that are not finite numbers: {', '.join(words)}. Fit again; if"
+                " it happens again, look at the units of the inputs and at your priors."
+            )
 
     def seed(self, random_seed: int | None) -> int:
         """``random_seed``, or else the fit's own, so that a saved fit predicts the same again."""

@@ -55,7 +55,9 @@ class Parameters:
         Raises
         ------
         SpecError : an unseen level of a parameter whose groups are not pooled.
+        SamplingError : draws that are not finite numbers.
         """
+        draws.require_finite()
         samples = draws.samples
         variables = {
             str(name): x.values.reshape(samples, *x.shape[2:])

@@ -59,6 +59,7 @@ def predict(
     ------
     RunsError : points outside the law's domain, or columns missing: all faults at once.
     SpecError : an unknown kind, or an unseen level where groups are not pooled (``0 + group``).
+    SamplingError : the fit has draws that are not finite numbers.
 
     Examples
     --------

@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from bayeslaw.atomic import atomic_write
-from bayeslaw.errors import BayeslawError, StorageError
+from bayeslaw.errors import BayeslawError, SamplingError, StorageError
 from bayeslaw.posterior.draws import Convergence, Draws
 from bayeslaw.runs.files import ROW
 from bayeslaw.runs.table import Runs
@@ -138,7 +138,11 @@ def draws_of(tree: xr.DataTree, path: str | Path) -> Draws:
                 f"{path} was saved by bayeslaw {meta['versions'].get('bayeslaw')}, in format"
                 f" {meta['format']}; this version reads up to {FORMAT}. Upgrade bayeslaw."
             )
-        return _draws_from(tree, meta)
+        draws = _draws_from(tree, meta)
+        draws.require_finite()
+        return draws
+    except SamplingError as error:
+        raise StorageError(f"{path} cannot be used. {error}") from error
     except BayeslawError:
         raise
     except (KeyError, TypeError, ValueError) as error:
