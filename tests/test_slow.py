@@ -328,7 +328,7 @@ def test_learning_rate_and_batch_size_of_the_largest_grids_are_foretold() -> Non
     .95 of the hidden losses.
     """
     found, fit = step_law.hidden_grids(
-        public_path("hyperparameters/step_law_grid.csv"), 0.02, draws=2000, attempts=2, seed=1
+        public_path("hyperparameters/step_law_grid.csv"), 0.02, draws=3000, attempts=2, seed=1
     )
     scores = step_law.overall(found)
     assert fit.convergence.passed, str(fit.convergence)

@@ -182,25 +182,91 @@ def decide(
     points, costs = checked_options(
         fit.law, options, target, at=at, cost=cost, go_at=go_at, no_go_at=no_go_at
     )
+    ahead = forecast(
+        fit, points, checks=checks, backtest=backtest, far=far, random_seed=random_seed
+    )
+    return decision_on(ahead, costs, target, value=value, go_at=go_at, no_go_at=no_go_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Options before a target is set: what they may reach, and what speaks against believing it.
+
+    Attributes
+    ----------
+    fit : the posterior.
+    points : a row an option.
+    response : draws of each option's response, (sample, option), paired.
+    distances : of each option, how far it lies beyond the runs, in decades, by input.
+    general_doubts, option_doubts, prior_weights : as in `Decision`.
+    khat : of the prior weights.
+    """
+
+    fit: Draws
+    points: pd.DataFrame
+    response: np.ndarray
+    distances: Sequence[Mapping[str, float]]
+    general_doubts: tuple[str, ...]
+    option_doubts: tuple[tuple[str, ...], ...]
+    prior_weights: np.ndarray
+    khat: float
+
+
+def forecast(
+    fit: Draws,
+    points: pd.DataFrame,
+    *,
+    checks: Sequence[CheckResult] | None = None,
+    backtest: Backtest | None = None,
+    far: float = defaults.FAR,
+    random_seed: int | None = None,
+) -> Forecast:
+    """What `decide` knows of options before it reads the target; its arguments are those of
+    `decide`.
+    """
     predicted = predict(fit, points, "run", random_seed=random_seed)
-    response = predicted.values.reshape(fit.samples, len(points))
+    distances = [
+        {name: float(predicted[f"distance_{name}"][i]) for name in fit.law.inputs}
+        for i in range(len(points))
+    ]
+    weights, khat = why_not.weights_under_other_priors(fit)
+    return Forecast(
+        fit=fit,
+        points=points,
+        response=predicted.values.reshape(fit.samples, len(points)),
+        distances=distances,
+        general_doubts=tuple(why_not.general_doubts(fit, checks, backtest)),
+        option_doubts=tuple(tuple(why_not.distance_doubts(x, far)) for x in distances),
+        prior_weights=weights,
+        khat=khat,
+    )
+
+
+def decision_on(
+    ahead: Forecast,
+    costs: np.ndarray,
+    target: float,
+    *,
+    value: float | Callable[[np.ndarray], np.ndarray] | None = None,
+    go_at: float = defaults.GO_AT,
+    no_go_at: float = defaults.NO_GO_AT,
+) -> Decision:
+    """The decision for one target; the arguments are those of `decide`, and ``costs``, (option,).
+
+    Raises
+    ------
+    SpecError : a value that does not fit the options.
+    """
+    fit, points, response = ahead.fit, ahead.points, ahead.response
     lower_is_better = fit.law.response.lower_is_better
     is_met = met(response, target, lower_is_better)
     worth = _worth(value, response, is_met)
     table = _table(points, costs, response, is_met, worth, lower_is_better)
     chosen = choose(table, go_at)
     p_target = float(table["p_target"].iloc[chosen])
-
-    distances = [
-        {name: float(predicted[f"distance_{name}"][i]) for name in fit.law.inputs}
-        for i in range(len(points))
-    ]
-    general = why_not.general_doubts(fit, checks, backtest)
-    of_options = [tuple(why_not.distance_doubts(distance, far)) for distance in distances]
-    weights, khat = why_not.weights_under_other_priors(fit)
-    other_priors = [float(p) for p in weights @ is_met[:, chosen]]
+    other_priors = [float(p) for p in ahead.prior_weights @ is_met[:, chosen]]
     of_prior = why_not.prior_doubts(other_priors, p_target)
-    doubts = [*general, *of_options[chosen], *of_prior]
+    doubts = [*ahead.general_doubts, *ahead.option_doubts[chosen], *of_prior]
 
     verdict = verdict_of(table, chosen, go_at, no_go_at) if not doubts else "inconclusive"
     targets = {
@@ -214,7 +280,7 @@ def decide(
         *_verdict_in_words(verdict, table, chosen, labels, target, go_at, no_go_at, doubts),
         f"That option meets a target of {targets['go']:.4g} with probability {go_at:g}, and one of"
         f" {targets['no-go']:.4g} with probability {no_go_at:g}.",
-        *_prior_in_words(other_priors, khat, decides=bool(of_prior)),
+        *_prior_in_words(other_priors, ahead.khat, decides=bool(of_prior)),
         *_unseen_levels_in_words(fit, points.iloc[chosen]),
     ]
     return Decision(
@@ -223,11 +289,11 @@ def decide(
         table=table.assign(converged=fit.convergence.passed),
         labels=labels,
         chosen=chosen,
-        distance=distances[chosen],
+        distance=ahead.distances[chosen],
         doubts=tuple(doubts),
-        general_doubts=tuple(general),
-        option_doubts=tuple(of_options),
-        prior_weights=weights,
+        general_doubts=ahead.general_doubts,
+        option_doubts=ahead.option_doubts,
+        prior_weights=ahead.prior_weights,
         target=float(target),
         go_at=go_at,
         no_go_at=no_go_at,

@@ -23,8 +23,8 @@ def converge(
     """Sample until the chains converge or the attempts are used up.
 
     The remedies after a failed attempt: a smaller step, if there were divergences; twice the tuning
-    and draws, and group effects centred again by a longer pilot, if the chains disagree; both, if
-    both happened.
+    and draws, and group effects centred again by the draws of that attempt, if the chains disagree;
+    both, if both happened.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ def converge(
     history: list[str] = []
     action = "as asked"
     while True:
-        tree = compiled.sample(settings, data | centring)
+        drawn = compiled.draw(settings, data | centring)
+        tree = compiled.finished(drawn, data)
         reached = convergence(tree, compiled.pinned)
         attempts.append((reached, tree))
         history.append(f"{action}: {reached}")
@@ -58,8 +59,8 @@ def converge(
             settings = replace(settings, tune=2 * settings.tune, draws=2 * settings.draws)
             remedies.append("twice the tuning and draws")
             if has_groups:
-                centring = compiled.pilot(replace(settings, chains=PILOT_CHAINS), data)
-                remedies.append("group effects centred anew by a longer pilot")
+                centring = compiled.centring(drawn, centring[CENTRING])
+                remedies.append("group effects centred anew by these draws")
         action = ", ".join(remedies)
 
 

@@ -53,14 +53,25 @@ class Compiled:
     def pilot(self, settings: SamplerSettings, data: Data | None = None) -> dict[str, np.ndarray]:
         """A short run that sets how far each group's deviation is centred; ``data`` for `sample`.
 
+        See `centring`.
+        """
+        return self.centring(self.draw(settings, data), self.model[CENTRING].get_value())
+
+    def centring(self, drawn: xr.DataTree, used: np.ndarray) -> dict[str, np.ndarray]:
+        """How far each group's deviation is best centred, as ``data`` for `sample`.
+
         The centring of a group is 1 minus the share of its deviation's prior variance that remains
-        in the pilot's posterior, given the other groups. That is optimal for Gaussian data
+        in the posterior, given the other groups. That is optimal for Gaussian data
         (Papaspiliopoulos et al. 2007, Statistical Science 22(1), section 4). The other groups are
         given because centring cannot help with what all groups have in common, such as the
         intercept.
+
+        Parameters
+        ----------
+        drawn : from `draw`.
+        used : the centring with which they were drawn, (deviation,).
         """
-        posterior = self.draw(settings, data)["posterior"].to_dataset()
-        used = self.model[CENTRING].get_value()
+        posterior = drawn["posterior"].to_dataset()
         variable_of = np.asarray(self.model.coords[DEVIATION])
         best = np.empty(len(used))
         for variable in dict.fromkeys(variable_of):
@@ -72,7 +83,7 @@ class Compiled:
             deviation, raw = posterior[variable].values, posterior[f"{variable}{RAW}"].values
             value = Centring(scale[..., None], used[entries]).value(raw, deviation)
             values_of_groups = value.reshape(-1, entries.sum())
-            remaining = _variance_given_others(values_of_groups, settings.draws / 4)
+            remaining = _variance_given_others(values_of_groups, posterior.sizes["draw"] / 4)
             best[entries] = 1 - remaining / (scale**2).mean()
         return {CENTRING: np.clip(best, 0.0, 1.0)}
 
@@ -95,12 +106,15 @@ class Compiled:
         SamplingError : no chain could start.
         KeyboardInterrupt : all chains are stopped, and nothing is returned.
         """
-        tree = self.draw(settings, data)
-        posterior = tree["posterior"].to_dataset()
+        return self.finished(self.draw(settings, data), data)
+
+    def finished(self, drawn: xr.DataTree, data: Data | None = None) -> xr.DataTree:
+        """The result of `sample` from that of `draw`; ``data`` as for both."""
+        posterior = drawn["posterior"].to_dataset()
         raw = [str(name) for name in posterior if str(name).endswith(RAW)]
         groups = {
             "posterior": posterior.drop_vars(raw),
-            "sample_stats": tree["sample_stats"].to_dataset(),
+            "sample_stats": drawn["sample_stats"].to_dataset(),
         }
         y = self.model["y"].get_value()
         if data is not None and "y" in data:
