@@ -21,6 +21,9 @@ from bayeslaw.spec.settings import Sampler, SamplerSettings
 
 Data = Mapping[str, Any]
 
+#: The centring above which a group's value can be told from what is sampled in place of it.
+LEAST_CENTRING = 1e-3
+
 
 class Compiled:
     """A model that is compiled when it is first sampled, and not again.
@@ -75,14 +78,19 @@ class Compiled:
         variable_of = np.asarray(self.model.coords[DEVIATION])
         best = np.empty(len(used))
         for variable in dict.fromkeys(variable_of):
-            entries = variable_of == variable
-            if f"{variable}{RAW}" not in posterior:  # known deviations are not sampled
-                best[entries] = used[entries]
+            entries = np.flatnonzero(variable_of == variable)
+            # What is not centred at all does not say what its group's value is, and stays so; nor
+            # do known deviations, which are not sampled.
+            best[entries] = used[entries]
+            centred = used[entries] > LEAST_CENTRING
+            if f"{variable}{RAW}" not in posterior or not centred.any():
                 continue
             scale = posterior[f"{variable}_sigma"].values
-            deviation, raw = posterior[variable].values, posterior[f"{variable}{RAW}"].values
+            deviation = posterior[variable].values[..., centred]
+            raw = posterior[f"{variable}{RAW}"].values[..., centred]
+            entries = entries[centred]
             value = Centring(scale[..., None], used[entries]).value(raw, deviation)
-            values_of_groups = value.reshape(-1, entries.sum())
+            values_of_groups = value.reshape(-1, len(entries))
             remaining = _variance_given_others(values_of_groups, posterior.sizes["draw"] / 4)
             best[entries] = 1 - remaining / (scale**2).mean()
         return {CENTRING: np.clip(best, 0.0, 1.0)}
@@ -247,7 +255,9 @@ def _variance_given_others(values: np.ndarray, most: float) -> np.ndarray:
     """
     covariance = np.atleast_2d(np.cov(values.T))
     if values.shape[1] < most:
-        return np.asarray(1 / np.diag(np.linalg.pinv(covariance, hermitian=True)))
+        # Draws that do not vary have no precision, and an infinite variance.
+        with np.errstate(divide="ignore"):
+            return np.asarray(1 / np.diag(np.linalg.pinv(covariance, hermitian=True)))
     return np.diag(covariance)
 
 

@@ -195,12 +195,12 @@ def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
         }
     ).to_csv(table)
     code = (
-        "import os, signal, threading, sys; from bayeslaw import cli; from bayeslaw.model"
-        " import sampling; draw = sampling.Compiled.draw\n"
-        "def interrupted(self, settings, data=None):\n"
-        "    threading.Timer(12, os.kill, (os.getpid(), signal.SIGINT)).start(); return draw(self,"
-        " settings, data)\n"
-        "sampling.Compiled.draw = interrupted\n"
+        "import os, signal, threading, sys; import nutpie; from bayeslaw import cli\n"
+        "sample = nutpie.sample\n"
+        "def interrupted(*args, **settings):\n"
+        "    threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "    return sample(*args, **settings)\n"
+        "nutpie.sample = interrupted\n"
         # a test run in the background would inherit that it is ignored
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"sys.exit(cli.run(['fit', {str(table)!r}, '--law', 'chinchilla', '-o',"

@@ -41,7 +41,7 @@ def test_a_fit_of_too_few_draws_or_chains_decides_nothing(
     grouped_fit: bl.Fit, sampling: dict[str, int]
 ) -> None:
     fit = bl.fit(
-        bl.ModelSpec(grouped_fit.law, effects={"A": "1"}),
+        bl.ModelSpec("power", effects=dict.fromkeys(("A", "alpha", "E"), "1"), discrepancy="none"),
         grouped_fit.runs,
         tune=100,
         random_seed=1,
@@ -50,7 +50,7 @@ def test_a_fit_of_too_few_draws_or_chains_decides_nothing(
         **sampling,
     )
     assert not fit.convergence.passed
-    option = {"task": "task0", "data_size": 1e8}
+    option = {"data_size": 1e8}
     for target in (1e-3, 1e3):
         decision = bl.decide(fit, option, target, checks=[])
         assert decision.verdict == "inconclusive"
