@@ -14,7 +14,7 @@ from bayeslaw.errors import SamplingError, SpecError
 from bayeslaw.laws.base import Law
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
-from bayeslaw.spec.spec import ModelSpec
+from bayeslaw.spec.spec import ModelSpec, population_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -136,9 +136,17 @@ class Draws:
         return int(sizes["chain"] * sizes["draw"])
 
     def require_finite(self) -> None:
-        """Raise SamplingError if a draw is not a finite number: nothing can be said from it."""
+        """Raise SamplingError if a draw is not a finite number: nothing can be said from it.
+
+        Parameters in the paper's units may overflow where those that are sampled do not, and no
+        prediction reads them.
+        """
+        params = self.design.params.items()
+        converted = [name for name, param in params if population_name(name, param) != name]
         faulty = {
-            str(name): int((~np.isfinite(x.values)).sum()) for name, x in self.posterior.items()
+            str(name): int((~np.isfinite(x.values)).sum())
+            for name, x in self.posterior.items()
+            if name not in converted
         }
         words = [f"{name} ({count})" for name, count in faulty.items() if count]
         if words:
