@@ -9,6 +9,7 @@ import typer
 
 import bayeslaw as bl
 from bayeslaw import defaults
+from bayeslaw.atomic import require_writable
 from bayeslaw.cli import arguments
 from bayeslaw.cli.app import app
 from bayeslaw.cli.options import (
@@ -35,7 +36,6 @@ from bayeslaw.cli.options import (
 from bayeslaw.cli.terminal import (
     err,
     out,
-    parent_exists,
     print_table,
     save_figure,
     say_working,
@@ -125,7 +125,7 @@ def backtest(
     """
     for path in (output, plot, panels):
         if path is not None:
-            parent_exists(path)
+            require_writable(path)
     table = arguments.runs(runs, law, column, group, where, melt, scale, allow_import)
     spec = arguments.spec(table.law, effect, prior, noise, discrepancy, curve_by)
     say_working(quiet)

@@ -10,6 +10,7 @@ import typer
 
 import bayeslaw as bl
 from bayeslaw import defaults
+from bayeslaw.atomic import require_writable
 from bayeslaw.cli import arguments
 from bayeslaw.cli.app import app
 from bayeslaw.cli.options import (
@@ -36,10 +37,10 @@ from bayeslaw.cli.options import (
 from bayeslaw.cli.terminal import (
     err,
     out,
-    parent_exists,
     print_fit,
     print_table,
     save_figure,
+    save_fit,
     say_working,
     write_csv,
 )
@@ -82,7 +83,7 @@ def fit(
     Example: `bayeslaw fit runs.csv --law chinchilla --column model_size=params -o chinchilla.nc
     --seed 1`
     """
-    parent_exists(output)
+    require_writable(output)
     table = arguments.runs(runs, law, column, group, where, melt, scale, allow_import)
     spec = arguments.spec(table.law, effect, prior, noise, discrepancy, curve_by)
     say_working(quiet)
@@ -96,7 +97,7 @@ def fit(
         sampler=arguments.as_sampler(sampler),
         progressbar=not quiet,
     )
-    path = fitted.save(output)
+    path = save_fit(fitted, output)
     if not quiet:
         print_fit(fitted)
         out.print(f"Saved to {path} (seed {fitted.random_seed}).", highlight=False)
@@ -151,7 +152,7 @@ def predict(
 
     for path in (output, plot):
         if path is not None:
-            parent_exists(path)
+            require_writable(path)
     predicted = arguments.as_kind(kind)
     fit_ = arguments.saved(fitted, law, allow_import)
     if (points is None) == (not at):

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import bayeslaw as bl
-from bayeslaw.atomic import atomic_write
+from bayeslaw.atomic import atomic_write, require_writable
 from bayeslaw.cli.app import app
 from bayeslaw.cli.deciding import GATE
 from bayeslaw.cli.options import AllowImport, AsJson, Quiet
-from bayeslaw.cli.terminal import err, out, parent_exists
+from bayeslaw.cli.terminal import err, out
 from bayeslaw.errors import SpecError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def init(
 
     Example: `bayeslaw init pretraining -o study.toml`
     """
-    parent_exists(output)
+    require_writable(output)
     if output.exists() and not force:
         raise SpecError(f"{output} exists already. Name another file, or replace it with --force.")
     with atomic_write(output) as part:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from rich.console import Console
 from rich.table import Table
 
 import bayeslaw as bl
 from bayeslaw.atomic import atomic_write
-from bayeslaw.errors import SpecError
+from bayeslaw.errors import SpecError, StorageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,10 +28,19 @@ out, err = (
 )
 
 
-def parent_exists(path: Path) -> None:
-    """Raise SpecError, before anything slow, if the folder of a path does not exist."""
-    if not path.parent.is_dir():
-        raise SpecError(f"{path} cannot be written: there is no folder {path.parent}.")
+def save_fit(fitted: bl.Fit, path: Path) -> Path:
+    """Save a fit that took long; where that fails, in the folder of temporary files.
+
+    Raises
+    ------
+    StorageError : it could not be saved there. The message says where it is.
+    """
+    try:
+        return fitted.save(path)
+    except StorageError as error:
+        elsewhere = Path(tempfile.gettempdir()) / f"bayeslaw-{uuid4().hex[:8]}.nc"
+        fitted.save(elsewhere)
+        raise StorageError(f"{error} The fit is not lost: it was saved to {elsewhere}.") from error
 
 
 def say_working(quiet: bool) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pandas as pd
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from bayeslaw.atomic import atomic_write
-from bayeslaw.errors import BayeslawError, SamplingError, StorageError
+from bayeslaw.errors import SamplingError, StorageError, UnknownNameError
+from bayeslaw.posterior import netcdf
 from bayeslaw.posterior.draws import Convergence, Draws
+from bayeslaw.posterior.predict import predict
 from bayeslaw.runs.files import ROW
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
 FORMAT = 1
 #: The attribute of the file that holds everything but the draws and the runs.
 ATTRIBUTE = "bayeslaw"
+#: The groups that every fit has.
+GROUPS = ("posterior", "sample_stats", "observed_data")
+#: The attribute, never written, of a tree that was read from a file without a digest.
+UNSEALED = "bayeslaw_unsealed"
+#: The note of a fit that was read from such a file.
+WITHOUT_DIGEST = (
+    "The file of this fit is of an earlier bayeslaw and has no digest, so that damage to it would"
+    " not show. Save it again."
+)
 
 
 def save(fit: Draws, path: str | Path) -> Path:
@@ -38,12 +49,11 @@ def save(fit: Draws, path: str | Path) -> Path:
 
     Raises
     ------
-    StorageError : the folder does not exist or cannot be written.
+    StorageError : the folder does not exist or cannot be written, or the disk is full. The fit is
+        still there: save it elsewhere.
     """
-    path = Path(path)
-    with atomic_write(path) as part:
-        tree_of(fit).to_netcdf(part, engine="h5netcdf")
-    return path
+    netcdf.write(tree_of(fit), path)
+    return Path(path)
 
 
 def tree_of(fit: Draws) -> xr.DataTree:
@@ -72,54 +82,72 @@ def tree_of(fit: Draws) -> xr.DataTree:
     return tree
 
 
-def dataset_of(table: pd.DataFrame, dim: str = ROW) -> xr.Dataset:
-    """A table as a Dataset with its rows along ``dim``.
+def dataset_of(table: pd.DataFrame) -> xr.Dataset:
+    """A table as a Dataset with its rows along one dimension, whose name no column has.
 
-    Numbers and booleans are stored as they are, everything else as text.
+    The variable of a column has its name, percent-encoded where a NetCDF file does not allow it.
+    Numbers and truth values are stored as they are. Every other value keeps its kind: text, number,
+    truth value or missing.
     """
     import xarray as xr
 
+    dim = ROW
+    while dim in table.columns:
+        dim += "_"
     columns = {}
     for name, x in table.items():
-        is_plain = is_numeric_dtype(x) and not (is_bool_dtype(x) and x.hasnans)
-        values = x.to_numpy() if is_plain else x.astype(str).to_numpy(object)
-        columns[str(name)] = (dim, values)
+        values = x.to_numpy()
+        if values.dtype.kind not in "biuf":
+            values = x.astype(object).map(_without_surrogates).to_numpy(object)
+        columns[encoded(str(name))] = (dim, values)
     return xr.Dataset(columns, coords={dim: table.index.to_numpy(object)})
 
 
-def table_of(stored: xr.Dataset, columns: Sequence[str], dim: str = ROW) -> pd.DataFrame:
+def _without_surrogates(value: Any) -> Any:
+    """A value; of text, with "?" for each half of a surrogate pair, which no file can hold."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
+def encoded(name: str) -> str:
+    """The name of a column as a NetCDF file and xarray allow it.
+
+    >>> encoded("train/loss"), encoded("")
+    ('train%2Floss', '%')
+    """
+    characters = [
+        quote(x, safe="", errors="surrogatepass") if x in "/%" or not x.isprintable() else x
+        for x in name
+    ]
+    joined = "".join(characters)
+    return {"": "%", ".": "%2E", "..": "%2E%2E"}.get(joined, joined)
+
+
+def table_of(stored: xr.Dataset, columns: Sequence[str]) -> pd.DataFrame:
     """The table that `dataset_of` stored, with its columns in the order of ``columns``."""
+    (dim,) = stored.dims
+    # The first version did not encode names.
+    names = {name: encoded(name) if encoded(name) in stored else name for name in columns}
+    index = pd.Index(stored[dim].values, name=ROW, dtype=object)
     return pd.DataFrame(
-        {name: stored[name].values for name in columns},
-        index=pd.Index(stored[dim].values, name=ROW, dtype=object),
+        {name: stored[variable].values for name, variable in names.items()}, index=index
     )
 
 
 def opened(path: str | Path) -> xr.DataTree:
-    """The contents of a NetCDF file that bayeslaw wrote, loaded into memory.
+    """The contents of a NetCDF file that bayeslaw wrote.
 
     Raises
     ------
-    StorageError : there is no such file, bayeslaw did not write it, or it is incomplete.
+    StorageError : there is no such file, bayeslaw did not write it, or it is damaged.
     """
-    import xarray as xr
-
-    path = Path(path)
-    if not path.is_file():
-        raise StorageError(f"There is no file {path}.")
-    try:
-        with xr.open_datatree(path, engine="h5netcdf") as on_disk:
-            tree = on_disk.load()
-    except Exception as error:  # a damaged file raises OSError, KeyError, ValueError, RuntimeError
-        raise StorageError(
-            f"{path} cannot be read: it is not a NetCDF file, or it was cut short"
-            f" ({type(error).__name__}). Save the fit again."
-        ) from error
+    tree, sealed = netcdf.read(path)
     if ATTRIBUTE not in tree.attrs:
         raise StorageError(
             f"{path} is a NetCDF file, but not a fit saved by bayeslaw. It has the groups"
             f" {', '.join(tree.children) or 'none'}."
         )
+    if not sealed:
+        tree.attrs[UNSEALED] = 1
     return tree
 
 
@@ -128,7 +156,8 @@ def draws_of(tree: xr.DataTree, path: str | Path) -> Draws:
 
     Raises
     ------
-    StorageError : the format is newer than this version, or the file is damaged.
+    StorageError : the format is newer than this version, or a part of the file is missing or of
+        another type.
     UnknownNameError : its law is not registered.
     """
     try:
@@ -140,12 +169,14 @@ def draws_of(tree: xr.DataTree, path: str | Path) -> Draws:
             )
         draws = _draws_from(tree, meta)
         draws.require_finite()
+        # Whatever is asked later reads these parts: what is missing is found now.
+        predict(draws, draws.runs.table.iloc[:1])
         return draws
     except SamplingError as error:
         raise StorageError(f"{path} cannot be used. {error}") from error
-    except BayeslawError:
+    except (StorageError, UnknownNameError):
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # a part of another type fails in any way
         raise StorageError(
             f"{path} was saved by bayeslaw and is damaged: {error!r}. Save the fit again."
         ) from error
@@ -158,20 +189,45 @@ def _draws_from(tree: xr.DataTree, meta: dict[str, Any]) -> Draws:
     spec = ModelSpec.from_json(meta["spec"])
     table = table_of(tree["runs"].to_dataset(), meta["runs"].pop("columns"))
     texts: dict[str, Any] = {
-        key: value if key == "source" else tuple(value) for key, value in meta["runs"].items()
+        key: str(value) if key == "source" else _texts(value) for key, value in meta["runs"].items()
     }
     runs = Runs(law=spec.law, table=table, **texts)
-    attempts = tuple(meta["convergence"].pop("attempts"))
-    convergence = Convergence(**meta["convergence"], attempts=attempts)
     idata = xr.DataTree.from_dict(
         {name: node.to_dataset() for name, node in tree.children.items() if name != "runs"}
     )
+    for group in GROUPS:
+        if group not in idata.children:
+            raise KeyError(group)
+    warnings = _texts(meta["warnings"])
+    if UNSEALED in tree.attrs:
+        warnings = (*warnings, WITHOUT_DIGEST)
     return Draws(
         design=Design.of(spec, runs),
         runs=runs,
         idata=idata,
-        convergence=convergence,
-        random_seed=meta["random_seed"],
-        warnings=tuple(meta["warnings"]),
-        versions=meta["versions"],
+        convergence=_convergence(meta["convergence"]),
+        random_seed=operator.index(meta["random_seed"]),
+        warnings=warnings,
+        versions={str(name): str(version) for name, version in meta["versions"].items()},
     )
+
+
+def _convergence(stored: Mapping[str, Any]) -> Convergence:
+    """The convergence that was stored; a diagnostic that is no number has not passed."""
+    values: dict[str, Any] = {"attempts": _texts(stored["attempts"])}
+    for diagnostic in ("rhat", "ess_bulk", "ess_tail"):
+        values[diagnostic] = float(stored[diagnostic])
+        values[f"{diagnostic}_variable"] = str(stored[f"{diagnostic}_variable"])
+    return Convergence(divergences=operator.index(stored["divergences"]), **values)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    """A list of texts.
+
+    Raises
+    ------
+    TypeError : it is something else.
+    """
+    if not (isinstance(values, list) and all(isinstance(x, str) for x in values)):
+        raise TypeError(f"{values!r} is not a list of texts")
+    return tuple(values)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bayeslaw.answers.allocation import allocate, summarised
 from bayeslaw.answers.overoptimization import peaks
-from bayeslaw.atomic import atomic_write
+from bayeslaw.atomic import atomic_write, require_writable, swept_clean
 from bayeslaw.checks import CheckResult, check
 from bayeslaw.decisions import Decision, decide, next_runs
 from bayeslaw.decisions.utility import evpi_along, met
@@ -29,7 +29,6 @@ from bayeslaw.study.store import (
     key_of,
     read_json,
     runs_digest,
-    swept_clean,
     versions,
     write_json,
 )
@@ -114,8 +113,9 @@ def run_study(
         raise StorageError(f"{folder} has no results of a study: run it first (bayeslaw run).")
     with _writing(folder):
         store = Store.at(folder / STORE)
-        for name in map(Path, FILES):  # the temporary files of `bayeslaw.atomic.atomic_write`
-            swept_clean(folder.glob(f".{name.stem}.*{name.suffix}"))
+        swept_clean(folder)
+        for name in FILES:
+            require_writable(folder / name)
     stages = _Stages(store, folder, say or (lambda text: None), stored)
     result = _computed(prepared, stages, progressbar, _command(study, folder, allow_import))
     with _writing(folder):

@@ -8,8 +8,7 @@ import hashlib
 import inspect
 import json
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -19,15 +18,13 @@ from typing import Any
 import pandas as pd
 
 import bayeslaw
-from bayeslaw.atomic import atomic_write
+from bayeslaw.atomic import atomic_write, swept_clean
 from bayeslaw.errors import StorageError
 from bayeslaw.laws.base import Law
 from bayeslaw.runs.table import Runs
 
 #: The libraries whose versions a result depends on.
 LIBRARIES = ("bayeslaw", "pymc", "pytensor", "nutpie", "numpy", "scipy", "arviz-stats")
-#: Seconds after which a temporary file is that of a killed run; no run takes so long to write one.
-ABANDONED_AFTER = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class Store:
     def at(cls, folder: Path) -> Store:
         """The store in a folder, which is made; temporary files of killed runs are deleted."""
         folder.mkdir(parents=True, exist_ok=True)
-        swept_clean(folder.glob(".*.*"))
+        swept_clean(folder)
         return cls(folder)
 
     def keep[T](
@@ -77,16 +74,6 @@ class Store:
         result = make()
         save(result, path)
         return result, False
-
-
-def swept_clean(temporary: Iterable[Path]) -> None:
-    """Delete the temporary files of runs that were killed."""
-    for path in temporary:
-        try:
-            if path.is_file() and time.time() - path.stat().st_mtime > ABANDONED_AFTER:
-                path.unlink(missing_ok=True)
-        except OSError:  # another run has just finished it
-            continue
 
 
 def key_of(*parts: Any) -> str:

@@ -10,16 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bayeslaw.atomic import atomic_write
 from bayeslaw.errors import BayeslawError, StorageError
 from bayeslaw.fitted import Fit
+from bayeslaw.posterior import netcdf
 from bayeslaw.posterior.storage import ATTRIBUTE, dataset_of, draws_of, opened, table_of, tree_of
 from bayeslaw.validation.backtesting import Backtest
 
 #: How columns of true and false begin, which have a gap where a method has no band.
 TRUTHS = "inside_"
-#: The dimension of rows: no column of a table has this name.
-DIM = "row of the table"
 
 
 def save_backtest(backtest: Backtest, path: str | Path) -> Path:
@@ -27,7 +25,7 @@ def save_backtest(backtest: Backtest, path: str | Path) -> Path:
 
     Raises
     ------
-    StorageError : the folder does not exist or cannot be written.
+    StorageError : the folder does not exist or cannot be written, or the disk is full.
 
     Examples
     --------
@@ -35,7 +33,6 @@ def save_backtest(backtest: Backtest, path: str | Path) -> Path:
     """
     import xarray as xr
 
-    path = Path(path)
     truths = [name for name in backtest.points if str(name).startswith(TRUTHS)]
     points = backtest.points.astype(dict.fromkeys(truths, float))
     fits = {f"fits/{i}": tree_of(each) for i, each in enumerate(backtest.fits.values())}
@@ -44,7 +41,7 @@ def save_backtest(backtest: Backtest, path: str | Path) -> Path:
         for place, tree in fits.items()
         for node in tree.subtree
     }
-    tables = {"points": dataset_of(points, DIM), "seen": dataset_of(backtest.seen, DIM)}
+    tables = {"points": dataset_of(points), "seen": dataset_of(backtest.seen)}
     tree = xr.DataTree.from_dict({**tables, **nodes})
     tree.attrs[ATTRIBUTE] = json.dumps(
         {
@@ -56,9 +53,8 @@ def save_backtest(backtest: Backtest, path: str | Path) -> Path:
             "response": backtest.response,
         }
     )
-    with atomic_write(path) as part:
-        tree.to_netcdf(part, engine="h5netcdf")
-    return path
+    netcdf.write(tree, path)
+    return Path(path)
 
 
 def load_backtest(path: str | Path) -> Backtest:
@@ -76,7 +72,7 @@ def load_backtest(path: str | Path) -> Backtest:
     try:
         meta = json.loads(tree.attrs[ATTRIBUTE])
         points, seen = (
-            table_of(tree[name].to_dataset(), meta[name], DIM) for name in ("points", "seen")
+            table_of(tree[name].to_dataset(), meta[name]) for name in ("points", "seen")
         )
         points = points.reset_index(drop=True).assign(
             **{c: _truths(points[c].to_numpy()) for c in points if c.startswith(TRUTHS)}
@@ -88,7 +84,7 @@ def load_backtest(path: str | Path) -> Backtest:
         return Backtest(points, seen, tuple(meta["probs"]), meta["seconds"], fits, meta["response"])
     except BayeslawError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # a part of another type fails in any way
         raise StorageError(
             f"{path} is not a saved backtest, or it is damaged: {error!r}."
         ) from error
