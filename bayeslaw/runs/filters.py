@@ -6,6 +6,7 @@ import ast
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 from typing import Any
 
@@ -59,6 +60,10 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
             f"{expression!r}: it compares text with a number. Text needs quotes, numbers must not"
             " have them."
         ) from error
+    except (OverflowError, ValueError) as error:  # 10**400 beside a float
+        raise ExpressionError(
+            f"{expression!r}: it has a number that cannot be compared ({error})."
+        ) from error
     except RecursionError as error:
         raise ExpressionError("The expression is nested too deeply.") from error
     return pd.Series(mask, index=table.index)
@@ -83,7 +88,7 @@ class _Reader:
                         f" {name!r}.{suggest(name, self.table.columns)} Columns:"
                         f" {', '.join(map(str, self.table.columns))}. Text needs quotes."
                     )
-                return self.table[name]
+                return _comparable(self.table[name])
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 return [self.value(item) for item in items]
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -98,13 +103,13 @@ class _Reader:
         match node:
             case ast.BoolOp(op=op, values=parts):
                 join = np.logical_and if isinstance(op, ast.And) else np.logical_or
-                return join.reduce([self.holds(part) for part in parts])
+                return reduce(join, [self.holds(part) for part in parts])
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return np.logical_not(self.holds(operand))
             case ast.Compare(left=left, ops=ops, comparators=rights):
                 values = [self.value(left), *map(self.value, rights)]
                 pairs = zip(ops, pairwise(values), strict=True)
-                return np.logical_and.reduce([self.compare(op, *pair) for op, pair in pairs])
+                return reduce(np.logical_and, [self.compare(op, *pair) for op, pair in pairs])
         raise ExpressionError(
             f"{self.expression!r}: {ast.unparse(node)!r} is not a comparison such as"
             ' "model_size >= 8e9".'
@@ -126,6 +131,15 @@ class _Reader:
         for column in columns:
             result = result & np.asarray(pd.notna(column))
         return np.asarray(result)
+
+
+def _comparable(column: pd.Series) -> pd.Series:
+    """A column whose missing values compare as NaN does, and not as pandas' NA."""
+    if isinstance(column.dtype, pd.StringDtype):
+        return column.astype("str")
+    if pd.api.types.is_extension_array_dtype(column):
+        return column.astype(object).where(column.notna(), np.nan).infer_objects()
+    return column
 
 
 def _parse(expression: str) -> ast.expr:

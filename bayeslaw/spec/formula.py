@@ -11,13 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import FormulaError, suggest
 from bayeslaw.text import label
+
+#: Most characters of a formula. Longer ones could nest too deeply to be read.
+LONGEST = 2000
 
 #: The transforms of a covariate, by name.
 TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -194,11 +197,16 @@ def _terms(text: str) -> list[Any]:
     """The terms of a formula, as ``formulae`` parses them."""
     from formulae import model_description
 
+    if len(text) > LONGEST:
+        raise FormulaError(
+            f"The formula has {len(text)} characters, and at most {LONGEST} are read."
+        )
     if "**" in text or "^" in text or "`" in text:
         raise FormulaError(
             f"The formula {text!r} has powers or backticks, which are not offered. Use columns and"
             f" {', '.join(TRANSFORMS)}."
         )
+    _require_grammar(text)
     try:
         description = model_description(text)
     except Exception as error:  # the kinds of error that formulae raises are not documented
@@ -212,6 +220,90 @@ def _terms(text: str) -> list[Any]:
             " by its key."
         )
     return list(description.terms)
+
+
+#: The tokens of a formula; what is none of them has the group "other".
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>[^\W\d][\w.]*)|(?P<number>[\d.]+)|(?P<sign>[-+:|()*/,])|(?P<other>\S))"
+)
+
+
+def _require_grammar(text: str) -> None:
+    """Raise unless the text is one formula from its beginning to its end.
+
+    ``formulae`` reads as far as it understands, and would drop the rest without a word: the second
+    half of "1 + (1 | task), (1 | llm)", say.
+
+        sum    := [sign] item {sign item}
+        item   := factor | "(" sum ["|" factor] ")"
+        factor := atom {":" atom}, or with "*" or "/" in place of ":"
+        atom   := number | name | name "(" sum {"," sum} ")"
+
+    Raises
+    ------
+    FormulaError : something stands where no formula has it.
+    """
+    if "~" in text:  # the left side is refused with a message of its own
+        return
+    tokens = [(str(x.lastgroup), x.group(x.lastindex or 0)) for x in _TOKEN.finditer(text)]
+    tokens.append(("end", ""))
+    at = 0
+
+    def refuse() -> NoReturn:
+        found = repr(tokens[at][1]) if tokens[at][0] != "end" else "its end"
+        before = " ".join(token for _, token in tokens[:at])
+        raise FormulaError(
+            f"The formula {text!r} cannot be read: {found} after {before!r}. Write terms joined by"
+            " '+', such as 1 + (1 | task) + (1 | method)."
+        )
+
+    def take(*signs: str) -> bool:
+        nonlocal at
+        taken = tokens[at][0] == "sign" and tokens[at][1] in signs
+        at += taken
+        return taken
+
+    def require(sign: str) -> None:
+        if not take(sign):
+            refuse()
+
+    def read_sum() -> None:
+        take("+", "-")
+        read_item()
+        while take("+", "-"):
+            read_item()
+
+    def read_item() -> None:
+        if not take("("):
+            return read_factor()
+        read_sum()
+        if take("|"):
+            read_factor()
+        return require(")")
+
+    def read_factor() -> None:
+        read_atom()
+        while take(":", "*", "/"):
+            read_atom()
+
+    def read_atom() -> None:
+        nonlocal at
+        kind = tokens[at][0]
+        if kind not in ("name", "number"):
+            refuse()
+        at += 1
+        if kind == "name" and take("("):
+            read_sum()
+            while take(","):
+                read_sum()
+            require(")")
+
+    try:
+        read_sum()
+    except RecursionError as error:
+        raise FormulaError("The formula is nested too deeply.") from error
+    if tokens[at][0] != "end":
+        refuse()
 
 
 def _column(component: Any, text: str) -> str:

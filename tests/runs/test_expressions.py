@@ -89,6 +89,45 @@ def test_it_selects_what_pandas_selects(table: pd.DataFrame, expression: str) ->
     pd.testing.assert_frame_equal(table, before)
 
 
+NULLABLE = {
+    "a > 1": [False, False, True],
+    "not a > 1": [True, True, False],
+    "a in [1]": [True, False, False],
+    "b <= 3": [True, False, True],
+    "s == 'x'": [True, False, False],
+    "s < 'y'": [True, False, False],
+    "o == 1": [True, False, False],
+    "1 < a in [3]": [False, False, True],
+    "1 < c < 3 < 4": [False, True, False],
+    "c == 1 == 1": [True, False, False],
+    "c < 1" + "0" * 30: [True, True, True],
+    "1 < 2 and c > 1": [False, True, True],
+}
+
+
+@pytest.mark.parametrize("expression", NULLABLE)
+def test_columns_with_gaps_of_any_type_are_compared(expression: str) -> None:
+    """Pandas' nullable types, whose NA is neither true nor false."""
+    table = pd.DataFrame(
+        {
+            "a": pd.array([1, None, 3], dtype="Int64"),
+            "b": pd.array([1.5, None, 3], dtype="Float64"),
+            "c": [1, 2, 3],
+            "s": pd.array(["x", None, "y"], dtype="string"),
+            "o": pd.array([True, None, False], dtype="boolean"),
+        }
+    )
+    assert select(table, expression).tolist() == NULLABLE[expression]
+
+
+def test_a_number_that_no_float_holds_is_refused() -> None:
+    table = pd.DataFrame({"a": pd.array([1, None, 3], dtype="Int64"), "c": [1.0, 2.0, 3.0]})
+    huge = "1" + "0" * 400
+    for expression in (f"a < {huge}", f"c < {huge}", f"{huge} in [c]"):
+        with pytest.raises(ExpressionError):
+            select(table, expression)
+
+
 def test_the_expressions_tell_rows_apart(table: pd.DataFrame) -> None:
     """Guards the test above: nearly every expression keeps some rows and drops others."""
     kept = {text: int(select(table, text).sum()) for text in EXPRESSIONS}
