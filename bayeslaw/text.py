@@ -2,34 +2,67 @@
 
 from __future__ import annotations
 
+import re
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+#: Integers from here on have no float.
+LARGEST_FLOAT = 10**308
+#: How text begins that is a name although it has only digits: with a zero, or so many digits that a
+#: float does not keep them.
+IDENTIFIER = r"\s*[+-]?(?:0\d|\d{16})"
+
 
 def label(value: Any) -> str:
     """The label of a group, as text.
 
-    Numbers are as short as they can be without losing digits (7e+09, 0.5); a missing value is "".
+    Numbers are as short as they can be without losing digits (7e+09, 0.5), whatever their length:
+    different numbers have different labels. A missing value is "".
+
+    >>> label(7_000_000_000), label(0.5), label(12345678901234567)
+    ('7e+09', '0.5', '12345678901234567')
     """
     if isinstance(value, str):
         return value
-    if pd.isna(value):
+    if np.ndim(value) == 0 and pd.isna(value):
         return ""
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
-        short = f"{value:g}"
-        return short if float(short) == value else f"{value:.15g}"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        return str(value)
+    number = type(value)
+    if isinstance(value, int | np.integer):
+        short = f"{value:g}" if abs(int(value)) < LARGEST_FLOAT else ""
+        return short if short and float(short) == int(value) else str(value)
+    for digits in (6, 15):
+        short = f"{value:.{digits}g}"
+        if number(short) == value:
+            return short
     return str(value)
 
 
+def is_identifier(text: str) -> bool:
+    """Whether text of digits is a name and no number, because a number would lose some of it.
+
+    >>> is_identifier("007"), is_identifier("12345678901234567"), is_identifier("0.7")
+    (True, True, False)
+    """
+    return re.match(IDENTIFIER, text) is not None
+
+
 def canonical_label(value: Any) -> str:
-    """The label of a number in any notation: 7e9, "7e9" and 7000000000 have the same one."""
+    """The label of a number in any notation: 7e9, "7e9" and 7000000000 have the same one.
+
+    >>> canonical_label("7e9"), canonical_label("007")
+    ('7e+09', '007')
+    """
+    if not isinstance(value, str) or is_identifier(value):
+        return label(value)
     try:
         return label(float(value))
-    except (TypeError, ValueError):
-        return label(value)
+    except ValueError:
+        return value
 
 
 def numeric_labels(labels: pd.Series) -> pd.Series:

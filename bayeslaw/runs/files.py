@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import Fault, RunsError, suggest
+from bayeslaw.text import IDENTIFIER
 
 #: The separator of text files, by their ending.
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
@@ -79,17 +80,43 @@ def _read(path: Path) -> pd.DataFrame:
         with warnings.catch_warnings():
             # pandas warns of rows that are longer than the header, and would cut them.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            # Blank lines are kept until the lines are numbered, as an editor numbers them.
-            frame = pd.read_csv(
-                path,
-                sep=SEPARATORS[suffix],
-                skip_blank_lines=False,
-                low_memory=False,
-                index_col=False,
-            )
+            frame = _read_text(path)
+            frame = frame.assign(**_identifiers(path, frame))
         rows = [f"line {i}" for i in range(2, len(frame) + 2)]
     frame.index = pd.Index(rows, name=ROW, dtype=object)
     return frame
+
+
+def _read_text(path: Path, **options: Any) -> pd.DataFrame:
+    """A CSV or TSV file; ``options`` of pandas."""
+    # Blank lines are kept until the lines are numbered, as an editor numbers them.
+    return pd.read_csv(
+        path,
+        sep=SEPARATORS[path.suffix.lower()],
+        skip_blank_lines=False,
+        low_memory=False,
+        index_col=False,
+        **options,
+    )
+
+
+def _identifiers(path: Path, frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """The columns whose names pandas took for numbers, as text: "007", and ids of so many digits
+    that different ones would become one number.
+    """
+    numeric = [i for i, kind in enumerate(frame.dtypes) if kind.kind in "iuf"]
+    if not numeric:
+        return {}
+    texts = _read_text(path, usecols=numeric, dtype=str)
+    columns = {}
+    for name, text in texts.items():
+        if not text.str.match(IDENTIFIER).any():
+            continue
+        digits = text[text.str.fullmatch(r"\s*\d+\s*", na=False)]
+        has_zeros = text.str.match(r"\s*[+-]?0\d").any()
+        if has_zeros or digits.nunique() > frame[name][digits.index].nunique():
+            columns[str(name)] = text
+    return columns
 
 
 def rename(frame: pd.DataFrame, columns: Mapping[str, str], source: str) -> pd.DataFrame:

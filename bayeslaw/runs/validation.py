@@ -185,7 +185,7 @@ def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa
     if response:
         columns |= _response_columns(law)
         group = pa.Check(
-            lambda s: s.notna(),
+            lambda s: s.notna() & (s.astype(object) != ""),
             ignore_na=False,
             name="the group is missing|Name the group, or leave the row out.",
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -27,6 +29,23 @@ COEFFICIENT = Prior("Normal", mu=0.0, sigma=0.5)
 #: loss is mostly within 2 % of the law's, and the tail (5 % above .05) allows for a bad pretraining
 #: run.
 CHECKPOINT_SCALE = scale_of_groups(0.02)
+
+#: A name that a formula can have.
+PLAIN_NAME = r"[^\W\d]\w*"
+#: Names of dimensions and variables that models and tables have whatever is fitted.
+TAKEN = (
+    "chain",
+    "draw",
+    "row",
+    "response",
+    "y",
+    "seen",
+    "typical_response",
+    "centring",
+    "deviation",
+    "in_common",
+    "baseline_error",
+)
 
 #: Parameters that differ by curve by default: some curves are noisier than others, some smoother.
 BY_CURVE = ("sigma", "delta_sigma")
@@ -72,6 +91,7 @@ def resolve(spec: ModelSpec, runs: Runs) -> Design:
         name: spec.formulas[name] if name in spec.formulas else _formula(name, param, spec, runs)
         for name, param in spec.params.items()
     }
+    _check_column_names(spec, formulas)
     for name, formula in formulas.items():
         _check_columns(name, formula, runs)
     priors = _priors(spec, variables(spec, formulas))
@@ -170,6 +190,38 @@ def _formula(name: str, param: Param, spec: ModelSpec, runs: Runs) -> Formula:
     return default_formula(
         runs, varies=param.varies, shared_over=param.shared_over, deviates_by=param.deviates_by
     )
+
+
+def _check_column_names(spec: ModelSpec, formulas: Mapping[str, Formula]) -> None:
+    """Raise for columns whose names cannot stand in a formula, or are those of something else.
+
+    The names of a saved fit's variables and dimensions are made of them.
+    """
+    columns = dict.fromkeys(
+        [
+            *(column for formula in formulas.values() for column in formula.columns),
+            *(spec.curve_by or ()),
+        ]
+    )
+    taken = {*spec.params, *(population_name(name, param) for name, param in spec.params.items())}
+    taken |= {f"{what}_{name}" for what in ("x", "centre") for name in spec.law.inputs}
+    taken |= {f"{name}_knot" for name in spec.law.inputs}
+    taken |= {*TAKEN, *keyword.kwlist}
+    faulty = [name for name in columns if name in taken or not re.fullmatch(PLAIN_NAME, name)]
+    if faulty:
+        name = faulty[0]
+        why = (
+            "which is the name of something else in it"
+            if name in taken
+            else "and a column that makes groups or is a covariate must have a name of letters,"
+            " digits and '_'"
+        )
+        plain = re.sub(r"\W+", "_", f"{name}_group" if name in taken else name).strip("_")
+        raise SpecError(
+            f"The model would read a column named {name!r}, {why}. Rename it where the runs are"
+            f" read, such as columns={{{plain or 'group'!r}: {name!r}}}, or choose other groups.",
+            key="groups",
+        )
 
 
 def _check_columns(name: str, formula: Formula, runs: Runs) -> None:
