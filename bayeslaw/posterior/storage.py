@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 #: The attribute of the file that holds everything but the draws and the runs.
 ATTRIBUTE = "bayeslaw"
-#: The groups that every fit has.
-GROUPS = ("posterior", "sample_stats", "observed_data")
 #: The attribute, never written, of a tree that was read from a file without a digest.
 UNSEALED = "bayeslaw_unsealed"
 #: The note of a fit that was read from such a file.
@@ -195,9 +193,6 @@ def _draws_from(tree: xr.DataTree, meta: dict[str, Any]) -> Draws:
     idata = xr.DataTree.from_dict(
         {name: node.to_dataset() for name, node in tree.children.items() if name != "runs"}
     )
-    for group in GROUPS:
-        if group not in idata.children:
-            raise KeyError(group)
     warnings = _texts(meta["warnings"])
     if UNSEALED in tree.attrs:
         warnings = (*warnings, WITHOUT_DIGEST)

@@ -227,9 +227,7 @@ def test_a_part_of_another_type_is_found_on_load(
         bl.load(path)
 
 
-@pytest.mark.parametrize(
-    "missing", ["posterior", "sample_stats", "observed_data", "runs", "posterior/sigma"]
-)
+@pytest.mark.parametrize("missing", ["posterior", "runs", "posterior/sigma", "runs/loss"])
 def test_a_part_that_is_missing_is_found_on_load(
     missing: str, grouped_fit: bl.Fit, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from helpers import REPOSITORY, SMALL, simulated_curves, written
 from pydantic import ValidationError
 
 import bayeslaw as bl
+from bayeslaw.atomic import TEMPORARY
 from bayeslaw.cli import run
 from bayeslaw.errors import StorageError, StudyError
 from bayeslaw.study.prepare import prepare
@@ -164,7 +165,7 @@ def test_a_result_that_was_cut_short_is_made_again(
     assert numbers(home / "out").keys() >= before.keys()
     # What a killed run left behind is swept after an hour, and not before: another run may be
     # writing it.
-    stale, fresh = store / ".fit-1.abc.nc", store / ".fit-2.abc.nc"
+    stale, fresh = store / f"{TEMPORARY}stale.nc", store / f"{TEMPORARY}fresh.nc"
     for path in (stale, fresh):
         path.write_text("half")
     os.utime(stale, (time.time() - 7200,) * 2)
