@@ -90,6 +90,8 @@ def _temporary(path: Path) -> Path:
         os.close(handle)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, FileNotFoundError):
+            reason = f"there is no folder {path.parent}"
         raise StorageError(
             f"{path} cannot be written: {reason}. Check that the folder exists and may be written."
         ) from error
