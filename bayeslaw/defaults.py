@@ -101,6 +101,8 @@ KHAT_MAX = 0.7
 SMOOTHED_FROM = 100
 #: Family-wise probability of calling a group of runs ill-fitted although the model is right.
 GROUPS_ALPHA = 0.05
+#: Probability of calling one run of a table too far from its curve although the model is right.
+FARTHEST_ALPHA = 0.01
 #: Posterior standard deviations by which a parameter of the law may move when one run is left out.
 #: Beyond that it leaves its own 95 % interval, and that run decides. Measured: at most .44 on the
 #: 240 Chinchilla runs, and .83 on 30 finetuned models, where k-hat reaches 1.4. On 36 random parts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bayeslaw.checks.base import CheckResult
 from bayeslaw.checks.checkpoints import check_checkpoints
 from bayeslaw.checks.convergence import check_convergence
+from bayeslaw.checks.farthest import check_farthest
 from bayeslaw.checks.groups import check_groups
 from bayeslaw.checks.identifiability import check_identifiability
 from bayeslaw.checks.influence import check_influence
@@ -23,6 +24,7 @@ CHECKS = (
     check_checkpoints,
     check_residuals,
     check_groups,
+    check_farthest,
     check_influence,
 )
 
@@ -32,9 +34,9 @@ def check(fit: Draws) -> list[CheckResult]:
 
     Whether the chains agree; whether the prior puts the runs where they are; whether the runs
     narrow each parameter; how much of the answer is the prior's, also at a new checkpoint; whether
-    the runs scatter as the model says, along curves and in every group; and whether a single run
-    decides. A check that does not apply to the fit says that it was not run, and why. Takes some
-    seconds: the densities and replicates are those of some thousand draws.
+    the runs scatter as the model says, along curves, in every group and one by one; and whether a
+    single run decides. A check that does not apply to the fit says that it was not run, and why.
+    Takes some seconds: the densities and replicates are those of some thousand draws.
 
     Examples
     --------

@@ -100,6 +100,15 @@ class Axis:
     #: The place where every curve is known to follow its law exactly, if there is one.
     origin: float | None = None
 
+    def in_units_of(self, unit: float) -> Axis:
+        """The same axis with another unit of length."""
+        return Axis(
+            lambda x: self.forward(x) / unit,
+            lambda t: self.inverse(t * unit),
+            self.near,
+            self.origin,
+        )
+
 
 DECADES = Axis(lambda x: ops.log(x) / np.log(10.0), lambda t: 10**t, near=lognormal(0.1, 0.7))
 #: From neighbouring steps of a run to most of a best-of-n curve.
@@ -233,6 +242,14 @@ class Law(ABC):
         """The formula: response at inputs and parameters, all keyword arguments, any one kind of
         array.
         """
+
+    def axis_unit(self, centre: Mapping[str, Any]) -> float:
+        """The length of one unit of `axis` for a table with this centre; priors of a discrepancy
+        are in this unit.
+
+        It is 1 where the axis is in decades, which are the same in every unit of the input.
+        """
+        return 1.0
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -378,7 +395,7 @@ INPUTS: Mapping[str, Input] = {
         "nats per sequence",
         "KL divergence of the policy from the initial one",
         (1e-6, 1e4),
-        none=1e-6,
+        none=1e-30,
     ),
     "rounds": Input(
         "rounds", "rounds of RLHF, each against a reward model trained anew", (1.0, 100.0)

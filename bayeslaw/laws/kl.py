@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,15 @@ BEND = Param(
     at_centre="beta times d^2 at the table's centre",
     group_scale=DEVIATION,
 )
-#: With the logarithm alpha / beta is one more than the log of d at the peak: of the order of 1 to 4
-#: where d is 1 to 20.
+#: How many times smaller than the table's centre the d is at which alpha of RL is sampled. Runs of
+#: Gao et al. have their centre at d = 4, and alpha is the slope at d = 1 in their formula.
+PIVOT = 4.0
+#: With the logarithm alpha / beta is one more than the log of d at the peak, in units of the pivot:
+#: of the order of 1 to 4 where d is 1 to 20 of them.
 SLOPE_RL = replace(
     SLOPE,
     meaning="score gained per unit of d, at d = 1",
+    at_centre="score per unit of d at a quarter of the table's centre, times d at the centre",
     prior=lognormal(1.7, 0.8, relative=True),
     shared_over=("reward_model_size",),
 )  # Gao et al. 2022, section 3.2: alpha of RL is the same for all sizes
@@ -170,6 +174,12 @@ class KLLaw(Law):
     def arguments(self) -> Mapping[str, Input]:
         return {"kl": INPUTS["kl"]}
 
+    def axis_unit(self, centre: Mapping[str, Any]) -> float:
+        """A third of d at the table's centre: about one nat^½ in the runs of Gao et al., whatever
+        the unit of KL.
+        """
+        return float(np.sqrt(centre["kl"])) / 3
+
     def at_centred(
         self, inputs: Mapping[str, Any], params: Mapping[str, Any], centre: Mapping[str, Any]
     ) -> Any:
@@ -237,7 +247,34 @@ class BestOfN(Peaked):
         return n_of_kl(self.kl_peak(**params))
 
 
-class ReinforcementLearning(Peaked):
+@dataclass(frozen=True)
+class Logarithmic(KLLaw):
+    r"""A law with :math:`d \, (\alpha - \beta \log d)`, whose alpha depends on the unit of KL.
+
+    With d measured in another unit, :math:`d' = s d`, the same curve has :math:`\beta' = \beta / s`
+    and :math:`\alpha' = (\alpha + \beta \log s) / s`, which may be negative.
+
+    alpha_at : where alpha is sampled, positive, and common to the groups that share it. "centre":
+    at a quarter of the table's centre of d, where it is :math:`R(d) / d`, so that the answers do
+    not depend on the unit of KL. "nat": at d = 1 in that unit, as in the paper and in fits saved by
+    bayeslaw 0.1.0.
+    """
+
+    alpha_at: str = "centre"
+
+    def __post_init__(self) -> None:
+        self.check_option("alpha_at", self.alpha_at, dict.fromkeys(("centre", "nat")))
+
+    def of_paper(self, *, d: Any, alpha: Any, beta: Any) -> dict[str, Any]:
+        """alpha and beta from what is sampled; ``d`` is that of the table's centre."""
+        alpha, beta = alpha / d, beta / d
+        if self.alpha_at == "centre":
+            alpha = alpha + beta * ops.log(d / PIVOT)
+        return {"alpha": alpha, "beta": beta}
+
+
+@dataclass(frozen=True)
+class ReinforcementLearning(Logarithmic, Peaked):
     """The logarithmic form, whatever is scored."""
 
     @staticmethod
@@ -245,9 +282,8 @@ class ReinforcementLearning(Peaked):
         d = ops.sqrt(kl)
         return d * (alpha - beta * ops.log(d))
 
-    @staticmethod
-    def at_centre(*, kl: Any, alpha: Any, beta: Any, **_: Any) -> dict[str, Any]:
-        return {"alpha": alpha / ops.sqrt(kl), "beta": beta / ops.sqrt(kl)}
+    def at_centre(self, *, kl: Any, alpha: Any, beta: Any, **_: Any) -> dict[str, Any]:
+        return self.of_paper(d=ops.sqrt(kl), alpha=alpha, beta=beta)
 
     @staticmethod
     def d_peak(*, alpha: Any, beta: Any, **_: Any) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bayeslaw.laws import ops
 from bayeslaw.laws.base import INPUTS, At, Input, Switch
 from bayeslaw.laws.kl import (
     AT_KL,
@@ -26,7 +27,7 @@ from bayeslaw.laws.kl import (
     START,
     TO_NOTHING,
     BestOfN,
-    KLLaw,
+    Logarithmic,
     Peaked,
     Rate,
     ReinforcementLearning,
@@ -90,7 +91,7 @@ class OveroptimizationRL(ReinforcementLearning):
 
 
 @dataclass(frozen=True)
-class OveroptimizationRLIterated(Peaked):
+class OveroptimizationRLIterated(Logarithmic, Peaked):
     r"""Gold score after k rounds of RLHF, each against a reward model trained anew (Gao et al.
     2022).
 
@@ -124,9 +125,10 @@ class OveroptimizationRLIterated(Peaked):
     def arguments(self) -> Mapping[str, Input]:
         return {"rounds": INPUTS["rounds"], "kl": INPUTS["kl"]}
 
-    @staticmethod
-    def at_centre(*, kl: Any, alpha: Any, beta: Any, **_: Any) -> dict[str, Any]:
-        return ReinforcementLearning.at_centre(kl=kl, alpha=alpha, beta=beta)
+    def at_centre(self, *, rounds: Any, kl: Any, alpha: Any, beta: Any, **_: Any) -> dict[str, Any]:
+        if self.alpha_at == "nat":
+            rounds = 1.0
+        return self.of_paper(d=ops.sqrt(kl) / rounds, alpha=alpha, beta=beta)
 
     @staticmethod
     def expected(*, rounds: Any, kl: Any, alpha: Any, beta: Any) -> Any:
@@ -147,7 +149,7 @@ FORMS: Mapping[str, Peaked] = {"bon": OveroptimizationBestOfN(), "rl": Overoptim
 
 
 @dataclass(frozen=True)
-class Overoptimization(KLLaw):
+class Overoptimization(Logarithmic):
     r"""Gold score of best-of-n and of RL in one table, told apart by the column ``method`` (Gao et
     al. 2022).
 
@@ -205,12 +207,11 @@ class Overoptimization(KLLaw):
             kl=kl, alpha=alpha_rl, beta=beta_rl
         )
 
-    @staticmethod
     def at_centre(
-        *, kl: Any, alpha_bon: Any, beta_bon: Any, alpha_rl: Any, beta_rl: Any
+        self, *, kl: Any, alpha_bon: Any, beta_bon: Any, alpha_rl: Any, beta_rl: Any
     ) -> dict[str, Any]:
         best_of_n = BestOfN.at_centre(kl=kl, alpha=alpha_bon, beta=beta_bon)
-        rl = ReinforcementLearning.at_centre(kl=kl, alpha=alpha_rl, beta=beta_rl)
+        rl = self.of_paper(d=ops.sqrt(kl), alpha=alpha_rl, beta=beta_rl)
         return {f"{name}_bon": x for name, x in best_of_n.items()} | {
             f"{name}_rl": x for name, x in rl.items()
         }

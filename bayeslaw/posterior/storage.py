@@ -13,6 +13,9 @@ from urllib.parse import quote
 import pandas as pd
 
 from bayeslaw.errors import SamplingError, StorageError, UnknownNameError
+from bayeslaw.laws.base import Law
+from bayeslaw.laws.kl import Logarithmic
+from bayeslaw.laws.registry import laws
 from bayeslaw.posterior import netcdf
 from bayeslaw.posterior.draws import Convergence, Draws
 from bayeslaw.posterior.predict import predict
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: The format's number, which grows when the file's meaning changes. Older formats are read, newer
-#: ones refused.
-FORMAT = 1
+#: ones refused. Format 1: laws of KL sampled alpha at d = 1, and wrote a KL of 0 as 1e-6.
+FORMAT = 2
+ZERO_KL_OF_FORMAT_1 = 1e-6
 #: The attribute of the file that holds everything but the draws and the runs.
 ATTRIBUTE = "bayeslaw"
 #: The attribute, never written, of a tree that was read from a file without a digest.
@@ -184,8 +188,12 @@ def _draws_from(tree: xr.DataTree, meta: dict[str, Any]) -> Draws:
     """The draws in a tree; ``meta`` is what its attribute holds."""
     import xarray as xr
 
-    spec = ModelSpec.from_json(meta["spec"])
+    first = meta["format"] < 2
+    spec = ModelSpec.from_json(_as_in_format_1(meta["spec"]) if first else meta["spec"])
     table = table_of(tree["runs"].to_dataset(), meta["runs"].pop("columns"))
+    if first and "kl" in spec.law.inputs:
+        kl = table["kl"].replace(ZERO_KL_OF_FORMAT_1, spec.law.inputs["kl"].none)
+        table = table.assign(kl=kl)
     texts: dict[str, Any] = {
         key: str(value) if key == "source" else _texts(value) for key, value in meta["runs"].items()
     }
@@ -205,6 +213,14 @@ def _draws_from(tree: xr.DataTree, meta: dict[str, Any]) -> Draws:
         warnings=warnings,
         versions={str(name): str(version) for name, version in meta["versions"].items()},
     )
+
+
+def _as_in_format_1(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec of a file of format 1, with what it did not say."""
+    law = dict(spec["law"])
+    if issubclass(laws().get(law["name"], Law), Logarithmic):
+        law["alpha_at"] = "nat"
+    return {**spec, "law": law}
 
 
 def _convergence(stored: Mapping[str, Any]) -> Convergence:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bayeslaw.errors import RunsWarning, SpecError, suggest
 from bayeslaw.laws.base import Law
+from bayeslaw.laws.kl import Logarithmic
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.runs import filters
 from bayeslaw.runs.columns import DERIVED_FROM, derive, initial_policy
@@ -37,6 +38,8 @@ GROUP_COLUMNS = (
 )
 #: Optional columns on how well a row was measured, besides the response's standard error.
 MEASUREMENT = (AVERAGED, BASELINE, BASELINE_SE)
+#: A KL in nats that RL exceeds soon if it is that of whole sequences.
+KL_OF_SEQUENCES = 1.0
 #: Grouping columns that tell repeats apart; by default they make no effects.
 REPEAT_COLUMNS = ("run", "seed")
 
@@ -249,7 +252,7 @@ def read_runs(
     if others := [str(c) for c in checked.columns if c not in used]:
         notes.append(f"other columns, which effects may name: {', '.join(others)}")
     warnings = [*_duplicates(checked, law, group_names), *_single_runs(checked, group_names)]
-    warnings += _implausible(checked, law)
+    warnings += [*_implausible(checked, law), *_kl_per_token(checked, law)]
     for text in warnings:
         warnings_module.warn(text, RunsWarning, stacklevel=2)
     return Runs(law, checked, group_names, source, tuple(notes), tuple(warnings))
@@ -373,7 +376,8 @@ def _implausible(table: pd.DataFrame, law: Law) -> list[str]:
     warnings = []
     for name, spec in law.inputs.items():
         low, high = spec.plausible
-        smallest, largest = table[name].min(), table[name].max()
+        present = table[name][table[name] != spec.none]
+        smallest, largest = present.min(), present.max()
         if smallest < low or largest > high:
             warnings.append(
                 f"{name} runs from {smallest:g} to {largest:g}, outside {low:g} to {high:g}"
@@ -381,3 +385,14 @@ def _implausible(table: pd.DataFrame, law: Law) -> list[str]:
                 " for billions."
             )
     return warnings
+
+
+def _kl_per_token(table: pd.DataFrame, law: Law) -> list[str]:
+    """A warning where the KL of RL looks like a mean per token."""
+    if not isinstance(law, Logarithmic) or not (largest := table["kl"].max()) < KL_OF_SEQUENCES:
+        return []
+    return [
+        f"KL is at most {largest:g}. Per sequence, RL reaches 1 to 100 nats, so this looks like a"
+        " mean per token, as TRL and verl log it. The fit does not depend on the unit; KLs that you"
+        " ask for, and those of answers, are in the unit of this column."
+    ]

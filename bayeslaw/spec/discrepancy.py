@@ -7,8 +7,9 @@ the response's scale,
     t = \log_{10} x
 
 where :math:`\delta_c` is a Gaussian process of each curve, and s one that the curves of a task
-share. t is in decades of the input; for laws of KL, t is :math:`\sqrt{\mathrm{KL}}`, and "decade"
-stands for one unit of it (`bayeslaw.laws.base.Law.axis`).
+share. t is in decades of the input; for laws of KL, t is :math:`\sqrt{\mathrm{KL}}` in units of a
+third of its centre in the table, and "decade" stands for one such unit
+(`bayeslaw.laws.base.Law.axis`).
 
 :math:`\delta_c` is a sum of components:
 
@@ -48,6 +49,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, cast, get_args
 
+import numpy as np
+
 from bayeslaw.defaults import OWN_COMPONENTS
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.laws.base import DECADES, Axis, Param, scale_of_groups
@@ -63,7 +66,7 @@ SHARED_CURVES = 3
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """The options of a discrepancy.
+    r"""The options of a discrepancy.
 
     Parameters
     ----------
@@ -73,18 +76,24 @@ class Discrepancy:
     shared : whether curves also share a process. True: the curves of a task do (`SHARED_BY`).
         False: none do. Names of columns: curves with the same values in these do; () for all.
     along : the input along which curves run. None: the law's last one.
+    unit : the length of one unit of t, in decades or, for laws of KL, in nat^½. None: 1, or for
+        laws of KL a third of the centre of the table's :math:`\sqrt{\mathrm{KL}}`, so that priors
+        do not depend on the unit of KL.
 
     Raises
     ------
-    SpecError : an unknown kind or component.
+    SpecError : an unknown kind or component, or a unit that is no positive number.
     """
 
     kind: Kind = "none"
     own: tuple[str, ...] = OWN_COMPONENTS
     shared: bool | tuple[str, ...] = True
     along: str | None = None
+    unit: float | None = None
 
     def __post_init__(self) -> None:
+        if self.unit is not None and not (np.isfinite(self.unit) and self.unit > 0):
+            raise SpecError(f"discrepancy: unit is {self.unit!r}: it must be a positive number.")
         if self.kind not in get_args(Kind):
             raise SpecError(
                 f"discrepancy is {self.kind!r}, and it must be one of {', '.join(get_args(Kind))}."

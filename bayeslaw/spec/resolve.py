@@ -134,7 +134,8 @@ def _with_curves(spec: ModelSpec, runs: Runs) -> ModelSpec:
             key="curve_by",
         )
     shared = _shared(spec, by, runs)
-    discrepancy = replace(spec.discrepancy, shared=shared, along=spec.along)
+    unit = spec.discrepancy.unit or spec.law.axis_unit(runs.centre)
+    discrepancy = replace(spec.discrepancy, shared=shared, along=spec.along, unit=unit)
     return spec.replaced(curve_by=by, discrepancy=discrepancy)
 
 

@@ -160,7 +160,10 @@ class ModelSpec:
 
         It is the law's own axis along curves, and decades over a grid.
         """
-        return self.law.axis if self.discrepancy.along_curves else DECADES
+        if not self.discrepancy.along_curves:
+            return DECADES
+        unit = self.discrepancy.unit
+        return self.law.axis if unit in (None, 1.0) else self.law.axis.in_units_of(unit)
 
     def discrepancy_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The quantities along which the shared discrepancy runs, by name.
