@@ -243,3 +243,82 @@ def path_sampler(states: int) -> Callable[..., Any]:
                 d_m[:] = moved
 
     return paths
+
+
+@lru_cache
+def path_moments(states: int) -> Callable[..., Any]:
+    """Mean and variance of the path given the residuals, compiled for a number of states (section
+    4.4).
+    """
+    J = states  # known to the compiler, so that it unrolls the small loops
+    forward = forward_pass(states)
+
+    @jit
+    def moments(r, R, seen, Phi, Q, h, mean, variance_of):  # type: ignore[no-untyped-def]
+        """For each draw, mean and variance of h'z at every point given the observed r.
+
+        r, R, mean and variance_of are (draw, point); Phi and Q (draw, point, state, state). With u
+        and N the gradient of (6) by the predicted state and its negative Hessian, the smoothed
+        state has the mean m + P u and the covariance P - P N P.
+        """
+        n = seen.size
+        u, moved, Pn = np.zeros(J), np.empty(J), np.empty(J)
+        N, T, L = np.zeros((J, J)), np.empty((J, J)), np.empty((J, J))
+        for s in range(r.shape[0]):
+            _, _, _, predicted, before, gain, innovation, variance = forward(
+                r[s], R[s], seen, Phi[s], Q[s], h
+            )
+            u[:] = 0.0
+            N[:] = 0.0
+            for i in range(n - 1, -1, -1):
+                if seen[i] != 0.0:
+                    v, S = innovation[i], variance[i]
+                    ug = 0.0
+                    for a in range(J):
+                        ug += u[a] * gain[i, a]
+                        for b in range(J):
+                            L[a, b] = (1.0 if a == b else 0.0) - gain[i, a] * h[b] / S
+                    for a in range(J):
+                        u[a] += h[a] * (v - ug) / S
+                    for a in range(J):
+                        for b in range(J):
+                            total = 0.0
+                            for c in range(J):
+                                total += N[a, c] * L[c, b]
+                            T[a, b] = total
+                    for a in range(J):
+                        for b in range(J):
+                            total = h[a] * h[b] / S
+                            for c in range(J):
+                                total += L[c, a] * T[c, b]
+                            N[a, b] = total
+                m, V = 0.0, 0.0
+                for a in range(J):
+                    Pn[a] = 0.0
+                    for b in range(J):
+                        Pn[a] += before[i, a, b] * h[b]
+                for a in range(J):
+                    m += h[a] * predicted[i, a] + Pn[a] * u[a]
+                    V += h[a] * Pn[a]
+                    for b in range(J):
+                        V -= Pn[a] * N[a, b] * Pn[b]
+                mean[s, i], variance_of[s, i] = m, max(V, 0.0)
+                for a in range(J):
+                    moved[a] = 0.0
+                    for c in range(J):
+                        moved[a] += Phi[s, i, c, a] * u[c]
+                u[:] = moved
+                for a in range(J):
+                    for b in range(J):
+                        total = 0.0
+                        for c in range(J):
+                            total += N[a, c] * Phi[s, i, c, b]
+                        T[a, b] = total
+                for a in range(J):
+                    for b in range(J):
+                        total = 0.0
+                        for c in range(J):
+                            total += Phi[s, i, c, a] * T[c, b]
+                        N[a, b] = total
+
+    return moments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,9 +37,49 @@ def draw_curve(
     in_sequence = draw_paths(
         own, step, first, params, sorted_residual, sorted_variance, sorted_seen, rng
     )
-    in_given_order = np.empty_like(residual)
+    return _in_given_order(in_sequence, point, is_point)
+
+
+def curve_moments(
+    own: Sequence[str],
+    origin: float | None,
+    t: np.ndarray,
+    params: Mapping[str, Any],
+    residual: np.ndarray,
+    variance: np.ndarray,
+    seen: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each draw, mean and variance of the path of one curve at every point, each (draw, point):
+    what `draw_curve` draws from. The arguments are its own.
+    """
+    from bayeslaw.curves.filter import path_moments
+
+    point, is_point, step, first = runs_in_sequence(t, np.full(len(t), ""), origin)
+    residual, variance, seen = residual[:, point], variance[:, point], seen[point] * is_point
+    mean, variance_of = np.empty(residual.shape), np.empty(residual.shape)
+    for block, of_block in _blocks(params, len(residual)):
+        Phi, Q, h = state_space(own, step, first, of_block)
+        arrays = (residual[block], variance[block], seen, Phi, Q, h)
+        moments = path_moments(len(h))
+        moments(*(np.ascontiguousarray(x) for x in arrays), mean[block], variance_of[block])
+    return _in_given_order(mean, point, is_point), _in_given_order(variance_of, point, is_point)
+
+
+def _in_given_order(in_sequence: np.ndarray, point: np.ndarray, is_point: np.ndarray) -> np.ndarray:
+    """Values at a sequence's points, (draw, point), in the order in which the points were given."""
+    in_given_order = np.empty((len(in_sequence), int(is_point.sum())))
     in_given_order[:, point[is_point == 1]] = in_sequence[:, is_point == 1]
     return in_given_order
+
+
+def _blocks(params: Mapping[str, Any], draws: int) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+    """Blocks of draws, and the parameters of each, (draw, 1)."""
+    for start in range(0, draws, DRAWS_PER_BLOCK):
+        block = slice(start, start + DRAWS_PER_BLOCK)
+        yield (
+            block,
+            {name: np.broadcast_to(value, (draws, 1))[block] for name, value in params.items()},
+        )
 
 
 def draw_paths(
@@ -70,12 +110,7 @@ def draw_paths(
     from bayeslaw.curves.filter import path_sampler
 
     drawn = np.empty_like(residual)
-    for start in range(0, len(residual), DRAWS_PER_BLOCK):
-        block = slice(start, start + DRAWS_PER_BLOCK)
-        of_block = {
-            name: np.broadcast_to(value, (len(residual), 1))[block]
-            for name, value in params.items()
-        }
+    for block, of_block in _blocks(params, len(residual)):
         Phi, Q, h = state_space(own, step, first, of_block)
         n, points = residual[block].shape
         z, e = rng.standard_normal((n, points, len(h))), rng.standard_normal((n, points))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayeslaw.curves import shared
-from bayeslaw.curves.paths import draw_curve
+from bayeslaw.curves.paths import curve_moments, draw_curve
 from bayeslaw.posterior.draws import stream
 from bayeslaw.posterior.parameters import Parameters
+from bayeslaw.spec.design import Design
+from bayeslaw.text import label
 
 
 class DiscrepancyDraws:
@@ -25,7 +28,7 @@ class DiscrepancyDraws:
         self.parameters, self.table, self.seed = parameters, table, seed
         self.spec, self.runs = draws.spec, draws.runs
         #: The curve of each point, and of each run.
-        self.curve = draws.design.curve_labels(table)
+        self.curve = _curves(draws.design, table)
         self.curve_of_runs = draws.design.curve_labels(self.runs.table)
         self._shared = SharedDiscrepancy(parameters, table, seed)
 
@@ -37,11 +40,31 @@ class DiscrepancyDraws:
         common = self._shared.at(self.table.iloc[rows])
         return common + self._own_path(rows) if self.spec.discrepancy.along_curves else common
 
+    def moments(self, rows: np.ndarray) -> tuple[np.ndarray | float, np.ndarray | float]:
+        """Mean and variance of the discrepancy at rows of the table given each draw of the
+        parameters, each (sample, row); the shared process is drawn, and adds no variance.
+
+        With a discrepancy along curves, the rows must be of one curve.
+        """
+        common = self._shared.at(self.table.iloc[rows])
+        if not self.spec.discrepancy.along_curves:
+            return common, 0.0
+        curve, n_runs = self._curve(rows)
+        mean, variance = curve_moments(**curve)
+        return common + mean[:, n_runs:], variance[:, n_runs:]
+
     def _own_path(self, rows: np.ndarray) -> np.ndarray:
         """The process of one curve at its rows of the table, (sample, row), given its runs."""
-        (label,) = set(self.curve[rows])
-        # The label "" stands for a curve that no run had.
-        run_rows = np.flatnonzero(self.curve_of_runs == label) if label else np.array([], dtype=int)
+        curve, n_runs = self._curve(rows)
+        (curve_label,) = set(self.curve[rows])
+        return draw_curve(**curve, rng=stream(self.seed, f"curve {curve_label}"))[:, n_runs:]
+
+    def _curve(self, rows: np.ndarray) -> tuple[dict[str, Any], int]:
+        """The arguments of `draw_curve` without the generator, for the runs of one curve followed
+        by its rows of the table; and how many of these points are runs.
+        """
+        (curve_label,) = set(self.curve[rows])
+        run_rows = np.flatnonzero(self.curve_of_runs == curve_label)
         runs, points = self.runs.table.iloc[run_rows], self.table.iloc[rows]
         params = self.parameters.of_noise(points.iloc[:1])
         t = self._places(runs, points)
@@ -56,19 +79,36 @@ class DiscrepancyDraws:
             variance[:, :n_runs] = self.parameters.of_noise(runs)["sigma"] ** 2
             is_run[:n_runs] = 1.0
         components, origin = self.spec.discrepancy.own, self.spec.axis.origin
-        rng = stream(self.seed, f"curve {label}")
-        path = draw_curve(components, origin, t, params, residual, variance, is_run, rng)
-        return path[:, n_runs:]
+        curve = {"own": components, "origin": origin, "t": t, "params": params}
+        return curve | {"residual": residual, "variance": variance, "seen": is_run}, n_runs
 
     def _places(self, runs: pd.DataFrame, points: pd.DataFrame) -> np.ndarray:
         """Where on their curve the runs lie, and after them the points, (run + point,)."""
         along, axis = self.spec.along, self.spec.axis
         x = np.concatenate([runs[along], points[along]]).astype(float)
         t = np.asarray(axis.forward(x))
-        if "wiener" in self.spec.discrepancy.own and len(runs) and axis.origin is None:
-            # The process is zero up to the curve's first run.
-            t = np.maximum(t, t[: len(runs)].min())
-        return t
+        if not self.spec.discrepancy.begins_at_zero:
+            return t
+        if axis.origin is not None:
+            return np.maximum(t, axis.origin)
+        # In fits of the first version the process is zero up to the curve's first run.
+        return np.maximum(t, t[: len(runs)].min()) if len(runs) else t
+
+
+def _curves(design: Design, table: pd.DataFrame) -> np.ndarray:
+    """The curve of each point, (point,).
+
+    Points of which a column of ``curve_by`` is missing are on curves that no run had: on one if
+    they are alike in every column that the model reads.
+    """
+    curves = design.curve_labels(table)
+    missing = curves == ""
+    if not missing.any():
+        return curves
+    columns = [*(design.spec.curve_by or ()), *design.columns]
+    parts = [table[name].map(label) for name in dict.fromkeys(columns) if name != design.spec.along]
+    alike = [" ".join(part) for part in zip(*parts, strict=True)]
+    return np.where(missing, np.array([f"unseen {x}" for x in alike], object), curves)
 
 
 class SharedDiscrepancy:
@@ -96,10 +136,10 @@ class SharedDiscrepancy:
             sigma = params[self.design.spec.discrepancy_sigma(name)]
             weights = parameters.variables[f"{name}|in_common"]
             paths: dict[str, np.ndarray] = {}
-            for label in labels:
-                rng = stream(seed, f"in common {name} {label}")
-                known = weights[:, fitted.index(label)] if label in fitted else None
-                paths[label] = sigma * shared.draw(t, knots, known, samples, rng)
+            for one in labels:
+                rng = stream(seed, f"in common {name} {one}")
+                known = weights[:, fitted.index(one)] if one in fitted else None
+                paths[one] = sigma * shared.draw(t, knots, known, samples, rng)
             self.paths[name] = (t, paths)
 
     def _places(self, table: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -115,7 +155,7 @@ class SharedDiscrepancy:
         labels, along = self.design.shared_labels(rows), self._places(rows)
         for name, (t, paths) in self.paths.items():
             places = np.searchsorted(t, along[name])
-            columns = [paths[str(label)][:, i] for label, i in zip(labels, places, strict=True)]
+            columns = [paths[str(one)][:, i] for one, i in zip(labels, places, strict=True)]
             total = total + np.stack(columns, axis=1)
         return total
 

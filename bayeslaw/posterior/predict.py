@@ -92,12 +92,15 @@ class Block:
     ----------
     rows : their positions among the points, (row,).
     mu : the response before noise, on its scale, (sample, row).
+    moments : gives the mean and the variance of ``mu`` under each draw of the parameters, each
+        (sample, row) or a number: of what is drawn along a curve, its distribution.
     noise : the parameters of the noise, each (sample, row) or (sample, 1).
     rng : the generator for the noise, with a seed of its own for each block.
     """
 
     rows: np.ndarray
     mu: np.ndarray
+    moments: Callable[[], tuple[np.ndarray, np.ndarray | float]]
     noise: Mapping[str, Any]
     rng: np.random.Generator
 
@@ -150,14 +153,18 @@ def each_block(
 
     def predict_one(rows: np.ndarray) -> None:
         points = table.iloc[rows]
-        mu = parameters.mu_on_link(points)
+        of_law = parameters.mu_on_link(points)
         if kind == "run":
-            mu = mu + parameters.baseline_error(points)
-        if discrepancy is not None:
-            mu = mu + discrepancy.at(rows)
+            of_law = of_law + parameters.baseline_error(points)
+        mu = of_law if discrepancy is None else of_law + discrepancy.at(rows)
         mu = np.broadcast_to(mu, (fit.samples, len(rows)))
+
+        def moments() -> tuple[np.ndarray, np.ndarray | float]:
+            mean, variance = (0.0, 0.0) if discrepancy is None else discrepancy.moments(rows)
+            return np.broadcast_to(of_law + mean, mu.shape), variance
+
         rng = np.random.default_rng([seed, int(rows[0])])
-        use(Block(rows, mu, parameters.of_noise(points), rng))
+        use(Block(rows, mu, moments, parameters.of_noise(points), rng))
 
     with ThreadPoolExecutor(cpu_count()) as pool:
         for _ in pool.map(predict_one, blocks):
@@ -172,7 +179,8 @@ class Observed:
     ----------
     rows : their positions among the runs, (row,).
     drawn : draws of what such a run would log, (sample, row).
-    log_density : the log predictive density of the observed response, (row,).
+    log_density : the log predictive density of the observed response, (row,): the mean over the
+        draws of the parameters, each with the exact density given it.
     """
 
     rows: np.ndarray
@@ -202,7 +210,10 @@ def each_block_observed(
     y = response.link.forward(points[response.name].to_numpy(float))
 
     def score(block: Block) -> None:
-        of_draws = noise.log_density(family, block.noise, y[block.rows] - block.mu)
+        mean, variance = block.moments()
+        # The noise is normal wherever the variance is not zero (`bayeslaw.spec.spec`).
+        with_path = {**block.noise, "sigma": np.sqrt(block.noise["sigma"] ** 2 + variance)}
+        of_draws = noise.log_density(family, with_path, y[block.rows] - mean)
         drawn = block.mu + noise.draw(family, block.noise, block.mu.shape, block.rng)
         density = np.logaddexp.reduce(of_draws, axis=0) - np.log(len(of_draws))
         use(Observed(block.rows, drawn, density))

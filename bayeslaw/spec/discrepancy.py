@@ -20,6 +20,8 @@ third of its centre in the table, and "decade" stands for one such unit
 | ``smooth`` | keeps the last curvature | level, slope, curvature | twice integrated Wiener [2] |
 | ``local`` | returns to the law within ``local_length`` | level | Ornstein-Uhlenbeck |
 
+``wiener`` and ``smooth`` are zero up to the smallest t of all runs, and for laws of KL at 0: a
+curve that no run had departs from there, and so does one whose own runs begin later.
 ``matern`` returns to the law after about ``delta_memory`` decades; as ``delta_memory`` grows, it
 becomes ``wiener``. ``wiener`` starts with a slope of its own, ``smooth`` with the slope of the law.
 ``local`` is an error that neighbouring points have in common.
@@ -79,6 +81,8 @@ class Discrepancy:
     unit : the length of one unit of t, in decades or, for laws of KL, in nat^½. None: 1, or for
         laws of KL a third of the centre of the table's :math:`\sqrt{\mathrm{KL}}`, so that priors
         do not depend on the unit of KL.
+    start : the t up to which ``wiener`` and ``smooth`` are zero on every curve. None: the smallest
+        of the runs, or for laws of KL 0.
 
     Raises
     ------
@@ -90,6 +94,7 @@ class Discrepancy:
     shared: bool | tuple[str, ...] = True
     along: str | None = None
     unit: float | None = None
+    start: float | None = None
 
     def __post_init__(self) -> None:
         if self.unit is not None and not (np.isfinite(self.unit) and self.unit > 0):
@@ -130,6 +135,11 @@ class Discrepancy:
     def along_curves(self) -> bool:
         """Whether each curve has a process of its own."""
         return self.kind == "curve"
+
+    @property
+    def begins_at_zero(self) -> bool:
+        """Whether each curve's own process has a place where it is zero."""
+        return self.along_curves and not {"wiener", "smooth"}.isdisjoint(self.own)
 
     @property
     def has_shared(self) -> bool:

@@ -136,7 +136,11 @@ def _with_curves(spec: ModelSpec, runs: Runs) -> ModelSpec:
     shared = _shared(spec, by, runs)
     unit = spec.discrepancy.unit or spec.law.axis_unit(runs.centre)
     discrepancy = replace(spec.discrepancy, shared=shared, along=spec.along, unit=unit)
-    return spec.replaced(curve_by=by, discrepancy=discrepancy)
+    spec = spec.replaced(curve_by=by, discrepancy=discrepancy)
+    if not discrepancy.begins_at_zero or spec.axis.origin is not None:
+        return spec
+    start = float(spec.axis.forward(runs.inputs[spec.along]).min())
+    return spec.replaced(discrepancy=replace(discrepancy, start=start))
 
 
 def _shared(spec: ModelSpec, curve_by: tuple[str, ...], runs: Runs) -> bool | tuple[str, ...]:

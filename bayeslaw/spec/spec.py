@@ -162,8 +162,10 @@ class ModelSpec:
         """
         if not self.discrepancy.along_curves:
             return DECADES
-        unit = self.discrepancy.unit
-        return self.law.axis if unit in (None, 1.0) else self.law.axis.in_units_of(unit)
+        axis, unit, start = self.law.axis, self.discrepancy.unit, self.discrepancy.start
+        if unit not in (None, 1.0):
+            axis = axis.in_units_of(unit)
+        return axis if start is None else replace(axis, origin=start)
 
     def discrepancy_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The quantities along which the shared discrepancy runs, by name.

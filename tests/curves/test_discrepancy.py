@@ -12,12 +12,13 @@ import pandas as pd
 import pytensor
 import pytensor.tensor as pt
 import pytest
+import xarray as xr
 from helpers import PARAMS, covariance, once, unsampled
 from scipy import integrate, stats
 
 import bayeslaw as bl
 from bayeslaw.curves.binning import binned
-from bayeslaw.curves.paths import draw_paths
+from bayeslaw.curves.paths import curve_moments, draw_paths
 from bayeslaw.curves.shared import basis, extended, knots, smooth_covariance
 from bayeslaw.curves.state_space import sequence, state_space
 from bayeslaw.defaults import CURVATURE_MEMORY, CURVE_POINTS, OWN_COMPONENTS
@@ -26,6 +27,7 @@ from bayeslaw.model.build import build
 from bayeslaw.model.filter_op import Filtered
 from bayeslaw.model.sampling import draw_prior
 from bayeslaw.model.semivariance import TOGETHER, Semivariance
+from bayeslaw.posterior.draws import Convergence
 from bayeslaw.spec.discrepancy import COMPONENTS
 from bayeslaw.spec.resolve import resolve
 
@@ -88,6 +90,26 @@ def test_likelihood_and_gradient_are_those_of_the_dense_normal(
             np.testing.assert_allclose(
                 found[1 + i] @ direction, (ahead - back) / (2 * step_size), rtol=1e-5
             )
+
+
+@pytest.mark.parametrize("own", OWN, ids="+".join)
+def test_moments_of_a_path_are_those_of_the_dense_normal(own: tuple[str, ...]) -> None:
+    """Mean and variance at new points before, between and beyond the runs of a curve, which are in
+    no order.
+    """
+    rng = np.random.default_rng(2)
+    t, seen = rng.uniform(2, 6, 14), np.repeat([1.0, 0.0], 7)
+    residual, variance = rng.normal(0, 0.1, 14), rng.uniform(1e-5, 1e-3, 14)
+    names = [name for component in own for name in COMPONENTS[component].params]
+    params = {name: np.full((2, 1), PARAMS[name]) for name in names}
+    twice = [np.broadcast_to(x, (2, 14)) for x in (residual, variance)]
+    mean, variance_of = curve_moments(own, None, t, params, *twice, seen)
+    K = covariance(own, t, t.min())
+    runs, new = seen == 1, seen == 0
+    gain = np.linalg.solve(K[np.ix_(runs, runs)] + np.diag(variance[runs]), K[runs]).T
+    dense = K - gain @ K[runs]
+    np.testing.assert_allclose(mean[1], gain @ residual[runs], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(variance_of[1][new], np.diag(dense)[new], rtol=1e-6, atol=1e-9)
 
 
 def test_the_semivariance_is_half_the_mean_squared_difference_of_neighbours() -> None:
@@ -418,3 +440,59 @@ def test_long_curves_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
         )
     assert len(fit.runs) <= CURVE_POINTS
     assert any("averages" in text for text in fit.warnings)
+
+
+def drawn_from_the_prior(own: tuple[str, ...]) -> bl.Fit:
+    """A fit whose draws are those of the prior, to three simulated curves."""
+    x = np.geomspace(2e3, 2e6, 9)
+    table = pd.DataFrame(
+        [(f"task{i}", a, 3 * (a / 1e4) ** -0.15) for i in range(3) for a in x[i:]],
+        columns=["task", "data_size", "loss"],
+    )
+    runs = bl.read_runs(table, "power")
+    spec = bl.ModelSpec(
+        "power",
+        effects=dict.fromkeys(("A", "alpha", "E"), "1"),  # only the processes tell curves apart
+        discrepancy={"kind": "curve", "own": own, "shared": False},
+    )
+    design = resolve(spec, runs)
+    model = build(design, runs)
+    variables = [*model.free_RVs, *model.deterministics]
+    names = [x.name for x in variables if not x.name.endswith("_raw")]
+    tree = xr.DataTree.from_dict({"posterior": draw_prior(model, names, 4000, 1)})
+    as_if = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
+    return bl.Fit(design, runs, tree, as_if, 1, (), {})
+
+
+@pytest.mark.parametrize("own", [("wiener",), ("smooth",), ("matern",)], ids="+".join)
+@pytest.mark.parametrize("task", ["another", None, "task2"])
+def test_rows_asked_beside_a_point_do_not_change_its_distribution(
+    own: tuple[str, ...], task: str | None
+) -> None:
+    """Of a curve that no run had, and of one before its first run: the sd of the departure at one
+    place, alone and with others.
+    """
+    fit = drawn_from_the_prior(own)
+
+    def departure(x: list[float], which: int) -> np.ndarray:
+        drawn = fit.predict({"data_size": x, "task": task}, "latent")
+        without = fit.predict({"data_size": x, "task": task or "another"}, "mean")
+        return (np.log(drawn) - np.log(without)).values[0, :, which]
+
+    for place in (5e3, 1.64e6, 5e7):
+        alone = departure([place], 0)
+        beside = departure([200.0, place, 9e8, 1e4], 1)
+        interquartile = [np.subtract(*np.quantile(x, [0.75, 0.25])) for x in (alone, beside)]
+        # quartiles of 4,000 draws: 5 % is some three errors of their distance
+        assert interquartile[0] == pytest.approx(interquartile[1], rel=0.08)
+    assert departure([5e3], 0).std() > 0
+
+
+def test_points_of_different_groups_are_on_different_new_curves() -> None:
+    """A missing task is one new curve, and a task of another name is another."""
+    fit = drawn_from_the_prior(("matern",))
+    points = pd.DataFrame({"data_size": [1e5, 1e5, 1e5], "task": [None, None, "another"]})
+    departure = np.log(fit.predict(points, "latent") / fit.predict(points, "mean")).values[0]
+    np.testing.assert_array_equal(departure[:, 0], departure[:, 1])
+    assert abs(np.corrcoef(abs(departure[:, 0]) ** 0.5, departure[:, 2])[0, 1]) < 0.06
+    assert abs(np.corrcoef(np.sign(departure[:, 0]), np.sign(departure[:, 2]))[0, 1]) < 0.06
