@@ -64,7 +64,11 @@ NO_GO_AT = 0.2
 #: Decades beyond the runs, in any input, from which nothing is decided. Forecasts were tested on
 #: public runs up to one to one and a half decades (benchmarks/README.md), and not further.
 FAR = 1.5
-#: Coverage of 90 % bands in a backtest below which nothing is decided.
+#: The bands of a backtest that are judged, and the probability of a coverage as low as theirs, if
+#: the model is right, below which nothing is decided.
+GATE_PROB = 0.9
+COVERAGE_ALPHA = 0.05
+#: Coverage of 90 % bands below which nothing is decided, for backtests of the first version.
 COVERAGE_MIN = 0.8
 
 #: Share of the least loss that a near-optimal choice of hyper-parameters gives up at most:

@@ -38,10 +38,14 @@ def general_doubts(
     if not backtest.converged:
         doubts.append("The chains of the backtest did not converge.")
     covered = float(backtest.scores().loc[OURS, "coverage_90"])
-    if covered < defaults.COVERAGE_MIN:
+    p = backtest.p_of_coverage
+    if np.isnan(p):  # a backtest saved by the first version
+        if covered < defaults.COVERAGE_MIN:
+            doubts.append(f"In the backtest, 90 % bands held {covered:.0%} of the hidden runs.")
+    elif p < defaults.COVERAGE_ALPHA:
         doubts.append(
-            f"In the backtest, 90 % bands held {covered:.0%} of the hidden runs, less than"
-            f" {defaults.COVERAGE_MIN:.0%}."
+            f"In the backtest, 90 % bands held {covered:.0%} of the hidden runs. If the model were"
+            f" right, so few would be held with probability {p:.3f}."
         )
     return doubts
 

@@ -158,8 +158,9 @@ def decide(
         between them it is "inconclusive". With a value, "go" also needs an expected value above 0.
     checks : of the fit, as `bayeslaw.check` gives them. A failed one makes the verdict
         "inconclusive". Those of convergence always count, given or not.
-    backtest : of the same spec. Coverage of 90 % bands below `bayeslaw.defaults.COVERAGE_MIN` makes
-        the verdict "inconclusive".
+    backtest : of the same spec. If its 90 % bands held so few hidden runs that a right model's
+        would with a probability below `bayeslaw.defaults.COVERAGE_ALPHA`, the verdict is
+        "inconclusive".
     far : decades beyond the runs in any input from which on nothing is decided.
     random_seed : for groups that no run had, and noise; None: the fit's.
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
+from bayeslaw import defaults
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.fitted import Fit
 from bayeslaw.fitting import as_spec, fit_each
@@ -24,7 +25,7 @@ from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.settings import Sampling, seed_or_new
 from bayeslaw.spec.spec import ModelSpec
 from bayeslaw.validation.baselines import BASELINES, SAMPLED, alone, point_scores
-from bayeslaw.validation.scores import score_draws, summarise
+from bayeslaw.validation.scores import Replicates, score_draws, summarise
 from bayeslaw.validation.splits import splits
 
 #: Name of the package's own method in a table of scores.
@@ -49,6 +50,9 @@ class Backtest:
     seconds : per method, for all splits.
     fits : the fit of each split, by its name.
     response : name of the response.
+    coverage_p : by split, how likely a coverage of 90 % bands as low as the observed one is if the
+        model is right (`bayeslaw.validation.scores.Replicates`); empty for backtests saved by
+        bayeslaw 0.1.0.
     """
 
     points: pd.DataFrame
@@ -57,6 +61,7 @@ class Backtest:
     seconds: Mapping[str, float]
     fits: Mapping[str, Fit]
     response: str
+    coverage_p: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -70,6 +75,18 @@ class Backtest:
         """
         runs = next(iter(self.fits.values())).runs
         return tuple(_RENAMED.get(name, name) for name in runs.populations)
+
+    @property
+    def p_of_coverage(self) -> float:
+        """How likely a coverage as low as in the worst split is, in so many splits, if the model is
+        right; NaN where that was not computed.
+
+        Hidden runs of one curve, or of one unlucky draw of the parameters, miss their bands
+        together, so that few of many may be inside by chance.
+        """
+        if not self.coverage_p:
+            return float("nan")
+        return min(1.0, len(self.coverage_p) * min(self.coverage_p.values()))
 
     @property
     def converged(self) -> bool:
@@ -162,8 +179,9 @@ def backtest(
     sampling["random_seed"] = seed
     started = time.perf_counter()
     fits = fit_each(spec, runs, [~rows for rows in hidden.values()], **sampling)
+    replicates = {split: Replicates(defaults.GATE_PROB) for split in hidden}
     tables = [
-        _scored(OURS, split, fitted, runs, rows, probs, seed)
+        _scored(OURS, split, fitted, runs, rows, probs, seed, replicates=replicates[split])
         for (split, rows), fitted in zip(hidden.items(), fits, strict=True)
     ]
     seconds = {OURS: time.perf_counter() - started}
@@ -192,7 +210,9 @@ def backtest(
         ]
     )
     by_split = dict(zip(hidden, fits, strict=True))
-    return Backtest(points, seen, tuple(probs), seconds, by_split, runs.law.response.name)
+    coverage_p = {split: each.p_of_coverage() for split, each in replicates.items()}
+    response = runs.law.response.name
+    return Backtest(points, seen, tuple(probs), seconds, by_split, response, coverage_p)
 
 
 def _baseline_law(baseline_law: Law | str | None, runs: Runs) -> Law:
@@ -270,14 +290,17 @@ def _scored(
     probs: Sequence[float],
     seed: int,
     shown: Runs | None = None,
+    replicates: Replicates | None = None,
 ) -> pd.DataFrame:
     """A fit's scores at the hidden runs, in a table with the columns of ``shown`` (None: of
-    ``runs``)."""
+    ``runs``); ``replicates`` are told of them."""
     y = fitted.law.response.link.forward(runs.y)[hidden]
     columns: dict[str, np.ndarray] = {}
 
     def keep(observed: Observed) -> None:
         scores = score_draws(observed.drawn, y[observed.rows], probs)
+        if replicates is not None:
+            replicates.add(observed.drawn, y[observed.rows])
         for column, values in (scores | {"log_density": observed.log_density}).items():
             columns.setdefault(column, np.empty(len(y)))[observed.rows] = values
 

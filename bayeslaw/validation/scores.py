@@ -74,6 +74,45 @@ def score_value(
     )
 
 
+class Replicates:
+    r"""Whether as few hidden runs lie in their bands as the model itself would give.
+
+    .. math:: p = P(C^\mathrm{rep} \le C)
+
+    C : share of hidden runs within their band. A replicate is one draw of all hidden runs together,
+    from one draw of the parameters, with one path along each curve: errors that hidden runs share
+    are in it. With 3 or 14 runs a share far below the band's probability is no rare event.
+
+    Parameters
+    ----------
+    prob : the probability of the bands.
+
+    Examples
+    --------
+    >>> replicates = Replicates(0.9)
+    >>> replicates.add(draws, observed)  # (draw, run), (run,); once for each block of runs
+    >>> replicates.p_of_coverage()
+    0.43
+    """
+
+    def __init__(self, prob: float):
+        self.prob = prob
+        self._inside: list[tuple[np.ndarray, int]] = []
+
+    def add(self, draws: np.ndarray, observed: np.ndarray) -> None:
+        """Tell of some hidden runs: draws of them, (draw, run), in the order of the parameters'
+        draws, and what happened, (run,).
+        """
+        low, high = np.quantile(draws, [(1 - self.prob) / 2, (1 + self.prob) / 2], axis=0)
+        of_draws = ((draws >= low) & (draws <= high)).sum(axis=1)
+        self._inside.append((of_draws, int(((observed >= low) & (observed <= high)).sum())))
+
+    def p_of_coverage(self) -> float:
+        """The p-value, of all hidden runs that were told of."""
+        of_draws = np.sum([drawn for drawn, _ in self._inside], axis=0)
+        return float((of_draws <= sum(count for _, count in self._inside)).mean())
+
+
 def summarise(points: pd.DataFrame, by: Sequence[str], probs: Sequence[float]) -> pd.DataFrame:
     """Scores over points, per group of ``by``.
 

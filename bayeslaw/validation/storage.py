@@ -51,6 +51,7 @@ def save_backtest(backtest: Backtest, path: str | Path) -> Path:
             "probs": list(backtest.probs),
             "seconds": dict(backtest.seconds),
             "response": backtest.response,
+            "coverage_p": dict(backtest.coverage_p),
         }
     )
     netcdf.write(tree, path)
@@ -81,7 +82,15 @@ def load_backtest(path: str | Path) -> Backtest:
             split: Fit.of(draws_of(tree.children["fits"].children[str(i)], path))
             for i, split in enumerate(meta["splits"])
         }
-        return Backtest(points, seen, tuple(meta["probs"]), meta["seconds"], fits, meta["response"])
+        return Backtest(
+            points,
+            seen,
+            tuple(meta["probs"]),
+            meta["seconds"],
+            fits,
+            meta["response"],
+            meta.get("coverage_p", {}),
+        )
     except BayeslawError:
         raise
     except Exception as error:  # a part of another type fails in any way

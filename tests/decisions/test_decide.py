@@ -183,6 +183,12 @@ def test_a_backtest_that_missed_stops_a_decision(grouped_fit: bl.Fit) -> None:
         ).verdict
         == "inconclusive"
     )
+    # How likely the coverage is decides, where the backtest has it.
+    for p, verdict in ((0.2, "go"), (0.01, "inconclusive")):
+        judged = replace(tested, points=shrunk, coverage_p={"one": p})
+        decision = bl.decide(grouped_fit, TASKS, easy, at=AT, backtest=judged)
+        assert decision.verdict == (verdict if tested.converged else "inconclusive")
+        assert ("with probability 0.010" in " ".join(decision.reasons)) == (p == 0.01)
     covered = float(tested.scores().loc["bayeslaw", "coverage_90"])
     expected = "go" if tested.converged and covered >= defaults.COVERAGE_MIN else "inconclusive"
     assert (

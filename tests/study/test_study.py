@@ -184,6 +184,9 @@ def test_a_backtest_on_disk_is_the_backtest(outcome: StudyResult, tmp_path: Path
     assert again.converged == tested.converged
     assert again.probs == tested.probs
     assert list(again.fits) == list(tested.fits)
+    assert again.coverage_p == tested.coverage_p
+    assert again.coverage_p.keys() == tested.fits.keys()
+    assert 0 <= tested.p_of_coverage <= 1
     assert again.groups == tested.groups
     with pytest.raises(StorageError, match="not a saved backtest"):
         load_backtest(outcome.fit.save(tmp_path / "fit.nc"))

@@ -157,6 +157,7 @@ def thresholds(result: StudyResult) -> str:
     return (
         "A verdict is inconclusive where a check failed, where the option lies more than"
         f" {far:g} decades beyond the runs, where the backtest did not converge or its 90 % bands"
-        f" held less than {100 * defaults.COVERAGE_MIN:g} % of hidden runs, or where other priors"
-        f" move the probability by more than {defaults.PRIOR_MOVES_MAX:g}."
+        " held so few hidden runs as a right model's would with a probability of less than"
+        f" {defaults.COVERAGE_ALPHA:g}, or where other priors move the probability by more than"
+        f" {defaults.PRIOR_MOVES_MAX:g}."
     )
