@@ -42,8 +42,8 @@ def run(argv: Sequence[str]) -> int:
         try:
             code = app(list(argv), standalone_mode=False)
         except BayeslawError as error:
-            err.print("[bold red]Error:[/bold red]", end=" ")
-            err.print(str(error), markup=False, highlight=False)
+            err.print("Error:", style="bold red", end=" ")
+            err.print(str(error))
             return 2
         except (KeyboardInterrupt, typer.Abort):
             code = STOPPED
@@ -53,8 +53,8 @@ def run(argv: Sequence[str]) -> int:
             # Usage errors of Typer and Click have this method; other errors are bugs.
             if not hasattr(error, "format_message"):
                 raise
-            err.print("[bold red]Error:[/bold red]", end=" ")
-            err.print(error.format_message(), markup=False, highlight=False)
+            err.print("Error:", style="bold red", end=" ")
+            err.print(error.format_message())
             return 2
     if code == STOPPED:
         err.print("Stopped. Nothing was left half-written.")
@@ -70,5 +70,5 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, BayeslawWarning):
-        err.print("[yellow]Warning:[/yellow]", end=" ")
-        err.print(str(message), markup=False, highlight=False)
+        err.print("Warning:", style="yellow", end=" ")
+        err.print(str(message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -17,13 +18,22 @@ if TYPE_CHECKING:
 
 
 def pairs(items: Sequence[str], option: str) -> dict[str, str]:
-    """``["a=b"]`` as ``{"a": "b"}``."""
-    values = {}
+    """``["a=b"]`` as ``{"a": "b"}``.
+
+    Raises
+    ------
+    SpecError : a pair that cannot be read, or two with one name.
+    """
+    values: dict[str, str] = {}
     for item in items:
-        name, equals, value = item.partition("=")
+        name, equals, value = (part.strip() for part in item.partition("="))
         if not (equals and name and value):
             raise SpecError(f"{option} {item!r}: write name=value.")
-        values[name.strip()] = value.strip()
+        if name in values:
+            raise SpecError(
+                f"{option} has {name} twice, as {values[name]!r} and {value!r}: give it once."
+            )
+        values[name] = value
     return values
 
 
@@ -32,7 +42,7 @@ def counts(items: Sequence[str], option: str) -> dict[str, int] | None:
     values = {}
     for name, text in pairs(items, option).items():
         value = number(text, name)
-        if value != int(value):
+        if not math.isfinite(value) or value != int(value):
             raise SpecError(f"{option} {name}={text}: write a whole number.")
         values[name] = int(value)
     return values or None

@@ -157,7 +157,7 @@ def backtest(
         _print_misses(result)
         for path in (output, plot, panels):
             if path is not None:
-                out.print(f"Wrote {path}.", highlight=False)
+                out.print(f"Wrote {path}.")
     if not result.converged:
         _print_not_converged(result)
         raise typer.Exit(1)
@@ -180,10 +180,8 @@ def _print_not_converged(result: bl.Backtest) -> None:
     """Print the convergence of each split that did not converge."""
     for split, fitted in result.fits.items():
         if not fitted.convergence.passed:
-            err.print(
-                f"[bold red]{split} did not converge[/bold red]: {fitted.convergence}",
-                highlight=False,
-            )
+            err.print(f"{split} did not converge:", style="bold red", end=" ")
+            err.print(str(fitted.convergence))
 
 
 #: Columns of a hidden run that are printed beside its inputs and groups.
@@ -195,14 +193,11 @@ def _print_misses(result: bl.Backtest) -> None:
     hidden = result.points[result.points["method"] == "bayeslaw"]
     missed: pd.DataFrame = hidden[~hidden["inside_90"].astype(bool)]
     inside = len(hidden) - len(missed)
-    out.print(
-        f"\n{inside} of {len(hidden)} hidden runs lie within their 90 % band.", highlight=False
-    )
+    out.print(f"\n{inside} of {len(hidden)} hidden runs lie within their 90 % band.")
     if len(missed):
         columns = (*result.inputs, *result.groups, *SHOWN)
         print_table(missed[[c for c in hidden.columns if c in columns]].head(10))
     if len(missed) > 10:
         out.print(
             f"... and {len(missed) - 10} more. Write all of them with --output FILE.",
-            highlight=False,
         )

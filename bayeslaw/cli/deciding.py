@@ -124,7 +124,7 @@ def decide(
     if as_json:
         out.print_json(json.dumps(decision.to_json()))
     elif not quiet:
-        out.print(str(decision), markup=False, highlight=False)
+        out.print(str(decision))
         print_table(decision.table.drop(columns="converged"))
     if gate:
         raise typer.Exit(GATE[decision.verdict])

@@ -62,7 +62,8 @@ def demo(
     """
     file = _study_file(study, output, seed)
     if not quiet:
-        out.print(f"[bold]Simulated[/bold] {QUESTIONS[study]}", highlight=False)
+        out.print("Simulated", style="bold", end=" ")
+        out.print(QUESTIONS[study])
     result = bl.run_study(file, output, progressbar=shows(False, quiet), say=sayer(False, quiet))
     if not quiet:
         print_fit(result.fit, result.checks)
@@ -73,12 +74,11 @@ def demo(
         "pretraining": _pretraining,
     }[study]
     lines, written = compare_with_hidden(result.fit, output, quiet)
-    out.print("Compared with the simulated runs that were hidden:", highlight=False)
+    out.print("Compared with the simulated runs that were hidden:")
     for line in lines:
-        out.print(f"- {line}", highlight=False)
+        out.print(f"- {line}")
     out.print(
         f"Wrote {', '.join(str(output / name) for name in written)}. All runs are simulated.",
-        highlight=False,
     )
     if not result.fit.convergence.passed:
         raise typer.Exit(1)

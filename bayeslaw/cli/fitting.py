@@ -100,7 +100,7 @@ def fit(
     path = save_fit(fitted, output)
     if not quiet:
         print_fit(fitted)
-        out.print(f"Saved to {path} (seed {fitted.random_seed}).", highlight=False)
+        out.print(f"Saved to {path} (seed {fitted.random_seed}).")
     if not fitted.convergence.passed:
         raise typer.Exit(1)
 
@@ -169,12 +169,11 @@ def predict(
         hidden = ["converged"] if bands["unseen"].any() else ["converged", "unseen"]
         print_table(bands.drop(columns=hidden))
         if not fit_.convergence.passed:
-            err.print(
-                "[bold red]The fit of these bands did not converge:[/bold red] do not rely on them."
-            )
+            err.print("The fit of these bands did not converge:", style="bold red", end=" ")
+            err.print("do not rely on them.")
         for path in (output, plot):
             if path is not None:
-                out.print(f"Wrote {path}.", highlight=False)
+                out.print(f"Wrote {path}.")
 
 
 def _plot(

@@ -46,7 +46,8 @@ def laws(
         return
     for law in chosen:
         table = Table(
-            title=f"[bold]{law.name}[/bold]   {law.response.name} = {law.formula}",
+            title=f"{law.name}   {law.response.name} = {law.formula}",
+            title_style="bold",
             title_justify="left",
             box=None,
             show_header=False,
@@ -72,10 +73,10 @@ def laws(
                 f"at {', '.join(law.columns.get(x, x) for x in at.inputs)}",
             )
         out.print(table)
-        out.print(f"  source       {law.source}", highlight=False)
+        out.print(f"  source       {law.source}")
         if name:
             out.print()
-            out.print(type(law).__doc__ or "", markup=False, highlight=False)
+            out.print(type(law).__doc__ or "")
         out.print()
 
 
@@ -99,13 +100,13 @@ def check(
     from bayeslaw.spec.resolve import resolve
 
     table = arguments.runs(runs, law, column, group, where, melt, scale, allow_import)
-    out.print(str(table), markup=False, highlight=False)
+    out.print(str(table))
     design = resolve(bl.ModelSpec(table.law), table)
     for name, formula in design.spec.effects.items():
         if name in table.law.params:
-            out.print(f"  {name:<18} {formula}   (default effects)", markup=False, highlight=False)
+            out.print(f"  {name:<18} {formula}   (default effects)")
     for text in identifiability_warnings(design, table, sensitivity(design, table)):
-        out.print(f"  warning: {text}", markup=False, highlight=False)
+        out.print(f"  warning: {text}")
 
 
 def _law_json(law: Law) -> dict[str, Any]:

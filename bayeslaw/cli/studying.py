@@ -61,7 +61,7 @@ def init(
         raise SpecError(f"{output} exists already. Name another file, or replace it with --force.")
     with atomic_write(output) as part:
         part.write_text(template_of(journey), encoding="utf-8")
-    out.print(f"Wrote {output}. Run it: bayeslaw run {output}", highlight=False)
+    out.print(f"Wrote {output}. Run it: bayeslaw run {output}")
 
 
 def template_of(journey: Journey) -> str:
@@ -103,7 +103,7 @@ def run(
         from bayeslaw.study.prepare import prepare
 
         prepared = prepare(study, allow_import=allow_import)
-        out.print(f"{study} has no fault.\n{prepared.runs}", markup=False, highlight=False)
+        out.print(f"{study} has no fault.\n{prepared.runs}")
         return
     result = bl.run_study(
         study,
@@ -153,11 +153,12 @@ def tell(result: StudyResult, folder: Path, as_json: bool = False, quiet: bool =
         decided = result.decision is not None
         out.print_json(decision_file(result).model_dump_json() if decided else "null")
     elif quiet:
-        out.print(words.verdict(result), markup=False, highlight=False)
+        out.print(words.verdict(result))
     else:
         _tell_in_full(result, folder)
     if not result.fit.convergence.passed:
-        err.print("[bold red]The chains did not converge:[/bold red] do not rely on these numbers.")
+        err.print("The chains did not converge:", style="bold red", end=" ")
+        err.print("do not rely on these numbers.")
 
 
 def _tell_in_full(result: StudyResult, folder: Path) -> None:
@@ -165,17 +166,17 @@ def _tell_in_full(result: StudyResult, folder: Path) -> None:
 
     colours = {"GO": "bold green", "NO-GO": "bold red", "INCONCLUSIVE": "bold yellow"}
     verdict = words.verdict(result)
-    out.print(verdict, style=colours.get(verdict, "bold"), markup=False, highlight=False)
+    out.print(verdict, style=colours.get(verdict, "bold"))
     lines = [words.sentence(result)]
     if result.decision is not None:
         lines += result.decision.reasons
     lines += [words.hindsight(result), words.next_run(result)]
     for line in filter(None, lines):
-        out.print(f"- {line}", markup=False, highlight=False)
+        out.print(f"- {line}")
     for check in result.checks:
         if check.passed is False:
-            out.print(f"- {check}", style="red", markup=False, highlight=False)
-    out.print(f"Wrote {folder / 'report.html'}.", markup=False, highlight=False)
+            out.print(f"- {check}", style="red")
+    out.print(f"Wrote {folder / 'report.html'}.")
 
 
 def shows(as_json: bool, quiet: bool) -> bool:
@@ -187,4 +188,4 @@ def sayer(as_json: bool, quiet: bool) -> Callable[[str], None] | None:
     """A function that prints the stages of a study to standard error; None to print none."""
     if as_json or quiet:
         return None
-    return lambda text: err.print(text, style="dim", markup=False, highlight=False)
+    return lambda text: err.print(text, style="dim")

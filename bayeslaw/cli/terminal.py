@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from rich.console import Console
@@ -16,16 +16,33 @@ from rich.table import Table
 import bayeslaw as bl
 from bayeslaw.atomic import atomic_write
 from bayeslaw.errors import SpecError, StorageError
+from bayeslaw.text import visible
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-#: Standard output and standard error. A pipe or a file has no width: 200 columns fold no table.
-out, err = (
-    Console(stderr=stderr, soft_wrap=True, width=None if stream.isatty() else 200)
-    for stderr, stream in ((False, sys.stdout), (True, sys.stderr))
-)
+
+class Terminal(Console):
+    """A console that prints text as it is: names and labels of a user's table are no markup, and no
+    commands to the terminal.
+    """
+
+    def __init__(self, *, stderr: bool):
+        stream = sys.stderr if stderr else sys.stdout
+        # A pipe or a file has no width: 200 columns fold no table.
+        width = None if stream.isatty() else 200
+        super().__init__(
+            stderr=stderr, soft_wrap=True, width=width, markup=False, highlight=False, emoji=False
+        )
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print objects, texts without control characters."""
+        super().print(*(visible(x) if isinstance(x, str) else x for x in objects), **options)
+
+
+#: Standard output and standard error.
+out, err = Terminal(stderr=False), Terminal(stderr=True)
 
 
 def save_fit(fitted: bl.Fit, path: Path) -> Path:
@@ -79,9 +96,9 @@ def print_fit(fitted: bl.Fit, checks: Sequence[bl.CheckResult] | None = None) ->
     print_table(fitted.summary().rename_axis("variable").reset_index())
     colours = {True: None, False: "bold red", None: "yellow"}
     for result in bl.check(fitted) if checks is None else checks:
-        out.print(str(result), style=colours[result.passed], markup=False, highlight=False)
+        out.print(str(result), style=colours[result.passed])
     for attempt in fitted.convergence.attempts[1:]:
-        out.print(f"  tried again, {attempt}", markup=False, highlight=False)
+        out.print(f"  tried again, {attempt}")
 
 
 def print_table(table: pd.DataFrame) -> None:
@@ -91,10 +108,12 @@ def print_table(table: pd.DataFrame) -> None:
     shown = Table(box=None, header_style="bold", padding=(0, 1))
     for name, column in table.items():
         shown.add_column(
-            str(name), justify="right" if is_numeric_dtype(column) else "left", overflow="fold"
+            visible(str(name)),
+            justify="right" if is_numeric_dtype(column) else "left",
+            overflow="fold",
         )
     for row in table.itertuples(index=False):
         shown.add_row(
-            *(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row)
+            *(f"{value:.4g}" if isinstance(value, float) else visible(str(value)) for value in row)
         )
     out.print(shown)

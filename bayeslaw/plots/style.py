@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -44,8 +44,24 @@ def style() -> Iterator[None]:
         "legend.fontsize": 8,
         "savefig.dpi": 150,
     }
-    with mpl.rc_context(settings):  # type: ignore[arg-type]
+    with settings_of_matplotlib(settings):
         yield
+
+
+@contextmanager
+def settings_of_matplotlib(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Settings, each of which is what it was before on leaving.
+
+    ``matplotlib.rc_context`` restores all others too. In a notebook, the first figure switches the
+    display of figures on, and would have it switched off again.
+    """
+    current = cast(MutableMapping[str, Any], mpl.rcParams)
+    before = {name: current[name] for name in settings}
+    current.update(settings)
+    try:
+        yield
+    finally:
+        current.update(before)
 
 
 def plain(text: Any) -> str:
@@ -153,7 +169,7 @@ def _drawn(figure: Figure, salt: str) -> ElementTree.Element:
     for the whole page.
     """
     page = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
+    with settings_of_matplotlib({"svg.fonttype": "none", "svg.hashsalt": salt}):
         figure.savefig(page, format="svg", transparent=True, metadata={"Date": None})
     plt.close(figure)
     root = ElementTree.fromstring(page.getvalue())

@@ -15,6 +15,7 @@ from typer.main import get_command
 
 import bayeslaw as bl
 from bayeslaw.cli import app, run
+from bayeslaw.cli.terminal import print_table
 
 
 def test_check_fit_predict_on_public_runs(
@@ -419,3 +420,40 @@ def test_a_decision_with_its_gate(
     ):
         assert run(["decide", *wrong]) == 2
         assert says in capsys.readouterr().err
+
+
+LABELS = ("[/red]", "[bold]x", "a\x1b[31mred", "b\x07", ":smile:", "\u202eevil")
+
+
+def test_labels_are_printed_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Markup, commands to the terminal and turned text in a user's labels are text."""
+    x = np.geomspace(1e6, 1e9, 6)
+    table = pd.concat(
+        [pd.DataFrame({"data_size": x, "loss": 12 * x**-0.1, "task": name}) for name in LABELS]
+    )
+    path = tmp_path / "runs.csv"
+    table.to_csv(path, index=False)
+    assert run(["check", str(path), "--law", "power"]) == 0
+    printed = capsys.readouterr().out
+    for shown in ("[/red]", "[bold]x", "a\\x1b[31mred", "b\\x07", ":smile:", "\\u202eevil"):
+        assert shown in printed
+    print_table(pd.DataFrame({"[b]": list(LABELS)}))
+    printed = capsys.readouterr().out
+    assert "[b]" in printed
+    assert "[/red]" in printed
+    assert "\x1b" not in printed
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--column", "loss=a"), ("--scale", "loss=2"), ("--at", "data_size=1e9")],
+)
+def test_an_option_that_names_a_thing_twice_is_a_fault(
+    option: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = REPOSITORY / "tests" / "golden" / "chinchilla_simulated_0.1.0.nc"
+    command = ["check", "runs.csv", "--law", "power"]
+    if option == "--at":
+        command = ["predict", str(saved)]
+    assert run([*command, option, name, option, name]) == 2
+    assert "twice" in capsys.readouterr().err
