@@ -46,7 +46,6 @@ def calls(folder: Path) -> None:
     """Some of everything that the package does, sampling left out."""
     bl.read_runs(grouped_table(), "power")
     fit = stored("grouped")
-    bl.check(fit)
     bl.load(fit.save(folder / "fit.nc"))
     bands = fit.bands({"data_size": [1e8, 1e9], "task": "task0"})
     bl.decide(fit, {"data_size": [1e8, 1e9], "task": "task0"}, 1.0)
@@ -60,6 +59,7 @@ def test_no_call_changes_the_session(tmp_path: Path) -> None:
     runs = bl.read_runs(grouped_table(), "power")
     spec = bl.ModelSpec("power", effects={"A": "1", "alpha": "1", "E": "1"}, discrepancy="none")
     bl.fit(spec, runs, draws=50, tune=100, chains=2, attempts=1, random_seed=1, progressbar=False)
+    bl.check(stored("grouped"))
     calls(tmp_path)
     first = state()
     # Libraries set warnings, and one draws random numbers, when they are imported.

@@ -3,6 +3,12 @@ r"""Laws of over-optimisation: true ("gold") and proxy score against distance fr
 The distance is :math:`d = \sqrt{\mathrm{KL}(\pi \| \pi_\mathrm{init})}`, with the KL in nats per
 sequence. The score at d = 0 is that of the initial policy, which is 0 by definition: it is known,
 not observed (`bayeslaw.runs.scores.relative_scores` computes such scores from raw ones).
+
+KL per sequence is the sum over the tokens of an answer, 1 to 100 nats in RL; Gao et al. use it, and
+so does best-of-n. KL per token is its mean over the tokens, a thousandth to a half, which TRL and
+verl log. The answers are the same for both, in the unit of the column
+(`bayeslaw.laws.kl.Logarithmic`); coefficients of the paper are comparable only per sequence, and
+the KL of RL with that of best-of-n only if both are per sequence.
 """
 
 from __future__ import annotations
@@ -69,8 +75,9 @@ class OveroptimizationRL(ReinforcementLearning):
 
     .. math:: R(d) = d \, (\alpha - \beta \log d), \qquad d = \sqrt{\mathrm{KL}}
 
-    kl (KL) : nats per sequence. R : gold reward, 0 for the initial policy. alpha, beta : per nat^½.
-    The peak is at :math:`d = e^{\alpha/\beta - 1}`, with the score
+    kl (KL) : nats per sequence, or per token (then alpha may be negative). R : gold reward, 0 for
+    the initial policy. alpha, beta : per nat^½. alpha_at : see `bayeslaw.laws.kl.Logarithmic`. The
+    peak is at :math:`d = e^{\alpha/\beta - 1}`, with the score
     :math:`\beta \, e^{\alpha/\beta - 1}`.
 
     Fails near d = 0, where its slope is infinite, as the authors say. A KL penalty changes how soon
