@@ -180,10 +180,13 @@ class KLLaw(Law):
         """
         return float(np.sqrt(centre["kl"])) / 3
 
+    # The forms have log d, so d must keep its unit; and no power overflows here.
+    def in_units_of_centre(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(params)
+
     def at_centred(
         self, inputs: Mapping[str, Any], params: Mapping[str, Any], centre: Mapping[str, Any]
     ) -> Any:
-        # The forms have log d, so d must keep its unit; and no power overflows here.
         return self.evaluate(inputs, self.from_centre(params, centre))
 
 
@@ -265,11 +268,13 @@ class Logarithmic(KLLaw):
     def __post_init__(self) -> None:
         self.check_option("alpha_at", self.alpha_at, dict.fromkeys(("centre", "nat")))
 
-    def of_paper(self, *, d: Any, alpha: Any, beta: Any) -> dict[str, Any]:
-        """alpha and beta from what is sampled; ``d`` is that of the table's centre."""
+    def of_paper(self, *, d: Any, alpha: Any, beta: Any, rounds: Any = 1.0) -> dict[str, Any]:
+        """alpha and beta from what is sampled; ``d`` is that of the table's centre, covered in so
+        many rounds.
+        """
         alpha, beta = alpha / d, beta / d
         if self.alpha_at == "centre":
-            alpha = alpha + beta * ops.log(d / PIVOT)
+            alpha = alpha + beta * ops.log(d / (PIVOT * rounds))
         return {"alpha": alpha, "beta": beta}
 
 

@@ -133,9 +133,7 @@ class OveroptimizationRLIterated(Logarithmic, Peaked):
         return {"rounds": INPUTS["rounds"], "kl": INPUTS["kl"]}
 
     def at_centre(self, *, rounds: Any, kl: Any, alpha: Any, beta: Any, **_: Any) -> dict[str, Any]:
-        if self.alpha_at == "nat":
-            rounds = 1.0
-        return self.of_paper(d=ops.sqrt(kl) / rounds, alpha=alpha, beta=beta)
+        return self.of_paper(d=ops.sqrt(kl), rounds=rounds, alpha=alpha, beta=beta)
 
     @staticmethod
     def expected(*, rounds: Any, kl: Any, alpha: Any, beta: Any) -> Any:
@@ -188,9 +186,7 @@ class Overoptimization(Logarithmic):
     params = {
         "alpha_bon": replace(SLOPE, at_centre="alpha_bon times d at the table's centre"),
         "beta_bon": replace(BEND, at_centre="beta_bon times d^2 at the table's centre"),
-        "alpha_rl": replace(
-            SLOPE_RL, symbol="α'", at_centre="alpha_rl times d at the table's centre"
-        ),
+        "alpha_rl": replace(SLOPE_RL, symbol="α'"),
         "beta_rl": replace(BEND_RL, symbol="β'", at_centre="beta_rl times d at the table's centre"),
     }
     quantities = {

@@ -187,7 +187,8 @@ def read_runs(
     law : a law, the name of one, or a mapping with a name and options.
     columns : for a canonical name, the table's own name, where the two differ:
         ``{"model_size": "params"}``.
-    groups : grouping columns. None: those of `GROUP_COLUMNS` that the table has.
+    groups : grouping columns. None: those of `GROUP_COLUMNS` that the table has, without columns
+        that name each row.
     where : a filter in canonical names; rows for which it does not hold are left out:
         ``"loss < 3.5 and method != 'prefix'"``.
     melt_into : for a wide table, the input whose values are the column headers, such as
@@ -236,10 +237,10 @@ def read_runs(
         frame = _melted(frame, law, melt_into, source)
     frame, notes = _scaled(frame, law, scale or {})
     frame, derived, faults = derive(frame, law, all_numbers(frame))
-    group_names = _group_names(frame, law, groups)
+    group_names, not_groups = _group_names(frame, law, groups)
     selectors = [column for column in law.selector_columns if column not in group_names]
     group_names = (*group_names, *selectors)
-    notes += derived
+    notes += [*derived, *not_groups]
     if where is not None:
         kept = _where(frame, law, where)
         notes.append(f"{int(kept.sum())} of {len(kept)} rows satisfy {where}")
@@ -316,19 +317,32 @@ def _check_names(columns: Mapping[str, str], law: Law, groups: Sequence[str]) ->
             )
 
 
-def _group_names(frame: pd.DataFrame, law: Law, groups: Sequence[str] | None) -> tuple[str, ...]:
-    """The grouping columns: those asked for, or the default ones; inputs are not among them."""
+def _group_names(
+    frame: pd.DataFrame, law: Law, groups: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[str]]:
+    """The grouping columns: those asked for, or the default ones; inputs are not among them. And
+    notes on columns that name each row, which by default make no groups.
+    """
     if groups is None:
-        return tuple(
-            name for name in GROUP_COLUMNS if name in frame.columns and name not in law.inputs
-        )
+        names = [name for name in GROUP_COLUMNS if name in frame.columns and name not in law.inputs]
+        of_rows = [
+            name
+            for name in names
+            if name not in REPEAT_COLUMNS and len(frame) > 3 and frame[name].nunique() == len(frame)
+        ]
+        notes = [
+            f"{name} has a value of its own in every row, so it makes no groups; groups=[{name!r}]"
+            " makes them"
+            for name in of_rows
+        ]
+        return tuple(name for name in names if name not in of_rows), notes
     if unknown := [name for name in groups if name not in frame.columns]:
         raise SpecError(
             f"groups names {', '.join(unknown)}, which the table does not"
             f" have.{suggest(unknown[0], frame.columns)}",
             key="groups",
         )
-    return tuple(name for name in groups if name not in law.inputs)
+    return tuple(name for name in groups if name not in law.inputs), []
 
 
 def _where(frame: pd.DataFrame, law: Law, where: str) -> pd.Series:

@@ -123,6 +123,7 @@ def _missing_columns(
 ) -> list[Fault]:
     """A fault for each column that the table does not have."""
     has = ", ".join(map(str, frame.columns))
+    unread = [column for column in frame.columns if column not in units]
     faults = []
     for name in needed:
         if name in frame.columns:
@@ -132,7 +133,7 @@ def _missing_columns(
             unit = f" ({units[name]})"
         remedy = (
             f"Add it{unit}, or say which column it is: columns={{{name!r}: ...}}, on the command"
-            f' line --column {name}="...".{suggest(name, frame.columns)} The table has: {has}'
+            f' line --column {name}="...".{suggest(name, unread)} The table has: {has}'
         )
         faults.append(Fault("the column is missing", remedy, name))
     return faults

@@ -828,3 +828,21 @@ def test_the_installed_command(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith(f"Error: {path} has 1 fault:")
+
+
+def test_a_column_that_names_each_row_makes_no_groups_by_default() -> None:
+    frame = pd.DataFrame(
+        {
+            "model_size": [1e8, 2e8, 4e8, 8e8],
+            "data_size": 1e10,
+            "loss": [3.0, 2.8, 2.6, 2.5],
+            "model": list("abcd"),
+            "task": list("aabb"),
+            "seed": [1, 2, 3, 4],
+        }
+    )
+    runs = bl.read_runs(frame, "chinchilla")
+    assert runs.groups == ("task", "seed")
+    assert any(note.startswith("model has a value of its own") for note in runs.notes)
+    with pytest.warns(RunsWarning, match="single run"):
+        assert bl.read_runs(frame, "chinchilla", groups=["model"]).groups == ("model",)
