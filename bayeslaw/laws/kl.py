@@ -56,6 +56,8 @@ BEND = Param(
 #: How many times smaller than the table's centre the d is at which alpha of RL is sampled. Runs of
 #: Gao et al. have their centre at d = 4, and alpha is the slope at d = 1 in their formula.
 PIVOT = 4.0
+#: Gao et al. 2022, section 3.2, find alpha the same for all sizes of reward model, at d = 1 in nats
+#: per sequence. In no other unit is it, and so each size has its own here.
 #: With the logarithm alpha / beta is one more than the log of d at the peak, in units of the pivot:
 #: of the order of 1 to 4 where d is 1 to 20 of them.
 SLOPE_RL = replace(
@@ -63,8 +65,7 @@ SLOPE_RL = replace(
     meaning="score gained per unit of d, at d = 1",
     at_centre="score per unit of d at a quarter of the table's centre, times d at the centre",
     prior=lognormal(1.7, 0.8, relative=True),
-    shared_over=("reward_model_size",),
-)  # Gao et al. 2022, section 3.2: alpha of RL is the same for all sizes
+)
 BEND_RL = replace(
     BEND,
     meaning="how fast the gain falls with log d",
@@ -257,10 +258,10 @@ class Logarithmic(KLLaw):
     With d measured in another unit, :math:`d' = s d`, the same curve has :math:`\beta' = \beta / s`
     and :math:`\alpha' = (\alpha + \beta \log s) / s`, which may be negative.
 
-    alpha_at : where alpha is sampled, positive, and common to the groups that share it. "centre":
-    at a quarter of the table's centre of d, where it is :math:`R(d) / d`, so that the answers do
-    not depend on the unit of KL. "nat": at d = 1 in that unit, as in the paper and in fits saved by
-    bayeslaw 0.1.0.
+    alpha_at : where alpha is sampled, and positive. "centre": at a quarter of the table's centre of
+    d, where it is :math:`R(d) / d`, so that the answers do not depend on the unit of KL. "nat": at
+    d = 1 in that unit, as in the paper and in fits saved by bayeslaw 0.1.0. Gao et al. find that
+    alpha the same for all reward models, which is ``effects={"alpha": "1"}``.
     """
 
     alpha_at: str = "centre"

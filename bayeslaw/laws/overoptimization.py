@@ -85,8 +85,8 @@ class OveroptimizationRL(ReinforcementLearning):
 
     References
     ----------
-    Gao, Schulman, Hilton 2022, arXiv 2210.10760, eq. 2. alpha is the same for all reward-model
-    sizes there (section 3.2): the default.
+    Gao, Schulman, Hilton 2022, arXiv 2210.10760, eq. 2. In their unit alpha is the same for all
+    reward-model sizes (section 3.2): ``alpha_at="nat"`` with ``effects={"alpha": "1"}``.
     """
 
     name = "overoptimization_rl"
@@ -163,8 +163,8 @@ class Overoptimization(Logarithmic):
 
     kl (KL) : nats. rl : 1 where ``method`` is "rl", 0 where it is "bon". R : gold reward, 0 for the
     initial policy. alpha_bon, beta_bon (α, β) and alpha_rl, beta_rl (α', β') : as in the laws of
-    one method. Each depends on reward-model size and data by a formula of its own, except alpha_rl,
-    which is the same for all sizes. Both methods have the same noise.
+    one method. Each depends on reward-model size and data by a formula of its own. Both methods
+    have the same noise.
 
     Fails where the laws of one method do. The KL of the two methods are not comparable: the law
     does not say which method is better at a given KL.
@@ -274,7 +274,7 @@ class ProxyScoreRL(OveroptimizationRL):
     source = "Gao et al. 2022, arXiv 2210.10760, appendix B"
     response = PROXY
     params = {
-        "alpha": replace(SLOPE_RL, prior=lognormal(1.3, 0.8, relative=True), shared_over=()),
+        "alpha": replace(SLOPE_RL, prior=lognormal(1.3, 0.8, relative=True)),
         "beta": replace(BEND_RL, prior=lognormal(0.3, 0.9, relative=True)),
     }
 

@@ -307,7 +307,7 @@ def test_noise_of_a_row_adds_its_standard_error() -> None:
 # ---- Effects by default
 
 
-def test_sizes_have_trends_and_alpha_of_rl_is_one() -> None:
+def test_sizes_have_trends() -> None:
     table = bl.dataset("overoptimization_simulated")
     runs = bl.read_runs(table, "overoptimization")
     effects = resolve(bl.ModelSpec("overoptimization"), runs).spec.effects
@@ -315,12 +315,12 @@ def test_sizes_have_trends_and_alpha_of_rl_is_one() -> None:
     assert (
         effects["alpha_bon"]
         == effects["beta_bon"]
+        == effects["alpha_rl"]
         == effects["beta_rl"]
         == f"{size} + (1 | policy_size)"
     )
-    assert effects["alpha_rl"] == "1 + (1 | policy_size)"
-    free = resolve(bl.ModelSpec("overoptimization", effects={"alpha_rl": size}), runs).spec.effects
-    assert free["alpha_rl"] == size
+    one = resolve(bl.ModelSpec("overoptimization", effects={"alpha_rl": "1"}), runs).spec.effects
+    assert one["alpha_rl"] == "1"
     data = bl.read_runs(
         table.rename(columns={"reward_model_size": "reward_model_data"}),
         "overoptimization_rl",
@@ -463,10 +463,7 @@ def test_stopping_says_stop_past_the_peak_and_go_on_before_it(simulated: bl.Fit)
 def test_solving_for_an_input_and_for_a_size_inverts_the_law(simulated: bl.Fit) -> None:
     at = {"reward_model_size": 3e8}
     kl = bl.solve_for(simulated, "kl", 0.6, at)
-    alpha = simulated.quantity("alpha").isel(group=0)  # it is the same for all sizes
-    beta = simulated.quantity("beta").isel(
-        group=list(simulated.quantity("beta")["group"].values).index("3e+08")
-    )
+    alpha, beta = (simulated.quantity(name).sel(group="3e+08") for name in ("alpha", "beta"))
     some = slice(None, None, 400)
     for k, a, b in zip(
         kl.values.ravel()[some],
@@ -480,13 +477,19 @@ def test_solving_for_an_input_and_for_a_size_inverts_the_law(simulated: bl.Fit) 
         assert k == pytest.approx(root**2, rel=1e-4)
     size = bl.solve_for(simulated, "reward_model_size", 0.95, of="score_peak")
     assert size.attrs["p_none"] < 0.05
-    again = alpha.values.ravel()
-    trend = simulated.idata["posterior"]["beta_log10(reward_model_size)"].values.ravel()
-    centre = np.log10(simulated.runs.table["reward_model_size"].astype(float)).mean()
-    beta_0 = simulated.idata["posterior"]["beta"].values.ravel()
-    there = beta_0 * np.exp(trend * (np.log10(size.values.ravel()) - centre))
+    posterior = simulated.posterior
+    decades = np.log10(size.values.ravel())
+    decades -= np.log10(simulated.runs.table["reward_model_size"].astype(float)).mean()
+    there = {
+        name: posterior[f"{name}_at_centre"].values.ravel()
+        * np.exp(posterior[f"{name}_log10(reward_model_size)"].values.ravel() * decades)
+        for name in ("alpha", "beta")
+    }
+    found = simulated.law.value(
+        "score_peak", **simulated.law.from_centre(there, simulated.runs.centre)
+    )
     known = np.isfinite(size.values.ravel())
-    np.testing.assert_allclose((there * np.exp(again / there - 1))[known], 0.95, rtol=1e-5)
+    np.testing.assert_allclose(found[known], 0.95, rtol=1e-5)
 
 
 def test_a_target_out_of_reach_is_a_probability(simulated: bl.Fit) -> None:
