@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from numbers import Real
 from typing import Any
 
@@ -72,26 +71,6 @@ def numeric_labels(labels: pd.Series) -> pd.Series:
     if numbers.notna().all() and (numbers.map(label) == labels.map(label)).all():
         return numbers
     return labels
-
-
-#: Kinds of characters that a terminal would obey, or cannot show: control characters and halves of
-#: surrogate pairs; and those that turn the direction of text.
-UNSEEN = ("Cc", "Cs")
-TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-
-
-def visible(text: str) -> str:
-    """Text with control characters written out, except ends of lines and tabs.
-
-    >>> print(visible("red \x1b[31m"))
-    red \\x1b[31m
-    """
-    return "".join(
-        repr(x)[1:-1]
-        if x not in "\n\t" and (unicodedata.category(x) in UNSEEN or x in TURNING)
-        else x
-        for x in text
-    )
 
 
 #: Powers of ten, and the letters for them.

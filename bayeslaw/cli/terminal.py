@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -16,11 +17,30 @@ from rich.table import Table
 import bayeslaw as bl
 from bayeslaw.atomic import atomic_write
 from bayeslaw.errors import SpecError, StorageError
-from bayeslaw.text import visible
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+
+#: Kinds of characters that a terminal would obey, or cannot show: control characters and halves of
+#: surrogate pairs; and those that turn the direction of text.
+UNSEEN = ("Cc", "Cs")
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def visible(text: str) -> str:
+    """Text with control characters written out, except ends of lines and tabs.
+
+    >>> print(visible("red \x1b[31m"))
+    red \\x1b[31m
+    """
+    return "".join(
+        repr(x)[1:-1]
+        if x not in "\n\t" and (unicodedata.category(x) in UNSEEN or x in TURNING)
+        else x
+        for x in text
+    )
 
 
 class Terminal(Console):

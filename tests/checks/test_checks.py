@@ -4,6 +4,8 @@ on draws that need no sampler.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,12 +67,17 @@ def level_table(n: int = 12, groups: str = "", seed: int = 0) -> pd.DataFrame:
 
 
 def conjugate(
-    table: pd.DataFrame, median: float = 2.0, width: float = 0.5, draws: int = 4000, seed: int = 1
+    table: pd.DataFrame,
+    median: float = 2.0,
+    width: float = 0.5,
+    draws: int = 4000,
+    seed: int = 1,
+    groups: Sequence[str] | None = None,
 ) -> tuple[bl.Fit, np.ndarray, float, float]:
     """Exact draws of the level's posterior; the runs' own levels, and mean and precision of the log
     level.
     """
-    runs = bl.read_runs(table, "power")
+    runs = bl.read_runs(table, "power", groups=groups)
     level = np.log(runs.y) + 0.1 * np.log(runs.inputs["data_size"] / runs.centre["data_size"])
     precision = 1 / width**2 + len(runs) / SIGMA**2
     mean = (np.log(median) / width**2 + level.sum() / SIGMA**2) / precision
@@ -384,7 +391,7 @@ def test_the_discrepancy_in_common_leaves_no_residuals_to_test() -> None:
 @pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 def test_groups_of_single_runs_are_not_tested() -> None:
     table = level_table().assign(task=[f"task{i}" for i in range(12)])
-    results = check_groups(conjugate(table)[0])
+    results = check_groups(conjugate(table, groups=["task"])[0])
     assert [result.name for result in results[:2]] == ["centre of residuals", "spread of residuals"]
     names = ["centre of residuals by task", "spread of residuals by task"]
     require_not_run(results[2:], names, "no group of task has 2 runs")
