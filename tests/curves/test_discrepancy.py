@@ -92,7 +92,15 @@ def test_likelihood_and_gradient_are_those_of_the_dense_normal(
             )
 
 
-@pytest.mark.parametrize("own", OWN, ids="+".join)
+# Each number of states is compiled anew: here those of single components and of the default.
+@pytest.mark.parametrize(
+    "own",
+    [
+        own if len(own) == 1 or own == OWN_COMPONENTS else pytest.param(own, marks=pytest.mark.slow)
+        for own in OWN
+    ],
+    ids="+".join,
+)
 def test_moments_of_a_path_are_those_of_the_dense_normal(own: tuple[str, ...]) -> None:
     """Mean and variance at new points before, between and beyond the runs of a curve, which are in
     no order.

@@ -17,6 +17,8 @@ from bayeslaw.spec.resolve import resolve
 #: Every law of KL.
 LAWS = [name for name in bl.laws() if "kl" in bl.law(name).inputs]
 UNITS = [1e-4, 1e-2, 1e2, 1e4]
+#: Those whose models differ most; the others are slow checks.
+DISTINCT = ("overoptimization_bon", "overoptimization_rl", "overoptimization_rl_rate")
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.RunsWarning")
 
@@ -69,7 +71,10 @@ def test_a_curve_is_the_same_in_every_unit(name: str) -> None:
             np.testing.assert_allclose(moved, peak * unit, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in DISTINCT else pytest.param(name, marks=pytest.mark.slow) for name in LAWS],
+)
 def test_the_posterior_is_the_same_in_every_unit(name: str) -> None:
     """The log density of the model at a point, its discrepancy along curves and its priors with it,
     of runs whose KL is in another unit.
