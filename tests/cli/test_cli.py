@@ -15,7 +15,8 @@ from typer.main import get_command
 
 import bayeslaw as bl
 from bayeslaw.cli import app, run
-from bayeslaw.cli.terminal import print_table
+from bayeslaw.cli.terminal import print_table, save_fit
+from bayeslaw.errors import StorageError
 
 
 def test_check_fit_predict_on_public_runs(
@@ -460,3 +461,15 @@ def test_an_option_that_names_a_thing_twice_is_a_fault(
         command = ["predict", str(saved)]
     assert run([*command, option, name, option, name]) == 2
     assert "twice" in capsys.readouterr().err
+
+
+def test_a_fit_that_cannot_be_saved_is_saved_elsewhere(
+    grouped_fit: bl.Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the folder went away while the chains ran."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(StorageError, match="The fit is not lost") as caught:
+        save_fit(grouped_fit, tmp_path / "gone" / "fit.nc")
+    (saved,) = tmp_path.iterdir()
+    assert str(saved) in str(caught.value)
+    assert bl.load(saved).spec == grouped_fit.spec
