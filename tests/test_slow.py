@@ -110,7 +110,7 @@ def ranks_of_the_truth(law: Law, fits: int) -> Iterator[dict[str, float]]:
     fixed = {"typical_response": runs.typical_response}
     for i in range(fits):
         tree = compiled.sample(
-            SamplerSettings(500, 500, 2, 0.95, i, progressbar=False), {"y": y[0, i].values, **fixed}
+            SamplerSettings(500, 350, 2, 0.95, i, progressbar=False), {"y": y[0, i].values, **fixed}
         )
         posterior = tree["posterior"].to_dataset()
         yield {name: float((posterior[name] < drawn[name][0, i]).mean()) for name in names}
@@ -147,7 +147,7 @@ def test_the_demo_covers_16b(script: ModuleType) -> None:
             compiled = Compiled(build(design, runs), refit=True)
             centring = compiled.pilot(SamplerSettings(200, 400, 2, 0.95, 1, progressbar=False))
         data = {"y": np.log(runs.y), "typical_response": runs.typical_response, **centring}
-        tree = compiled.sample(SamplerSettings(1000, 700, 2, 0.95, seed, progressbar=False), data)
+        tree = compiled.sample(SamplerSettings(700, 400, 2, 0.95, seed, progressbar=False), data)
         fit = as_fit(design, runs, tree, seed)
         big = table[table["heldout"]].reset_index(drop=True)
         bands = fit.bands(big[["task", "method", "llm", "model_size", "finetuning_data"]])
@@ -254,7 +254,7 @@ def test_the_discrepancy_recovers_its_own_parameters() -> None:
     ranks = []
     for i in range(fits):
         tree = compiled.sample(
-            SamplerSettings(500, 500, 2, 0.95, i, progressbar=False),
+            SamplerSettings(500, 350, 2, 0.95, i, progressbar=False),
             {"y": y[i], "typical_response": runs.typical_response},
         )
         drawn = tree["posterior"].to_dataset()
@@ -328,7 +328,7 @@ def test_learning_rate_and_batch_size_of_the_largest_grids_are_foretold() -> Non
     .95 of the hidden losses.
     """
     found, fit = step_law.hidden_grids(
-        public_path("hyperparameters/step_law_grid.csv"), 0.02, draws=3000, attempts=2, seed=1
+        public_path("hyperparameters/step_law_grid.csv"), 0.02, draws=2500, attempts=2, seed=1
     )
     scores = step_law.overall(found)
     assert fit.convergence.passed, str(fit.convergence)
