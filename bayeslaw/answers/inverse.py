@@ -13,7 +13,7 @@ from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.posterior.draws import Draws, Kind, require_kind
 from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import checked_points, open_columns
-from bayeslaw.posterior.predict import predict
+from bayeslaw.posterior.predict import along
 from bayeslaw.text import label
 
 if TYPE_CHECKING:
@@ -50,9 +50,10 @@ def solve_for(
         ``at``.
     bounds : where to search, in the unit of ``name``. None: from 100 times below to 100 times above
         the runs.
-    kind : "mean" (the law's curve, without deviations of groups that ``name`` makes) or "latent"
-        (with the deviation of a group that no run had, and the discrepancy). "latent" needs a
-        ``name`` that makes neither groups nor curves: each tried value would be one of its own.
+    kind : "mean" (the expected curve, without what single values of ``name`` have of their own) or
+        "latent" (with the deviation of a group that no run had, and draws of the discrepancy).
+        "latent" needs a ``name`` that makes neither groups nor curves: each tried value would be
+        one of its own.
 
     Returns
     -------
@@ -79,10 +80,7 @@ def solve_for(
     shared = {**dict.fromkeys(open_columns(fit.design)), **_anywhere(fit, of), **(at or {})}
     tried = pd.DataFrame({key: [value] * TRIED for key, value in shared.items()} | {name: x})
     table = checked_points(fit.design, fit.runs, tried)
-    if kind == "latent":
-        values = predict(fit, table, kind).values.reshape(-1, TRIED)
-    else:
-        values = _along_trend(fit, table, name, of)
+    values = along(fit, table, kind, name) if of is None else _of_law(fit, table, name, of)
     solution = _first_crossing(np.log(x), values, target)
     none = np.isnan(solution)
     attrs = {
@@ -148,14 +146,11 @@ def _anywhere(fit: Draws, of: str | None) -> dict[str, Any]:
     return {**fit.runs.centre, **switches}
 
 
-def _along_trend(fit: Draws, table: pd.DataFrame, name: str, of: str | None) -> np.ndarray:
-    """The law's curve, or a quantity of it, (sample, row), without deviations: those of a group of
+def _of_law(fit: Draws, table: pd.DataFrame, name: str, of: str) -> np.ndarray:
+    """A quantity of the law along a trend, (sample, row), without deviations: those of a group of
     the runs do not count where a row happens to have its value."""
     parameters = Parameters.at(fit, table, "mean").without_effects_of(name)
-    if of is None:
-        values = fit.law.response.link.inverse(parameters.mu_on_link(table))
-    else:
-        values = fit.law.value(of, **parameters.of_law(table))
+    values = fit.law.value(of, **parameters.of_law(table))
     return np.broadcast_to(values, (fit.samples, len(table)))
 
 

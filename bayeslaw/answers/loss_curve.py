@@ -12,6 +12,7 @@ import numpy as np
 
 from bayeslaw.answers.roots import bisect, smallest_minimum
 from bayeslaw.errors import SpecError
+from bayeslaw.posterior.discrepancy import ExpectedByInput
 from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import points_at
 from bayeslaw.runs.columns import TRAINING, tokens_of
@@ -62,7 +63,7 @@ class LossCurve:
 
     @classmethod
     def of(cls, fit: Draws, at: Mapping[str, Any] | None) -> LossCurve:
-        """The law's curve (kind "mean") of the group that ``at`` names."""
+        """The expected loss (kind "mean") of the group that ``at`` names."""
         law = fit.spec.law
         require_split(fit.design)
         if taken := {"model_size", "data_size"} & set(at or {}):
@@ -73,15 +74,23 @@ class LossCurve:
         drawn = Parameters.at(fit, table, "mean").of_law(table)
         params = {name: x[:, 0] for name, x in drawn.items()}
         given = {name: float(x[0]) for name, x in law.given(table).items()}
+        link = law.response.link
+        departs = fit.spec.discrepancy.changes_the_curve
+        discrepancy = ExpectedByInput.of(fit, table) if departs else None
 
         def evaluate(size: Any, data: Any) -> Any:
             many = np.ndim(size) > 1 or np.ndim(data) > 1
             values = {name: x[:, None] if many else x for name, x in params.items()}
+            inputs = {**given, "model_size": size, "data_size": data}
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                return law.evaluate({**given, "model_size": size, "data_size": data}, values)
+                loss = law.evaluate(inputs, values)
+                if discrepancy is None:
+                    return loss
+                return link.inverse(link.forward(loss) + discrepancy.at(inputs))
 
         def closed_form(product: Any) -> Any:
-            return law.optimal_size(product=product, **params)
+            # The law's optimum is that of the loss where nothing is added to the law.
+            return None if departs else law.optimal_size(product=product, **params)
 
         return cls(evaluate, closed_form, fit.samples)
 

@@ -2,11 +2,13 @@
 
 | kind | what is predicted | what its draws vary with |
 |---|---|---|
-| ``"mean"`` | the law's curve | the parameters; an unseen level has the population's value |
+| ``"mean"`` | the expected curve | the parameters; an unseen level has the population's value |
 | ``"latent"`` | a run measured without error | also the unseen level's deviation, the discrepancy |
 | ``"run"`` | what a new run would log | also noise |
 
-Decisions use ``"run"``. Averages are taken in the response's unit, not on its scale.
+The expected curve is the law's, with what the runs lead to expect of the discrepancy
+(`bayeslaw.posterior.discrepancy.ExpectedDiscrepancy`). Decisions use ``"run"``. Averages are taken
+in the response's unit, not on its scale.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw import defaults
-from bayeslaw.posterior.discrepancy import DiscrepancyDraws
+from bayeslaw.posterior.discrepancy import DiscrepancyDraws, ExpectedDiscrepancy
 from bayeslaw.posterior.draws import Draws, Kind, require_kind
 from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import Points, checked_points, extrapolation_distance, grid
@@ -84,6 +86,23 @@ def predict(
     return drawn["drawn"].rename(response.name)
 
 
+def along(fit: Draws, table: pd.DataFrame, kind: Kind, over: str) -> np.ndarray:
+    """Draws of the response at checked points along an input, (sample, row), without what single
+    values of that input have of their own: deviations of the groups that it makes, and the own
+    process of the curves that it sets apart.
+
+    >>> along(fit, checked_points(fit.design, fit.runs, points), "mean", "data_size").shape
+    (4000, 257)
+    """
+    values = np.empty((fit.samples, len(table)))
+
+    def keep(rows: np.ndarray, drawn: np.ndarray) -> None:
+        values[:, rows] = drawn
+
+    each_block_of_draws(fit, table, kind, None, keep, without=over)
+    return values
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Points that are predicted together.
@@ -111,8 +130,13 @@ def each_block_of_draws(
     kind: Kind,
     random_seed: int | None,
     use: Callable[[np.ndarray, np.ndarray], None],
+    *,
+    without: str | None = None,
 ) -> None:
-    """Predict points block by block: call ``use(rows, drawn)`` with draws, (sample, row)."""
+    """Predict points block by block: call ``use(rows, drawn)`` with draws, (sample, row).
+
+    ``without`` is as for `each_block`.
+    """
     link, family = fit.law.response.link, fit.spec.noise
 
     def draw(block: Block) -> None:
@@ -124,7 +148,7 @@ def each_block_of_draws(
             drawn = link.inverse(mu)
         use(block.rows, drawn)
 
-    each_block(fit, table, kind, random_seed, draw)
+    each_block(fit, table, kind, random_seed, draw, without=without)
 
 
 def each_block(
@@ -133,17 +157,24 @@ def each_block(
     kind: Kind,
     random_seed: int | None,
     use: Callable[[Block], None],
+    *,
+    without: str | None = None,
 ) -> None:
     """Call ``use`` with each block of checked points, on as many threads as there are cores.
 
     NumPy and the filter work outside Python's lock, and blocks bound the memory for any number of
     points. With a discrepancy along curves, a block is the points of one curve.
+
+    ``without`` names a column along which points are predicted as by `along`.
     """
     parameters = Parameters.at(fit, table, kind, random_seed)
+    at_points = parameters.without_effects_of(without) if without else parameters
     seed = fit.seed(random_seed)
-    discrepancy = None
-    if kind != "mean" and fit.spec.discrepancy.kind != "none":
-        discrepancy = DiscrepancyDraws(parameters, table, seed)
+    discrepancy: DiscrepancyDraws | ExpectedDiscrepancy | None = None
+    if kind == "mean" and fit.spec.discrepancy.changes_the_curve:
+        discrepancy = ExpectedDiscrepancy(parameters, table, without)
+    elif kind != "mean" and fit.spec.discrepancy.kind != "none":
+        discrepancy = DiscrepancyDraws(parameters, table, seed, without)
     if discrepancy is not None and fit.spec.discrepancy.along_curves:
         curves = pd.Series(range(len(table))).groupby(discrepancy.curve)
         blocks = list(curves.indices.values())
@@ -153,14 +184,16 @@ def each_block(
 
     def predict_one(rows: np.ndarray) -> None:
         points = table.iloc[rows]
-        of_law = parameters.mu_on_link(points)
+        of_law = at_points.mu_on_link(points)
         if kind == "run":
             of_law = of_law + parameters.baseline_error(points)
         mu = of_law if discrepancy is None else of_law + discrepancy.at(rows)
         mu = np.broadcast_to(mu, (fit.samples, len(rows)))
 
         def moments() -> tuple[np.ndarray, np.ndarray | float]:
-            mean, variance = (0.0, 0.0) if discrepancy is None else discrepancy.moments(rows)
+            if not isinstance(discrepancy, DiscrepancyDraws):
+                return mu, 0.0
+            mean, variance = discrepancy.moments(rows)
             return np.broadcast_to(of_law + mean, mu.shape), variance
 
         rng = np.random.default_rng([seed, int(rows[0])])

@@ -18,7 +18,7 @@ from scipy import integrate, stats
 
 import bayeslaw as bl
 from bayeslaw.curves.binning import binned
-from bayeslaw.curves.paths import curve_moments, draw_paths
+from bayeslaw.curves.paths import Curve, draw_paths
 from bayeslaw.curves.shared import basis, extended, knots, smooth_covariance
 from bayeslaw.curves.state_space import sequence, state_space
 from bayeslaw.defaults import CURVATURE_MEMORY, CURVE_POINTS, OWN_COMPONENTS
@@ -111,7 +111,7 @@ def test_moments_of_a_path_are_those_of_the_dense_normal(own: tuple[str, ...]) -
     names = [name for component in own for name in COMPONENTS[component].params]
     params = {name: np.full((2, 1), PARAMS[name]) for name in names}
     twice = [np.broadcast_to(x, (2, 14)) for x in (residual, variance)]
-    mean, variance_of = curve_moments(own, None, t, params, *twice, seen)
+    mean, variance_of = Curve(own, None, t, params, *twice, seen).moments()
     K = covariance(own, t, t.min())
     runs, new = seen == 1, seen == 0
     gain = np.linalg.solve(K[np.ix_(runs, runs)] + np.diag(variance[runs]), K[runs]).T
