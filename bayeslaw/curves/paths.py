@@ -62,6 +62,24 @@ class Curve:
             _in_given_order(variance_of, point, is_point),
         )
 
+    def log_density(self) -> np.ndarray:
+        """The joint log density of the observed residuals under each draw of the parameters,
+        (draw,).
+        """
+        from bayeslaw.curves.filter import forward_pass
+
+        point, is_point, step, first = self._sequence()
+        residual, variance, seen = self._observed(point, is_point)
+        density = np.empty(len(residual))
+        for block, of_block in _blocks(self.params, len(residual)):
+            Phi, Q, h = state_space(self.own, step, first, of_block)
+            forward = forward_pass(len(h))
+            of_draws = zip(residual[block], variance[block], Phi, Q, strict=True)
+            for i, arrays in enumerate(of_draws, block.start):
+                r, R, Phi_i, Q_i = (np.ascontiguousarray(x) for x in arrays)
+                density[i] = forward(r, R, seen, Phi_i, Q_i, h)[0]
+        return density
+
     def _sequence(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The points in order of t, as `runs_in_sequence` gives them."""
         return runs_in_sequence(self.t, np.full(len(self.t), ""), self.origin)

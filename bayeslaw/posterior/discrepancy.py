@@ -6,7 +6,7 @@ It is the sum of a curve's own process and of the process that runs share.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -133,6 +133,26 @@ class DiscrepancyDraws(_Discrepancy):
         curve, n_runs = self._curve(rows)
         mean, variance = curve.moments()
         return self._common(rows) + mean[:, n_runs:], variance[:, n_runs:]
+
+    def log_density(self, rows: np.ndarray, y: np.ndarray, noise: Mapping[str, Any]) -> np.ndarray:
+        """The joint log density of what is observed at rows of one curve given its runs, under each
+        draw of the parameters, (sample,).
+
+        Parameters
+        ----------
+        rows : positions in the table.
+        y : the response less the law, on its scale, (sample, row).
+        noise : the parameters of its noise, which is normal.
+        """
+        curve, n_runs = self._curve(rows)
+        residual, variance = curve.residual.copy(), curve.variance.copy()
+        residual[:, n_runs:] = y - self._common(rows)
+        variance[:, n_runs:] = noise["sigma"] ** 2
+        with_rows = replace(
+            curve, residual=residual, variance=variance, seen=np.ones_like(curve.seen)
+        )
+        of_runs = curve.log_density() if n_runs else 0.0
+        return with_rows.log_density() - of_runs
 
 
 class ExpectedDiscrepancy(_Discrepancy):

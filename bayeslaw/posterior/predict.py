@@ -113,6 +113,8 @@ class Block:
     mu : the response before noise, on its scale, (sample, row).
     moments : gives the mean and the variance of ``mu`` under each draw of the parameters, each
         (sample, row) or a number: of what is drawn along a curve, its distribution.
+    log_density : gives the log density of observed responses, (row,), on their scale, under each
+        draw of the parameters: of each, (sample, row), or of a curve's all together, (sample, 1).
     noise : the parameters of the noise, each (sample, row) or (sample, 1).
     rng : the generator for the noise, with a seed of its own for each block.
     """
@@ -120,6 +122,7 @@ class Block:
     rows: np.ndarray
     mu: np.ndarray
     moments: Callable[[], tuple[np.ndarray, np.ndarray | float]]
+    log_density: Callable[[np.ndarray], np.ndarray]
     noise: Mapping[str, Any]
     rng: np.random.Generator
 
@@ -196,8 +199,15 @@ def each_block(
             mean, variance = discrepancy.moments(rows)
             return np.broadcast_to(of_law + mean, mu.shape), variance
 
+        of_noise = parameters.of_noise(points)
+
+        def log_density(y: np.ndarray) -> np.ndarray:
+            if isinstance(discrepancy, DiscrepancyDraws) and fit.spec.discrepancy.along_curves:
+                return discrepancy.log_density(rows, y - of_law, of_noise)[:, None]
+            return noise.log_density(fit.spec.noise, of_noise, y - mu)
+
         rng = np.random.default_rng([seed, int(rows[0])])
-        use(Block(rows, mu, moments, parameters.of_noise(points), rng))
+        use(Block(rows, mu, moments, log_density, of_noise, rng))
 
     with ThreadPoolExecutor(cpu_count()) as pool:
         for _ in pool.map(predict_one, blocks):
@@ -274,3 +284,36 @@ def log_density(fit: Draws, table: pd.DataFrame, *, random_seed: int | None = No
     each_block_observed(fit, table, keep, random_seed=random_seed)
     slope = np.asarray(link.slope(table[response].to_numpy(float)))
     return density + np.log(abs(slope))
+
+
+def joint_log_density(
+    fit: Draws, table: pd.DataFrame, unit: np.ndarray, *, random_seed: int | None = None
+) -> np.ndarray:
+    """The log posterior predictive density of the observed runs of each unit together, (unit,), in
+    sorted order, per unit of the response's scale to the power of their number.
+
+    Parameters
+    ----------
+    table : points as `predict` takes them, with the response in its column.
+    unit : a label for each row. The rows of a curve must be of one unit.
+
+    Raises
+    ------
+    As `predict`.
+    """
+    response = fit.law.response
+    points = checked_points(fit.design, fit.runs, table)
+    y = response.link.forward(points[response.name].to_numpy(float))
+    names, index = np.unique(unit.astype(str), return_inverse=True)
+    parts: list[tuple[int, np.ndarray]] = []
+
+    def score(block: Block) -> None:
+        # Along curves a block is a curve, whose rows are of one unit and have one density.
+        of_draws = block.log_density(y[block.rows])
+        parts.extend(zip(index[block.rows], of_draws.T, strict=False))
+
+    each_block(fit, points, "run", random_seed, score)
+    joint = np.zeros((len(names), fit.samples))
+    for one, of_draws in parts:
+        joint[one] += of_draws
+    return np.asarray(np.logaddexp.reduce(joint, axis=1) - np.log(fit.samples))

@@ -24,8 +24,8 @@ def quantity(fit: Draws, name: str, **at: float) -> xr.DataArray:
     The groups are those of the runs, by the columns in which the law's parameters differ. Inputs
     are not among these columns: a quantity describes the law, without the deviation of any one
     checkpoint and without a discrepancy. Answers such as `bayeslaw.peaks`, `bayeslaw.crossover` and
-    `bayeslaw.allocate` are of the expected curve, which has the latter. Covariates are at each group's
-    mean.
+    `bayeslaw.allocate` are of the expected curve, which has the latter. Covariates are at each
+    group's mean.
 
     Parameters
     ----------
