@@ -12,8 +12,7 @@ import pandas as pd
 import pytensor
 import pytensor.tensor as pt
 import pytest
-import xarray as xr
-from helpers import PARAMS, covariance, once, unsampled
+from helpers import PARAMS, covariance, from_the_prior, once, unsampled
 from scipy import integrate, stats
 
 import bayeslaw as bl
@@ -27,7 +26,6 @@ from bayeslaw.model.build import build
 from bayeslaw.model.filter_op import Filtered
 from bayeslaw.model.sampling import draw_prior
 from bayeslaw.model.semivariance import TOGETHER, Semivariance
-from bayeslaw.posterior.draws import Convergence
 from bayeslaw.spec.discrepancy import COMPONENTS
 from bayeslaw.spec.resolve import resolve
 
@@ -463,13 +461,7 @@ def drawn_from_the_prior(own: tuple[str, ...]) -> bl.Fit:
         effects=dict.fromkeys(("A", "alpha", "E"), "1"),  # only the processes tell curves apart
         discrepancy={"kind": "curve", "own": own, "shared": False},
     )
-    design = resolve(spec, runs)
-    model = build(design, runs)
-    variables = [*model.free_RVs, *model.deterministics]
-    names = [x.name for x in variables if not x.name.endswith("_raw")]
-    tree = xr.DataTree.from_dict({"posterior": draw_prior(model, names, 4000, 1)})
-    as_if = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
-    return bl.Fit(design, runs, tree, as_if, 1, (), {})
+    return from_the_prior(spec, runs, 4000)
 
 
 @pytest.mark.parametrize("own", [("wiener",), ("smooth",), ("matern",)], ids="+".join)
