@@ -126,10 +126,7 @@ def _table(
     limit = np.array([reach or REACH * _largest_kl(fit, of_group, method) for of_group in runs])
     table = groups.assign(runs=list(map(len, runs)))
     if fit.spec.discrepancy.changes_the_curve:
-        curves = [
-            _curve_of(fit, row, of_group)
-            for (_, row), of_group in zip(groups.iterrows(), runs, strict=True)
-        ]
+        curves = [_curve_of(fit, row) for _, row in groups.iterrows()]
         drawn = _of_curves(fit, curves, limit, current_kl)
     else:
         drawn = _of_law(fit, suffix, current_kl)

@@ -37,9 +37,8 @@ class Curve:
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """`draw_paths` of this curve, (draw, point)."""
         point, is_point, step, first = self._sequence()
-        in_sequence = draw_paths(
-            self.own, step, first, self.params, *self._observed(point, is_point), rng
-        )
+        residual, variance, seen = self._observed(point, is_point)
+        in_sequence = draw_paths(self.own, step, first, self.params, residual, variance, seen, rng)
         return _in_given_order(in_sequence, point, is_point)
 
     def moments(self, components: Collection[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +83,9 @@ class Curve:
         """The points in order of t, as `runs_in_sequence` gives them."""
         return runs_in_sequence(self.t, np.full(len(self.t), ""), self.origin)
 
-    def _observed(self, point: np.ndarray, is_point: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _observed(
+        self, point: np.ndarray, is_point: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Residual, variance and seen in order of t."""
         return self.residual[:, point], self.variance[:, point], self.seen[point] * is_point
 

@@ -250,8 +250,8 @@ def futures(runs: Runs) -> list[Future]:
 
 
 def stacked(density: np.ndarray) -> np.ndarray:
-    """The stacking weights, (form,), from log densities (form, observation), by expectation maximisation:
-    each step raises the score.
+    """The stacking weights, (form,), from log densities (form, observation), by expectation
+    maximisation: each step raises the score.
 
     >>> stacked(np.log([[0.9, 0.9, 0.1], [0.1, 0.1, 0.9]])).round(2)
     array([0.57, 0.43])

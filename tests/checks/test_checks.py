@@ -30,6 +30,7 @@ from bayeslaw.model.effects import RAW
 from bayeslaw.model.sampling import draw_prior
 from bayeslaw.posterior.draws import Convergence
 from bayeslaw.posterior.likelihood import log_likelihood
+from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.power_scaling import log_prior, prior_weights
 from bayeslaw.spec.resolve import resolve
 
@@ -239,11 +240,7 @@ def test_each_run_given_the_others_is_the_dense_conditional(
     total, each = log_likelihood(fit)
     runs, axis = fit.runs, fit.spec.axis
     link = runs.law.response.link
-    located = (
-        np.log(fit.predict(runs.table, "mean").values[0])
-        if law == "power"
-        else fit.predict(runs.table, "mean").values[0]
-    )
+    located = Parameters.at(fit, runs.table, "mean").mu_on_link(runs.table)
     sigma = fit.idata["posterior"]["sigma"].values[0]
     by_task = fit.idata["posterior"]["sigma_1|task"].transpose("chain", "draw", "task")[0]
     t = axis.forward(runs.inputs[along])
