@@ -123,7 +123,7 @@ def predict(
         Path | None, typer.Option(help="Table of points, instead of --at.", show_default=False)
     ] = None,
     kind: Annotated[
-        str, typer.Option(help="run (what a new run would log) or mean (the law's curve).")
+        str, typer.Option(help="run (what a new run would log) or mean (the expected curve).")
     ] = "run",
     prob: Annotated[list[float], typer.Option(help="Probability of a band. Repeatable.")] = list(
         defaults.PROBS
