@@ -167,7 +167,10 @@ def _draw(result: bl.Backtest, plot: Path | None, panels: Path | None) -> None:
     """Draw coverage and PIT values to ``plot``, hidden runs of the first split to ``panels``."""
     title = "simulated runs" if next(iter(result.fits.values())).runs.simulated else ""
     if plot is not None:
-        save_figure(lambda plots: plots.calibration(result.points, title=title), plot)
+        save_figure(
+            lambda plots: plots.calibration(result.points, title=title, regions=result.regions),
+            plot,
+        )
     if panels is not None:
         from bayeslaw.plots.bands import MOST_PANELS
         from bayeslaw.study.report.figures import first_split

@@ -25,7 +25,7 @@ from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.settings import Sampling, seed_or_new
 from bayeslaw.spec.spec import ModelSpec
 from bayeslaw.validation.baselines import BASELINES, SAMPLED, alone, point_scores
-from bayeslaw.validation.scores import Replicates, score_draws, summarise
+from bayeslaw.validation.scores import Replicates, regions, score_draws, summarise
 from bayeslaw.validation.splits import splits
 
 #: Name of the package's own method in a table of scores.
@@ -53,6 +53,8 @@ class Backtest:
     coverage_p : by split, how likely a coverage of 90 % bands as low as the observed one is if the
         model is right (`bayeslaw.validation.scores.Replicates`); empty for backtests saved by
         bayeslaw 0.1.0.
+    regions : where a calibrated model's coverage and PIT lie
+        (`bayeslaw.validation.scores.regions`); None for backtests saved by bayeslaw 0.1.0.
     """
 
     points: pd.DataFrame
@@ -62,6 +64,7 @@ class Backtest:
     fits: Mapping[str, Fit]
     response: str
     coverage_p: Mapping[str, float] = field(default_factory=dict)
+    regions: pd.DataFrame | None = None
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -179,7 +182,7 @@ def backtest(
     sampling["random_seed"] = seed
     started = time.perf_counter()
     fits = fit_each(spec, runs, [~rows for rows in hidden.values()], **sampling)
-    replicates = {split: Replicates(defaults.GATE_PROB) for split in hidden}
+    replicates = {split: Replicates(defaults.GATE_PROB, probs) for split in hidden}
     tables = [
         _scored(OURS, split, fitted, runs, rows, probs, seed, replicates=replicates[split])
         for (split, rows), fitted in zip(hidden.items(), fits, strict=True)
@@ -212,7 +215,8 @@ def backtest(
     by_split = dict(zip(hidden, fits, strict=True))
     coverage_p = {split: each.p_of_coverage() for split, each in replicates.items()}
     response = runs.law.response.name
-    return Backtest(points, seen, tuple(probs), seconds, by_split, response, coverage_p)
+    judged = regions(list(replicates.values()))
+    return Backtest(points, seen, tuple(probs), seconds, by_split, response, coverage_p, judged)
 
 
 def _baseline_law(baseline_law: Law | str | None, runs: Runs) -> Law:

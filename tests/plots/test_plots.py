@@ -179,6 +179,21 @@ def test_the_pit_counts_every_run(backtested: pd.DataFrame) -> None:
     assert len(plots.calibration(backtested, width=4.0)) == 2
 
 
+def test_regions_of_a_backtest_are_drawn(backtested: pd.DataFrame) -> None:
+    at = [0.5, 0.9, *(np.arange(5) / 5)]
+    regions = pd.DataFrame(
+        {"measure": ["coverage"] * 2 + ["pit"] * 5, "at": at, "low": 0.1, "high": 0.4}
+    )
+    coverage = plots.coverage(backtested, regions=regions)
+    (bars,) = coverage.collections
+    np.testing.assert_allclose(bars.get_segments(), [[[50, 10], [50, 40]], [[90, 10], [90, 40]]])
+    pit = plots.pit(backtested, bins=5, regions=regions)
+    (region,) = pit.collections
+    heights = region.get_paths()[0].vertices[:, 1]
+    assert heights.min() == pytest.approx(1.0)  # 10 hidden runs
+    assert heights.max() == pytest.approx(4.0)
+
+
 def test_hits_and_misses_are_told_apart(backtested: pd.DataFrame) -> None:
     seen = pd.DataFrame(
         {"model_size": [1e8, 2e8, 1e8], "task": ["a", "a", "b"], "loss": [3.0, 2.9, 3.1]}

@@ -179,6 +179,8 @@ def test_a_backtest_on_disk_is_the_backtest(outcome: StudyResult, tmp_path: Path
     tested = outcome.backtest
     assert tested is not None
     again = load_backtest(save_backtest(tested, tmp_path / "backtest.nc"))
+    assert tested.regions is not None
+    pd.testing.assert_frame_equal(again.regions, tested.regions)
     pd.testing.assert_frame_equal(again.points, tested.points, check_dtype=False)
     pd.testing.assert_frame_equal(again.scores(), tested.scores())
     assert again.converged == tested.converged

@@ -170,7 +170,10 @@ def _calibration(result: StudyResult, width: float) -> Any:
 
     if result.backtest is None:
         return None
-    return plots.calibration(result.backtest.points, title=_title(result), width=width)
+    backtest = result.backtest
+    return plots.calibration(
+        backtest.points, title=_title(result), width=width, regions=backtest.regions
+    )
 
 
 def _next_runs(result: StudyResult, width: float) -> Any:
