@@ -118,3 +118,7 @@ MOVED_MAX = 2.0
 PRIOR_POWERS = (0.8, 1.25)
 #: Change of P(target met) under such a prior above which the prior, and not the runs, decides.
 PRIOR_MOVES_MAX = 0.1
+
+#: How likely candidate runs must be to change a verdict that stands, for it to be worth waiting for
+#: them where no value says what they are worth: a choice, as surprising as a p-value of this size.
+VERDICT_CHANGES_MIN = 0.05

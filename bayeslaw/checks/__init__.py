@@ -35,7 +35,8 @@ def check(fit: Draws) -> list[CheckResult]:
     Whether the chains agree; whether the prior puts the runs where they are; whether the runs
     narrow each parameter; how much of the answer is the prior's, also at a new checkpoint; whether
     the runs scatter as the model says, along curves, in every group and one by one; and whether a
-    single run decides. A check that does not apply to the fit says that it was not run, and why.
+    single run decides. Published coefficients (`bayeslaw.known`) have no runs, and fail the check
+    of convergence alone. A check that does not apply to the fit says that it was not run, and why.
     Takes some seconds: the densities and replicates are those of some thousand draws.
 
     Examples
@@ -45,5 +46,7 @@ def check(fit: Draws) -> list[CheckResult]:
     passed  R-hat: largest 1.0037 (A_1|task), at most 1.01.
     ...
     """
+    if not len(fit.runs):
+        return check_convergence(fit)
     results = [result for run_check in CHECKS for result in run_check(fit)]
     return sorted(results, key=lambda result: result.passed is not False)

@@ -136,6 +136,10 @@ def predict(
         Path | None,
         typer.Option(help="Where to draw the bands (PNG, SVG, PDF).", show_default=False),
     ] = None,
+    new_group: Annotated[
+        bool,
+        typer.Option("--new-group", help="A group that no run has is meant, and not misspelt."),
+    ] = False,
     seed: Annotated[
         int | None, typer.Option(help="Random seed. Default: that of the fit.", show_default=False)
     ] = None,
@@ -160,7 +164,7 @@ def predict(
             "Say where to predict: either --at model_size=70e9 for each input, or --points FILE."
         )
     where = arguments.points(at) if points is None else load_table(points)[0]
-    bands = fit_.bands(where, predicted, prob, random_seed=seed)
+    bands = fit_.bands(where, predicted, prob, new_groups=new_group, random_seed=seed)
     if output is not None:
         write_csv(bands, output)
     if plot is not None:

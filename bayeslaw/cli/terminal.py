@@ -113,7 +113,11 @@ def save_figure(draw: Callable[[ModuleType], np.ndarray], path: Path) -> None:
 
 def print_fit(fitted: bl.Fit, checks: Sequence[bl.CheckResult] | None = None) -> None:
     """Print the summary of a fit, its checks (None: they are computed), and the retries."""
-    print_table(fitted.summary().rename_axis("variable").reset_index())
+    table = fitted.summary().rename_axis("variable").reset_index()
+    print_table(table.drop(columns="at", errors="ignore"))
+    if "at" in table:
+        where = next(filter(None, table["at"]))
+        out.print(f"..._at_centre: at {where}, the geometric mean of each input.")
     colours = {True: None, False: "bold red", None: "yellow"}
     for result in bl.check(fitted) if checks is None else checks:
         out.print(str(result), style=colours[result.passed])

@@ -12,6 +12,7 @@ from bayeslaw.checks import CheckResult
 from bayeslaw.checks.convergence import check_convergence
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.power_scaling import power_weights, total_log_prior
+from bayeslaw.text import percent
 from bayeslaw.validation.backtesting import OURS, Backtest
 
 
@@ -90,8 +91,8 @@ def prior_doubts(under_other_priors: Sequence[float], p_target: float) -> list[s
         return []
     return [
         f"The prior decides: with every prior weaker or stronger ({powers_in_words()}), the"
-        f" probability would be {in_words(under_other_priors)}, not {p_target:.2f}. Give priors"
-        " that you can defend, or add runs."
+        f" probability would be {in_words(under_other_priors)}, not {percent(p_target)}. Give"
+        " priors that you can defend, or add runs."
     ]
 
 
@@ -108,6 +109,6 @@ def in_words(probabilities: Sequence[float]) -> str:
     """Probabilities, one for each prior.
 
     >>> in_words([0.81, 0.7])
-    '0.81, and 0.70'
+    '81 %, and 70 %'
     """
-    return ", and ".join(f"{p:.2f}" for p in probabilities)
+    return ", and ".join(map(percent, probabilities))

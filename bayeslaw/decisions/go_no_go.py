@@ -32,13 +32,13 @@ from bayeslaw.decisions.utility import (
     met,
     p_best,
 )
-from bayeslaw.errors import SpecError, suggest
+from bayeslaw.errors import SpecError
 from bayeslaw.posterior.bands import summaries_of
 from bayeslaw.posterior.draws import Draws
-from bayeslaw.posterior.points import Points
+from bayeslaw.posterior.points import Points, new_groups
 from bayeslaw.posterior.predict import predict
 from bayeslaw.runs.files import plain_rows
-from bayeslaw.text import label, named_rows
+from bayeslaw.text import named_rows, named_run, percent
 from bayeslaw.validation.backtesting import Backtest
 
 #: Columns that `decide` adds to those of the options, beside bands.
@@ -177,7 +177,7 @@ def decide(
     --------
     >>> options = {"model_size": [7e9, 70e9], "data_size": 1e12}
     >>> print(bl.decide(fit, options, target=2.1, cost=[1e5, 1e6]))
-    GO: model size 7B meets the target of 2.1 with probability 0.93 (at least 0.8).
+    GO: model size 7B, data size 1T meets the target of 2.1 with probability 93 % (at least 80 %).
     ...
     """
     points, costs = checked_options(
@@ -278,9 +278,11 @@ def decision_on(
     }
     labels = tuple(named_rows(points))
     reasons = [
-        *_verdict_in_words(verdict, table, chosen, labels, target, go_at, no_go_at, doubts),
-        f"That option meets a target of {targets['go']:.4g} with probability {go_at:g}, and one of"
-        f" {targets['no-go']:.4g} with probability {no_go_at:g}.",
+        *_verdict_in_words(
+            verdict, table, chosen, named_run(points.iloc[chosen]), target, go_at, no_go_at, doubts
+        ),
+        f"That option meets a target of {targets['go']:.4g} with probability {100 * go_at:g} %, and"
+        f" one of {targets['no-go']:.4g} with probability {100 * no_go_at:g} %.",
         *_prior_in_words(other_priors, ahead.khat, decides=bool(of_prior)),
         *_unseen_levels_in_words(fit, points.iloc[chosen]),
     ]
@@ -388,7 +390,7 @@ def _verdict_in_words(
     verdict: Verdict,
     table: pd.DataFrame,
     chosen: int,
-    labels: Sequence[str],
+    run: str,
     target: float,
     go_at: float,
     no_go_at: float,
@@ -397,7 +399,8 @@ def _verdict_in_words(
     """The doubts, if any, and the probability that the chosen option meets the target."""
     p_target = table["p_target"].iloc[chosen]
     meets = "meets" if p_target >= 0.5 else "may meet"
-    statement = f"{labels[chosen]} {meets} the target of {target:g} with probability {p_target:.2f}"
+    p = percent(p_target)
+    statement = f"{run or 'The run'} {meets} the target of {target:g} with probability {p}"
     if doubts:
         return [*doubts, f"{statement}, but only if the fit can be trusted."]
     if not _pays(table, chosen):
@@ -406,11 +409,11 @@ def _verdict_in_words(
             f"{statement}, but its expected value is {value:.3g}: it costs more than it is worth."
         ]
     bound = {
-        "go": f"at least {go_at:g}",
-        "no-go": f"no option has more than {no_go_at:g}",
+        "go": f"at least {100 * go_at:g} %",
+        "no-go": f"no option has more than {100 * no_go_at:g} %",
         "inconclusive": (
-            f"less than {go_at:g}, and not every option has at most {no_go_at:g}: the runs do not"
-            " say"
+            f"less than {100 * go_at:g} %, and not every option has at most"
+            f" {100 * no_go_at:g} %: the runs do not say"
         ),
     }[verdict]
     return [f"{statement} ({bound})."]
@@ -434,14 +437,7 @@ def _prior_in_words(other_priors: Sequence[float], khat: float, *, decides: bool
 
 def _unseen_levels_in_words(fit: Draws, option: pd.Series) -> list[str]:
     """Levels of an option in no run: intended, or a typo."""
-    runs, words = fit.runs.table, []
-    for name in fit.design.columns:
-        if name not in option or name not in runs or pd.isna(option[name]):
-            continue
-        known, value = set(runs[name].map(label)), label(option[name])
-        if value not in known:
-            words.append(
-                f"No run has {name} {value}: it is predicted as a new group from the same"
-                f" population, so its bands are wider.{suggest(value, known)}"
-            )
-    return words
+    return [
+        f"{new} It is predicted as a new group from the same population, so its bands are wider."
+        for new in new_groups(fit, option.to_frame().T)
+    ]

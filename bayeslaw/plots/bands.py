@@ -27,6 +27,10 @@ def bands(
     response: str = "loss",
     runs: pd.DataFrame | None = None,
     hidden: pd.DataFrame | None = None,
+    moved: bool = False,
+    target: float | None = None,
+    marks: pd.DataFrame | None = None,
+    marked: str = "asked for",
     by: Sequence[str] = (),
     axes: Axes | Sequence[Axes] | None = None,
     x_unit: str = "",
@@ -46,6 +50,11 @@ def bands(
     response : the column of ``runs`` on the vertical axis.
     runs : the runs that the fit saw, drawn as points.
     hidden : runs that it did not see, drawn as crosses.
+    moved : whether the runs were moved to the curve's other inputs by the law, which the legend
+        then says.
+    target : of the response, drawn as a line.
+    marks : points to mark at their ``median``, with ``x`` and the columns of ``by``, and what the
+        legend calls them: ``marked``.
     by : columns that make a panel each.
     axes : one Axes a panel; None: a new figure, ``width`` inches wide, is laid out (single column
         below 5 inches).
@@ -71,7 +80,9 @@ def bands(
         drawn = axes_of_panels(len(panels), axes, width, title)
         for axis, (chosen, part) in zip(drawn, panels, strict=False):
             seen, unseen = rows_of(runs, chosen), rows_of(hidden, chosen)
-            _panel(axis, part.sort_values(x), x, response, seen, unseen)
+            _panel(axis, part.sort_values(x), x, response, seen, unseen, moved)
+            _draw_target(axis, target)
+            _draw_marks(axis, rows_of(marks, chosen), x, marked)
             entitle(axis, ", ".join(named(column, value) for column, value in chosen.items()))
             scale_and_name(axis, x, response, x_unit, response_unit, log)
         if axes is None:
@@ -86,6 +97,7 @@ def _panel(
     response: str,
     runs: pd.DataFrame | None,
     hidden: pd.DataFrame | None,
+    moved: bool,
 ) -> None:
     """Bands and runs of one group."""
     at = part[x].to_numpy(float)
@@ -100,7 +112,7 @@ def _panel(
             markersize=2.6,
             alpha=0.7,
             linestyle="none",
-            label="runs",
+            label="runs, moved here by the law" if moved else "runs",
         )
     if hidden is not None and len(hidden):
         axis.plot(
@@ -115,6 +127,31 @@ def _panel(
         )
     if f"distance_{x}" in part:
         _mark_beyond(axis, at, part[f"distance_{x}"].to_numpy(float))
+
+
+def _draw_target(axis: Axes, target: float | None) -> None:
+    """The target, as a line across the panel."""
+    if target is not None:
+        words = f"target {target:.4g}"
+        axis.axhline(target, color=HIDDEN, linewidth=1.2, linestyle="--", label=words, zorder=1.5)
+
+
+def _draw_marks(axis: Axes, marks: pd.DataFrame | None, x: str, marked: str) -> None:
+    """Points at their medians, as diamonds."""
+    if marks is not None and len(marks):
+        axis.plot(
+            marks[x],
+            marks["median"],
+            "D",
+            markerfacecolor="none",
+            markeredgecolor=HIDDEN,
+            markersize=6.5,
+            markeredgewidth=1.6,
+            linestyle="none",
+            clip_on=False,
+            label=marked,
+            zorder=3,
+        )
 
 
 def _mark_beyond(axis: Axes, at: np.ndarray, distance: np.ndarray) -> None:

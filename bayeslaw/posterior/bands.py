@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,11 @@ from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.posterior.draws import DIMS, Draws, Kind, require_kind
 from bayeslaw.posterior.points import Points, checked_points, extrapolation_distance, grid
 from bayeslaw.posterior.predict import each_block_of_draws
+from bayeslaw.spec.spec import population_name
+from bayeslaw.text import magnitude, named
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def bands(
@@ -116,7 +121,8 @@ def summary(
     Returns
     -------
     DataFrame, one row per variable (or element of one): mean, sd, ``lower_90``, ``upper_90``,
-    ess_bulk, ess_tail, r_hat. A pinned variable has no R-hat: NaN.
+    ess_bulk, ess_tail, r_hat. A pinned variable has no R-hat: NaN. Where a variable is sampled at
+    the table's centre also ``at``: where that is, in words, and "" for the others.
 
     Raises
     ------
@@ -131,6 +137,8 @@ def summary(
         ]
     if unknown := [name for name in var_names if name not in posterior]:
         raise UnknownNameError("variable", unknown[0], map(str, posterior))
+    if not fit.convergence.sampled:
+        return _with_place(fit, _of_one_draw(posterior[list(var_names)], ci_prob))
     with np.errstate(invalid="ignore"):  # a pinned variable has no R-hat: NaN
         table = arviz_stats.summary(
             posterior[list(var_names)], ci_prob=ci_prob, ci_kind="eti", round_to="none"
@@ -138,4 +146,43 @@ def summary(
     ends = [column for column in table.columns if column.startswith("eti")]
     sides = [f"{side}_{100 * ci_prob:g}" for side in ("lower", "upper")]
     renamed = table.rename(columns=dict(zip(ends, sides, strict=True)))
-    return renamed[["mean", "sd", *sides, "ess_bulk", "ess_tail", "r_hat"]]
+    return _with_place(fit, renamed[["mean", "sd", *sides, "ess_bulk", "ess_tail", "r_hat"]])
+
+
+def _of_one_draw(posterior: xr.Dataset, ci_prob: float) -> pd.DataFrame:
+    """The summary of published coefficients: no spread, and no diagnostics."""
+    values = {str(name): float(x.values.item()) for name, x in posterior.items()}
+    table = pd.DataFrame({"mean": pd.Series(values, dtype=float)}).assign(sd=0.0)
+    for side in ("lower", "upper"):
+        table[f"{side}_{100 * ci_prob:g}"] = table["mean"]
+    return table.assign(ess_bulk=np.nan, ess_tail=np.nan, r_hat=np.nan)
+
+
+def _with_place(fit: Draws, table: pd.DataFrame) -> pd.DataFrame:
+    """The summary, with the centre of the table where a variable is sampled there."""
+    names = {
+        population_name(name, param) for name, param in fit.law.params.items() if param.at_centre
+    }
+    here = [str(row).partition("[")[0] in names for row in table.index]
+    return table.assign(at=np.where(here, centre_in_words(fit), "")) if any(here) else table
+
+
+def centre_in_words(fit: Draws) -> str:
+    """Where the centre of the table is: "model size 302M, data size 4.11B".
+
+    An input with a selector column has a centre for each of its values.
+    """
+    runs, words = fit.runs, []
+    for name, value in runs.centre.items():
+        selector = fit.law.inputs[name].selector
+        if selector and len(runs):
+            of_groups = runs.table[[selector]].drop_duplicates()
+            centres = runs.centre_of(of_groups)[name]
+            several = zip(of_groups[selector], centres, strict=True)
+            words.append(
+                f"{name.replace('_', ' ')} "
+                + " or ".join(f"{magnitude(x)} ({label})" for label, x in several)
+            )
+        else:
+            words.append(named(name, value))
+    return ", ".join(words)

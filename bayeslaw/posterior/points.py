@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -9,15 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.errors import Fault, RunsError, SpecError, suggest
+from bayeslaw.errors import Fault, RunsError, RunsWarning, SpecError, suggest
 from bayeslaw.posterior.draws import Draws
-from bayeslaw.runs.table import Runs
+from bayeslaw.runs.table import REPEAT_COLUMNS, Runs
 from bayeslaw.runs.validation import validate_points
 from bayeslaw.spec.design import Design
 from bayeslaw.spec.formula import GroupTerm
-from bayeslaw.text import label
+from bayeslaw.text import is_identifier, label
 
 type Points = pd.DataFrame | Mapping[str, Any]
+
+#: Groups that a message names.
+MOST_NAMED = 6
 
 
 def grid(points: Points) -> pd.DataFrame:
@@ -53,18 +57,33 @@ def checked_points(design: Design, runs: Runs, points: Points) -> pd.DataFrame:
         for name in design.columns
         if name not in asked and name in known and known[name].nunique() == 1
     }
-    table = validate_points(asked.assign(**constant), design.law, design.columns)
+    known_values = {
+        name: _values_of(known[name])
+        for name in (*design.law.inputs, *design.columns)
+        if len(known) and name in known and name not in asked and name not in constant
+    }
+    table = validate_points(
+        asked.assign(**constant), design.law, design.columns, known_values=known_values
+    )
     faults = [*_without_unit(design, known, table), *_not_numbers(design, table)]
     if faults:
         raise RunsError("The points to predict", faults)
     return table.reset_index(drop=True)
 
 
+def _values_of(column: pd.Series) -> str:
+    """What the runs have in a column, in words: the range of numbers, or the first labels."""
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        low, high = label(column.min()), label(column.max())
+        return low if low == high else f"{low} to {high}"
+    return _listed(sorted(set(column.drop_duplicates().map(label))))
+
+
 def _without_unit(design: Design, known: pd.DataFrame, table: pd.DataFrame) -> list[Fault]:
     """A fault for each row whose selector column, which gives an input its unit, is in no run."""
     faults = []
     for name, spec in design.law.inputs.items():
-        if not (column := spec.selector):
+        if not (column := spec.selector) or not len(known):
             continue
         labels = known[column].map(label)
         remedy = f"Use one of {', '.join(sorted(labels.unique()))}."
@@ -97,6 +116,10 @@ def points_at(
     SpecError : ``at`` has a column that neither the model nor the runs have, or several values of
         one column.
     RunsError : as `checked_points`.
+
+    Warns
+    -----
+    RunsWarning : a group that no run has, which may be misspelt.
     """
     design, runs, shared = fit.design, fit.runs.table, dict(at or {})
     known = dict.fromkeys([*design.law.inputs, *design.columns, *map(str, runs.columns)])
@@ -109,11 +132,63 @@ def points_at(
     if several := [name for name, value in shared.items() if np.ndim(value) > 0]:
         name = several[0]
         raise SpecError(f"at has several values of {name}: give one.", key=("at", name))
+    remedy = "If a new group is meant, leave its column out."
+    warn_of_new_groups(fit, pd.DataFrame([shared]), remedy)
     unseen = [
         name for name in open_columns(design) if not (name in runs and runs[name].nunique() == 1)
     ]
     table = pd.DataFrame([{**dict.fromkeys(unseen), **shared, **row} for row in rows])
     return checked_points(design, fit.runs, table)
+
+
+def new_groups(fit: Draws, points: pd.DataFrame) -> list[str]:
+    """A sentence for each grouping column with values that no run has: new groups, or misspelt
+    ones. Inputs are left out, and so are seeds, names of runs, and numbers among numbers, such as
+    sizes: new ones are what is predicted.
+
+    >>> new_groups(fit, pd.DataFrame({"task": ["mlsun"]}))
+    ["No run has task mlsun. Did you mean 'mlsum'?"]
+    """
+    runs, sentences = fit.runs.table, []
+    for name in open_columns(fit.design):
+        if name not in points or name not in runs or name in REPEAT_COLUMNS or not len(runs):
+            continue
+        known = sorted(set(runs[name].drop_duplicates().map(label)))
+        asked = points[name].drop_duplicates().map(label)
+        sizes = all(map(_is_size, known))
+        new = [
+            x for x in dict.fromkeys(asked) if x and x not in known and not (sizes and _is_size(x))
+        ]
+        if new:
+            near = "".join(dict.fromkeys(suggest(x, known) for x in new[:MOST_NAMED]))
+            the_known = near or f" The runs have {_listed(known)}."
+            sentences.append(f"No run has {name} {_listed(new)}.{the_known}")
+    return sentences
+
+
+def _is_size(text: str) -> bool:
+    """Whether a label is a number, and no name of digits."""
+    return pd.notna(pd.to_numeric(text, errors="coerce")) and not is_identifier(text)
+
+
+#: How to say that a new group is meant.
+SAY_SO = "If it is meant, say so: new_groups=True, or on the command line --new-group."
+
+
+def warn_of_new_groups(fit: Draws, points: Points, remedy: str = SAY_SO) -> None:
+    """Warn, once for all points, of groups that no run has."""
+    if sentences := new_groups(fit, grid(points)):
+        warnings.warn(
+            f"{' '.join(sentences)} It is predicted as a new group from the same population, so"
+            f" that its band is wider. {remedy}",
+            RunsWarning,
+            stacklevel=3,
+        )
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """The first labels of many."""
+    return ", ".join(labels[:MOST_NAMED]) + ", ..." * (len(labels) > MOST_NAMED)
 
 
 def open_columns(design: Design) -> list[str]:
@@ -128,12 +203,15 @@ def extrapolation_distance(fit: Draws, table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame, one row per point. ``distance_<input>``, in decades: 1 at ten times the largest
-    input of the runs, negative below the smallest, 0 between. ``unseen``: the grouping columns
-    whose value no run had.
+    input of the runs, negative below the smallest, 0 between; NaN where there are no runs.
+    ``unseen``: the grouping columns whose value no run had.
     """
     law, runs = fit.law, fit.runs.table
     grouping = dict.fromkeys((*fit.design.group_columns, *(fit.spec.curve_by or ())))
     columns = [name for name in grouping if name not in law.inputs]
+    if not len(runs):
+        nowhere = {f"distance_{name}": np.full(len(table), np.nan) for name in law.inputs}
+        return pd.DataFrame({**nowhere, "unseen": [""] * len(table)})
     of_points, of_runs = _keys(table, columns), _keys(runs, columns)
     distance = {}
     for name in law.inputs:

@@ -89,8 +89,30 @@ class Runs:
         return replace(self, table=self.table[kept])
 
     def with_law(self, law: Law) -> Runs:
-        """The same runs for another law of the same inputs and response."""
-        return replace(self, law=law)
+        """The same runs for another law of the same inputs and response.
+
+        Raises
+        ------
+        SpecError : the other law has other inputs, another response, or needs another column.
+        """
+        mine, other = self.law, law
+        if mine == other:
+            return self
+        same = (
+            other.inputs.items() <= mine.inputs.items()
+            and set(other.selector_columns) <= set(mine.selector_columns)
+            and (other.response.name, other.response.scale)
+            == (mine.response.name, mine.response.scale)
+        )
+        if not same:
+            needs = ", ".join([*other.inputs, *other.selector_columns, other.response.name])
+            has = ", ".join([*mine.inputs, *mine.selector_columns, mine.response.name])
+            raise SpecError(
+                f"The runs were read for {mine.name}, whose columns are {has}; {other.name} needs"
+                f" {needs}. Read them again: bl.read_runs(table, {other.name!r}).",
+                key="law",
+            )
+        return replace(self, law=other)
 
     @property
     def y(self) -> np.ndarray:
@@ -114,8 +136,10 @@ class Runs:
         """The geometric mean of each input: the centre of `bayeslaw.laws.base.Param.at_centre`.
 
         Rows with none of an input (`bayeslaw.laws.base.Input.none`) are left out, unless all have
-        none.
+        none. Without any runs it is one unit of each input.
         """
+        if not len(self):
+            return dict.fromkeys(self.law.inputs, 1.0)
         centre = {}
         for name, x in self.inputs.items():
             present = x[x != self.law.inputs[name].none]
@@ -130,7 +154,7 @@ class Runs:
         """
         centre: dict[str, Any] = dict(self.centre)
         for name, spec in self.law.inputs.items():
-            if spec.selector:
+            if spec.selector and len(self):
                 groups = self.table[spec.selector].map(label)
                 logs = np.log(self.table[name]).groupby(groups).mean()
                 centre[name] = np.exp(table[spec.selector].map(label).map(logs).to_numpy(float))
@@ -140,8 +164,11 @@ class Runs:
     def typical_response(self) -> float:
         """The unit of relative priors.
 
-        It is the geometric mean of losses, the root mean square of scores, and 1 for rates.
+        It is the geometric mean of losses, the root mean square of scores, and 1 for rates and
+        without runs.
         """
+        if not len(self):
+            return 1.0
         match self.law.response.scale:
             case "log":
                 return float(np.exp(np.log(self.y).mean()))

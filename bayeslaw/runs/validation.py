@@ -53,12 +53,19 @@ def all_numbers(frame: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def validate_points(
-    points: pd.DataFrame, law: Law, required: Sequence[str], source: str = "The points to predict"
+    points: pd.DataFrame,
+    law: Law,
+    required: Sequence[str],
+    source: str = "The points to predict",
+    *,
+    known_values: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Points to predict, checked like runs.
 
     They must have the inputs (or the columns that inputs are derived from), in the law's domain,
     and the columns ``required``. A missing value in a grouping column stands for an unseen level.
+    ``known_values`` says in words what the runs have in a column, for the message about a column
+    that the points lack.
 
     Raises
     ------
@@ -66,7 +73,15 @@ def validate_points(
     """
     frame, _ = load_table(points)
     frame, _, faults = derive(frame, law, all_numbers(frame))
-    return validated(frame, law, tuple(required), source, response=False, known=faults)
+    return validated(
+        frame,
+        law,
+        tuple(required),
+        source,
+        response=False,
+        known=faults,
+        known_values=known_values or {},
+    )
 
 
 def validated(
@@ -77,6 +92,7 @@ def validated(
     *,
     response: bool = True,
     known: Sequence[Fault] = (),
+    known_values: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """The table with inputs and response as float and groups as text, these columns first.
 
@@ -88,6 +104,7 @@ def validated(
     source : where it came from, for messages.
     response : whether it must have the law's response.
     known : faults that were found before.
+    known_values : of points, what the runs have in a column, in words. None: a table of runs.
 
     Raises
     ------
@@ -95,7 +112,7 @@ def validated(
     """
     units = _units(frame, law, response)
     needed = [*units, *(name for name in groups if name not in units)]
-    faults = [*known, *_missing_columns(frame, needed, units)]
+    faults = [*known, *_missing_columns(frame, needed, units, known_values)]
     if not len(frame):
         faults.append(Fault("there are no rows", "Check the file, and the filter (where)."))
     faults += _faulty_values(frame, schema(law, groups, response=response), units)
@@ -119,9 +136,12 @@ def _units(frame: pd.DataFrame, law: Law, response: bool) -> dict[str, str]:
 
 
 def _missing_columns(
-    frame: pd.DataFrame, needed: Sequence[str], units: Mapping[str, str]
+    frame: pd.DataFrame,
+    needed: Sequence[str],
+    units: Mapping[str, str],
+    known_values: Mapping[str, str] | None = None,
 ) -> list[Fault]:
-    """A fault for each column that the table does not have."""
+    """A fault for each column that the table does not have; ``known_values`` as in `validated`."""
     has = ", ".join(map(str, frame.columns))
     unread = [column for column in frame.columns if column not in units]
     faults = []
@@ -131,9 +151,15 @@ def _missing_columns(
         unit = " (an empty value stands for a group that no run had)"
         if name in units:
             unit = f" ({units[name]})"
+        near = suggest(name, unread)
+        if known_values is not None:
+            values = f" The runs have {known_values[name]}." if name in known_values else ""
+            remedy = f"Give it{unit}, on the command line --at {name}=...{near}{values}"
+            faults.append(Fault("the column is missing", remedy, name))
+            continue
         remedy = (
             f"Add it{unit}, or say which column it is: columns={{{name!r}: ...}}, on the command"
-            f' line --column {name}="...".{suggest(name, unread)} The table has: {has}'
+            f' line --column {name}="...".{near} The table has: {has}'
         )
         faults.append(Fault("the column is missing", remedy, name))
     return faults

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayeslaw.decisions.candidates import training_compute
 from bayeslaw.decisions.options import checked_options
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.posterior.points import checked_points, grid
-from bayeslaw.runs.columns import DERIVED_FROM, TRAINING
+from bayeslaw.runs.columns import DERIVED_FROM
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
 from bayeslaw.study.schema import DecisionSection, NextRuns, Rows
@@ -113,7 +114,7 @@ def candidates_of(
     points = table.drop(columns="cost", errors="ignore")
     checked = points_of(points, design, runs)
     if wanted.cost == "flop":
-        costs = _training_compute(checked)
+        costs = training_compute(checked)
     elif wanted.cost is not None:
         costs = np.array(wanted.cost)
     elif "cost" in table:
@@ -127,19 +128,6 @@ def candidates_of(
             key="cost",
         )
     return points, costs
-
-
-def _training_compute(points: pd.DataFrame) -> np.ndarray:
-    """6 model_size data_size, in FLOP."""
-    sizes = ("model_size", "data_size")
-    if lacking := [name for name in sizes if name not in points]:
-        raise SpecError(
-            'cost = "flop" is 6 model_size data_size, and the candidates have no'
-            f" {lacking[0]}: list their costs.",
-            key="cost",
-        )
-    model_size, data_size = (np.asarray(points[name], dtype=float) for name in sizes)
-    return TRAINING * model_size * data_size
 
 
 def points_of(points: pd.DataFrame, design: Design, runs: Runs) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from bayeslaw.errors import Fault, StorageError, StudyError
 from bayeslaw.fitted import Fit, load
 from bayeslaw.fitting import fit
 from bayeslaw.posterior.sweep import Sweep, sweep
+from bayeslaw.study.requests import rows_of
 from bayeslaw.study.store import (
     Store,
     key_of,
@@ -276,21 +277,24 @@ def _next_runs(prepared: Prepared, fitted: Fit) -> pd.DataFrame | None:
         return None
     assert prepared.candidate_costs is not None and prepared.options is not None
     assert prepared.costs is not None
-    terms: dict[str, Any] = {}
-    if section.value is not None:
-        terms = {
-            "target": prepared.target,
-            "value": section.value,
-            "option_cost": list(prepared.costs),
-        }
+    # FLOP are no price: they are compared with no value.
+    of_compute = wanted.cost == "flop"
+    # Nor are the ones that stand where the file has no cost.
+    unpriced = wanted.cost is None and "cost" not in rows_of(wanted.candidates)
+    prices = None if unpriced else list(prepared.candidate_costs)
     return next_runs(
         fitted,
         prepared.candidates,
         prepared.options,
         at=section.at,
-        cost=list(prepared.candidate_costs),
+        cost="flop" if of_compute else prices,
         budget=wanted.budget,
-        **terms,
+        target=prepared.target,
+        value=section.value,
+        option_cost=list(prepared.costs),
+        go_at=section.go_at,
+        no_go_at=section.no_go_at,
+        unit=section.unit,
     )
 
 
@@ -308,9 +312,10 @@ def _bands(prepared: Prepared, fitted: Fit) -> tuple[pd.DataFrame | None, Sweep 
     """Bands at the points to predict, or else at the options; and the bands for the figure, which
     goes through the options, or else through the points."""
     at_points = None if prepared.points is None else fitted.bands(prepared.points)
+    # A new group among the options is said by the reasons of the decision.
     if prepared.option_points is None:
         return at_points, None if at_points is None else sweep(fitted, at_points)
-    at_options = fitted.bands(prepared.option_points)
+    at_options = fitted.bands(prepared.option_points, new_groups=True)
     return at_options if at_points is None else at_points, sweep(fitted, at_options)
 
 

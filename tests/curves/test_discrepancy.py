@@ -416,7 +416,7 @@ def test_a_prediction_starts_from_the_curves_own_runs_and_widens(
 
 def test_a_curve_never_seen_draws_its_departure(departing: tuple[pd.DataFrame, bl.Fit]) -> None:
     _, fit = departing
-    new = fit.bands({"data_size": 3e5, "task": "another"}).iloc[0]
+    new = fit.bands({"data_size": 3e5, "task": "another"}, new_groups=True).iloc[0]
     old = fit.bands({"data_size": 3e5, "task": "task0"}).iloc[0]
     assert new["unseen"] == "task"
     assert np.log(new["upper_90"] / new["lower_90"]) > 3 * np.log(old["upper_90"] / old["lower_90"])
@@ -476,7 +476,7 @@ def test_rows_asked_beside_a_point_do_not_change_its_distribution(
 
     def departure(x: list[float], which: int) -> np.ndarray:
         drawn = fit.predict({"data_size": x, "task": task}, "latent")
-        without = fit.predict({"data_size": x, "task": task or "another"}, "mean")
+        without = fit.predict({"data_size": x, "task": task or "another"}, "mean", new_groups=True)
         return (np.log(drawn) - np.log(without)).values[0, :, which]
 
     for place in (5e3, 1.64e6, 5e7):

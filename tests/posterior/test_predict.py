@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +12,10 @@ from helpers import stored
 from scipy import stats
 
 import bayeslaw as bl
-from bayeslaw.errors import RunsError, SpecError, UnknownNameError
+from bayeslaw.errors import RunsError, RunsWarning, SpecError, UnknownNameError
 from bayeslaw.posterior.draws import Convergence
 from bayeslaw.posterior.parameters import Parameters
-from bayeslaw.posterior.points import checked_points, grid
+from bayeslaw.posterior.points import checked_points, grid, points_at
 from bayeslaw.spec.noise import draw
 
 POINT = {"data_size": 1e11, "task": "task0"}
@@ -135,15 +137,18 @@ def test_a_group_never_seen_is_drawn_from_its_population(grouped_fit: bl.Fit) ->
         np.log(posterior.variables["A_at_centre"]) + posterior.variables["A_1|task"][:, 2],
         rtol=1e-10,
     )
-    run = np.log(grouped_fit.predict(table.assign(task="brand new"), "run")).std(("chain", "draw"))
+    run = np.log(grouped_fit.predict(table.assign(task="brand new"), "run", new_groups=True)).std(
+        ("chain", "draw")
+    )
     known = np.log(grouped_fit.predict(table.assign(task="task2"), "run")).std(("chain", "draw"))
     assert (run > 3 * known).all()
 
 
 def test_a_new_group_is_the_same_whatever_stands_beside_it(grouped_fit: bl.Fit) -> None:
-    alone = grouped_fit.predict({"data_size": [1e8], "task": "new"})
-    beside = grouped_fit.predict(pd.DataFrame({"data_size": [1e8, 1e8], "task": ["new", "other"]}))
-    together = grouped_fit.predict({"data_size": [1e8, 1e10], "task": "new"})
+    two = pd.DataFrame({"data_size": [1e8, 1e8], "task": ["new", "other"]})
+    alone = grouped_fit.predict({"data_size": [1e8], "task": "new"}, new_groups=True)
+    beside = grouped_fit.predict(two, new_groups=True)
+    together = grouped_fit.predict({"data_size": [1e8, 1e10], "task": "new"}, new_groups=True)
     corr = np.corrcoef(
         np.log(together[..., 0].values.ravel()), np.log(together[..., 1].values.ravel())
     )[0, 1]
@@ -153,7 +158,7 @@ def test_a_new_group_is_the_same_whatever_stands_beside_it(grouped_fit: bl.Fit) 
     missing = grouped_fit.predict(pd.DataFrame({"data_size": [1e8], "task": [None]}))
     assert missing["unseen"].item() == "task"
     # "mean" is the law's curve at the population's value
-    at_mean = grouped_fit.predict({"data_size": [1e8], "task": "new"}, "mean")
+    at_mean = grouped_fit.predict({"data_size": [1e8], "task": "new"}, "mean", new_groups=True)
     assert float(np.log(at_mean).std()) < 0.6 * float(np.log(alone).std())
 
 
@@ -250,3 +255,48 @@ def test_many_points_stay_in_memory(chinchilla_fit: bl.Fit) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 0.3 * 2**30
+
+
+def test_a_group_of_no_run_is_said_once_unless_it_is_meant(grouped_fit: bl.Fit) -> None:
+    points = pd.DataFrame({"data_size": [1e8, 1e9, 1e9], "task": ["taks1", "taks1", "task0"]})
+    for ask in (grouped_fit.predict, grouped_fit.bands):
+        with pytest.warns(RunsWarning) as caught:
+            ask(points)
+        (warning,) = caught
+        text = str(warning.message)
+        assert text.startswith("No run has task taks1. Did you mean 'task1'")
+        assert "new_groups=True" in text
+        assert "--new-group" in text
+        assert warning.filename == __file__
+    with pytest.warns(RunsWarning, match="No run has task xyz. The runs have task0, task1, "):
+        grouped_fit.bands({"data_size": 1e8, "task": "xyz"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        grouped_fit.bands(points, new_groups=True)
+        grouped_fit.predict(points, new_groups=True)
+        grouped_fit.bands({"data_size": 1e8, "task": None})
+        bl.decide(grouped_fit, points, 1.0)  # its reasons say so
+        bl.next_runs(grouped_fit, points, points)
+    with pytest.warns(RunsWarning, match="leave its column out"):
+        points_at(grouped_fit, {"task": "taks1"}, [{"data_size": 1e9}])
+
+
+def test_a_missing_input_is_asked_for_by_an_option_that_there_is(grouped_fit: bl.Fit) -> None:
+    with pytest.raises(RunsError) as caught:
+        grouped_fit.bands({"data_sise": [1e8]})
+    size, task = caught.value.faults
+    assert (size.column, task.column) == ("data_size", "task")
+    assert "on the command line --at data_size=... Did you mean 'data_sise'?" in size.remedy
+    assert "The runs have 1e+06 to 1e+09" in size.remedy
+    assert "The runs have task0, task1, task2, task3, task4, task5" in task.remedy
+    assert "--column" not in str(caught.value)
+
+
+def test_a_variable_at_the_centre_says_where_that_is(chinchilla_fit: bl.Fit) -> None:
+    summary = chinchilla_fit.summary()
+    assert summary.loc["A_at_centre", "at"] == "model size 1B, data size 20B"
+    assert summary.loc["alpha", "at"] == ""
+    assert "..._at_centre: at model size 1B, data size 20B" in str(chinchilla_fit)
+    assert repr(chinchilla_fit).startswith("<chinchilla fitted to 36 runs from ")
+    assert "at" not in chinchilla_fit.summary(["alpha"])
+    assert " (" in stored("sweeps_of_two_factors").summary()["at"].max()  # a centre a factor

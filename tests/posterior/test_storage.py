@@ -39,8 +39,10 @@ def test_what_is_loaded_is_what_was_saved(grouped_fit: bl.Fit, tmp_path: Path) -
     assert (back.runs.groups, back.runs.notes) == (grouped_fit.runs.groups, grouped_fit.runs.notes)
     points = {"data_size": [1e8, 1e12], "task": ["task1", "new"]}
     for kind in ("mean", "run"):
-        assert back.predict(points, kind).identical(grouped_fit.predict(points, kind))
-    assert back.bands(points).equals(grouped_fit.bands(points))
+        predicted = [fit.predict(points, kind, new_groups=True) for fit in (back, grouped_fit)]
+        assert predicted[0].identical(predicted[1])
+    bands = [fit.bands(points, new_groups=True) for fit in (back, grouped_fit)]
+    assert bands[0].equals(bands[1])
     assert back.quantity("alpha").identical(grouped_fit.quantity("alpha"))
     assert list(tmp_path.iterdir()) == [path]
 

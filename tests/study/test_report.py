@@ -22,6 +22,7 @@ from bayeslaw.errors import StudyError
 from bayeslaw.study.report import render, words
 from bayeslaw.study.report.panel import MOST_NUMBERS, panel
 from bayeslaw.study.result import StudyResult
+from bayeslaw.text import percent
 
 OPTIONS = {"task": ["task0", "task1", "<b>bold</b>"]}
 
@@ -352,3 +353,55 @@ def test_many_draws_are_thinned_and_told(outcome: StudyResult) -> None:
     assert found["samples"] * 3 <= MOST_NUMBERS
     assert len(found["draws"]) < 2.2e6
     assert not panel(outcome)["thinned"]
+
+
+def test_page_and_python_round_a_probability_alike(report: Path, browser: Browser) -> None:
+    """Halves too, which a count of draws often gives: 3,860 of 4,000 are .965."""
+    page = Opened(browser, report).page
+    counts = [*range(0, 4001, 10), 1, 19, 20, 21, 3979, 3980, 3981, 3999]
+    theirs = page.evaluate("(p) => p.map(window.bayeslaw.percent)", [n / 4000 for n in counts])
+    assert theirs == [percent(n / 4000) for n in counts]
+    assert percent(3860 / 4000) == "97 %"
+    assert {percent(0.0), percent(0.00499)} == {"less than 1 %"}
+    assert {percent(0.995), percent(1.0)} == {"more than 99 %"}
+
+
+def test_the_headline_names_the_whole_run_and_begins_with_a_doubt(outcome: StudyResult) -> None:
+    decision = outcome.decision
+    assert decision is not None
+    sure = replace(outcome, decision=replace(decision, verdict="go", doubts=()))
+    said = words.sentence(sure)
+    assert "data size 4B" in said
+    assert decision.labels[decision.chosen] in said
+    assert said.startswith("A run of ")
+    hopeless = decision.table.assign(p_target=0.0)
+    doubt = "A check failed: nothing is to be believed."
+    doubted = replace(decision, verdict="inconclusive", doubts=(doubt,), table=hopeless)
+    said = words.sentence(replace(outcome, decision=doubted))
+    assert said.startswith(f"Nothing can be decided yet. {doubt} If the fit could be trusted, a ")
+    assert said.index("less than 1 %") > said.index(doubt)
+    unsure = replace(decision, verdict="inconclusive", doubts=())
+    assert words.sentence(replace(outcome, decision=unsure)).startswith("The runs do not say")
+
+
+def test_the_first_picture_marks_the_options_and_the_target(outcome: StudyResult) -> None:
+    page = render(outcome)
+    picture = page[page.index("picture-title") : page.index("options-title")]
+    assert "target 0.75" in picture
+    assert ">option<" in picture
+    assert "Diamonds: the options." in picture
+
+
+def test_runs_that_would_not_pay_are_not_recommended(outcome: StudyResult) -> None:
+    table = outcome.next_runs
+    assert table is not None
+    advice = "More runs would not pay: decide now. What comes nearest costs more than it is worth."
+    table = table.assign(bought=0)
+    table.attrs |= {"pays": False, "advice": advice}
+    sure = replace(outcome, next_runs=table, decision=replace(outcome.decision, doubts=()))
+    assert words.next_run(sure) == advice
+    doubted = replace(sure, decision=replace(outcome.decision, doubts=("A check failed.",)))
+    assert words.next_run(doubted).startswith(f"{advice} But that is what the fit says")
+    table.attrs |= {"pays": True, "advice": "More runs pay: one costs 1 and is worth 2."}
+    assert words.next_run(sure).startswith("First run ")
+    assert words.next_run(sure).endswith("More runs pay: one costs 1 and is worth 2.")

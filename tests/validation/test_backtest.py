@@ -277,7 +277,8 @@ def test_parts_share_a_compile_and_a_part_without_a_group_knows_nothing_of_it(
     assert len(compiles) == 1
     assert "task0" not in fits[0].idata["posterior"]["task"]
     assert "task0" in fits[1].idata["posterior"]["task"]
-    assert fits[0].bands({"data_size": 1e9, "task": "task0"})["unseen"].iloc[0] == "task"
+    bands = fits[0].bands({"data_size": 1e9, "task": "task0"}, new_groups=True)
+    assert bands["unseen"].iloc[0] == "task"
 
 
 def test_chinchilla_is_foretold_from_a_fifth_of_its_compute(chinchilla_runs: bl.Runs) -> None:

@@ -70,6 +70,8 @@ def _bands(result: StudyResult, width: float) -> Any:
     if swept is None:
         return None
     arguments = swept.arguments(result.prepared.law)
+    if (decision := result.decision) is not None:
+        arguments |= {"target": decision.target, "marked": "option"}
     return plots.bands(**arguments, title=_title(result), width=width)
 
 

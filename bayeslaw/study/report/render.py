@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bayeslaw.errors import Fault, StudyError
 from bayeslaw.study.report import figures, tables, words
 from bayeslaw.study.report.panel import panel
+from bayeslaw.text import number, percent
 
 if TYPE_CHECKING:
     import jinja2
@@ -75,5 +76,5 @@ def _environment(template: str | Path | None) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": words.number, "percent": words.percent}
+    environment.filters |= {"number": number, "percent": percent}
     return environment
