@@ -53,6 +53,7 @@ class Backtest:
     coverage_p : by split, how likely a coverage of 90 % bands as low as the observed one is if the
         model is right (`bayeslaw.validation.scores.Replicates`); empty for backtests saved by
         bayeslaw 0.1.0.
+    notes : what to know about the baselines, in words.
     """
 
     points: pd.DataFrame
@@ -62,6 +63,7 @@ class Backtest:
     fits: Mapping[str, Fit]
     response: str
     coverage_p: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -121,6 +123,7 @@ class Backtest:
         lines = [
             f"{hidden} hidden runs, {len(self.fits)} {splits}: {', '.join(self.fits)}",
             self.scores().to_string(float_format=lambda value: f"{value:.4g}", na_rep="-"),
+            *self.notes,
         ]
         if not self.converged:
             lines.append(
@@ -185,22 +188,16 @@ def backtest(
         for (split, rows), fitted in zip(hidden.items(), fits, strict=True)
     ]
     seconds = {OURS: time.perf_counter() - started}
+    notes: dict[str, None] = {}
     for name in names:
         started = time.perf_counter()
         if name == SAMPLED:
             tables += _scored_alone(law, runs, hidden, probs, sampling)
         else:
-            tables += [
-                _table(
-                    name,
-                    split,
-                    runs,
-                    rows,
-                    point_scores(name, law, runs.rows(~rows), runs.table[rows], probs, seed),
-                    probs,
-                )
-                for split, rows in hidden.items()
-            ]
+            for split, rows in hidden.items():
+                scores = point_scores(name, law, runs.rows(~rows), runs.table[rows], probs, seed)
+                notes |= dict.fromkeys(scores.attrs["notes"])
+                tables.append(_table(name, split, runs, rows, scores, probs))
         seconds[name] = time.perf_counter() - started
     points = pd.concat(tables, ignore_index=True)
     seen = pd.concat(
@@ -212,7 +209,9 @@ def backtest(
     by_split = dict(zip(hidden, fits, strict=True))
     coverage_p = {split: each.p_of_coverage() for split, each in replicates.items()}
     response = runs.law.response.name
-    return Backtest(points, seen, tuple(probs), seconds, by_split, response, coverage_p)
+    return Backtest(
+        points, seen, tuple(probs), seconds, by_split, response, coverage_p, tuple(notes)
+    )
 
 
 def _baseline_law(baseline_law: Law | str | None, runs: Runs) -> Law:

@@ -52,6 +52,7 @@ def save_backtest(backtest: Backtest, path: str | Path) -> Path:
             "seconds": dict(backtest.seconds),
             "response": backtest.response,
             "coverage_p": dict(backtest.coverage_p),
+            "notes": list(backtest.notes),
         }
     )
     netcdf.write(tree, path)
@@ -90,6 +91,7 @@ def load_backtest(path: str | Path) -> Backtest:
             fits,
             meta["response"],
             meta.get("coverage_p", {}),
+            tuple(meta.get("notes", ())),
         )
     except BayeslawError:
         raise
