@@ -35,7 +35,7 @@ from bayeslaw.decisions.utility import (
 from bayeslaw.errors import SpecError
 from bayeslaw.posterior.bands import summaries_of
 from bayeslaw.posterior.draws import Draws
-from bayeslaw.posterior.points import Points, new_groups
+from bayeslaw.posterior.points import JOINT, Points, new_groups
 from bayeslaw.posterior.predict import predict
 from bayeslaw.runs.files import plain_rows
 from bayeslaw.text import named_rows, named_run, percent
@@ -70,7 +70,8 @@ class Decision:
         (mean of its worst 5 %) and ``highest_cost`` (the cost at which its expected value is 0).
     labels : what each option is called: the values of the columns in which options differ.
     chosen : the row of the option that the verdict is about.
-    distance : how far the chosen option lies beyond the runs, in decades, by input.
+    distance : how far the chosen option lies beyond the runs, in decades, by input; and of all
+        inputs together, "joint", if there are several.
     doubts : why nothing is decided, in words; empty where something is.
     general_doubts : the doubts that hold for any option (checks, backtest).
     option_doubts : the doubts about each option, (option,): its distance beyond the runs.
@@ -146,7 +147,7 @@ def decide(
     options : points as `bayeslaw.posterior.predict.predict` takes them, a row (or a product of
         values) an option: sizes, data, method; a column ``cost`` too, unless ``cost`` is given.
     target : of the response, in its unit. It is met at or below the target for a loss, at or above
-        the target for a score or a rate.
+        the target for a score, a rate or an optimum.
     at : inputs and grouping columns that all options share.
     cost : of each option, in any one unit: a list in the order of the options, or a mapping from
         the values of the one column in which options differ, ``{"lora": 12e3, "fmt": 90e3}``. None:
@@ -161,7 +162,8 @@ def decide(
     backtest : of the same spec. If its 90 % bands held so few hidden runs that a right model's
         would with a probability below `bayeslaw.defaults.COVERAGE_ALPHA`, the verdict is
         "inconclusive".
-    far : decades beyond the runs in any input from which on nothing is decided.
+    far : decades beyond the runs, in any input or in all together, from which on nothing is
+        decided.
     random_seed : for groups that no run had, and noise; None: the fit's.
 
     Returns
@@ -198,7 +200,7 @@ class Forecast:
     fit : the posterior.
     points : a row an option.
     response : draws of each option's response, (sample, option), paired.
-    distances : of each option, how far it lies beyond the runs, in decades, by input.
+    distances : of each option, how far it lies beyond the runs, as in `Decision`.
     general_doubts, option_doubts, prior_weights : as in `Decision`.
     khat : of the prior weights.
     """
@@ -226,8 +228,9 @@ def forecast(
     `decide`.
     """
     predicted = predict(fit, points, "run", random_seed=random_seed)
+    measured = [name for name in (*fit.law.inputs, JOINT) if f"distance_{name}" in predicted.coords]
     distances = [
-        {name: float(predicted[f"distance_{name}"][i]) for name in fit.law.inputs}
+        {name: float(predicted[f"distance_{name}"][i]) for name in measured}
         for i in range(len(points))
     ]
     weights, khat = why_not.weights_under_other_priors(fit)

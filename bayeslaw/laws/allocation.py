@@ -73,13 +73,15 @@ def flops_per_token(
     return blocks if vocabulary is None else blocks + 6 * vocabulary * width
 
 
-#: What grows with compute, by the option ``of``.
+#: What grows with compute, by the option ``of``. More of it is what compute is spent on, so that a
+#: target for it is met from there upwards.
 OPTIMA: Mapping[str, Response] = {
-    "model_scale": Response(
-        "optimal_model_scale", "FLOP per token", scale="log", plausible=(1e-2, 1e2)
-    ),
-    "model_size": Response("optimal_model_size", "parameters", scale="log", plausible=(1e-2, 1e2)),
-    "data_size": Response("optimal_data", "tokens", scale="log", plausible=(1e-2, 1e2)),
+    name: Response(response, unit, "log", plausible=(1e-2, 1e2), higher_is_better=True)
+    for name, response, unit in (
+        ("model_scale", "optimal_model_scale", "FLOP per token"),
+        ("model_size", "optimal_model_size", "parameters"),
+        ("data_size", "optimal_data", "tokens"),
+    )
 }
 
 

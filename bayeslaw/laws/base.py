@@ -54,6 +54,8 @@ class Response:
     #: Prior-predictive range within a decade of the table's centre, in units of the table's typical
     #: response.
     plausible: tuple[float, float]
+    #: Whether a higher one is better. None: it is, unless the scale is the logarithm, as of a loss.
+    higher_is_better: bool | None = None
 
     @property
     def link(self) -> Link:
@@ -61,8 +63,10 @@ class Response:
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether it is a loss: scores and rates are the better the higher."""
-        return self.scale == "log"
+        """Whether the lower is the better, as of a loss: scores and rates are better high."""
+        if self.higher_is_better is None:
+            return self.scale == "log"
+        return not self.higher_is_better
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +357,12 @@ class Law(ABC):
         along something else.
         """
         return dict(inputs)
+
+    def joint_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The quantities whose decades beyond the runs add up to the distance of all inputs
+        together: each input, unless one is a part of another.
+        """
+        return {name: inputs[name] for name in self.inputs}
 
     def to_json(self) -> dict[str, Any]:
         """The law as plain data: its name and options."""

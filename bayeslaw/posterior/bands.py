@@ -39,9 +39,10 @@ def bands(
     Returns
     -------
     DataFrame, one row per point: the columns of ``points``; mean and median; ``lower_50``,
-    ``upper_50`` and so on, in the response's unit; ``distance_<input>``, decades beyond the runs;
-    ``unseen``, the grouping columns whose value no run had; ``converged``. With ``kind="run"`` the
-    heavy tails of Student-t noise can pull the mean far off: quote the median.
+    ``upper_50`` and so on, in the response's unit; ``distance_<input>``, decades beyond the runs,
+    and ``distance_joint``, that of all inputs together; ``unseen``, the grouping columns whose
+    value no run had; ``converged``. With ``kind="run"`` the heavy tails of Student-t noise can pull
+    the mean far off: quote the median.
 
     Raises
     ------
@@ -52,7 +53,7 @@ def bands(
     --------
     ``bands(fit, {"model_size": [1e9, 7e10], "data_size": 1.4e12}, probs=(0.9,))`` has two rows,
     and the columns model_size, data_size, mean, median, lower_90, upper_90, distance_model_size,
-    distance_data_size, unseen, converged.
+    distance_data_size, distance_joint, unseen, converged.
     """
     quantiles = quantile_columns(probs)
     require_kind(kind)

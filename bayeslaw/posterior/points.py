@@ -10,13 +10,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayeslaw.defaults import POINTS_PER_BLOCK
 from bayeslaw.errors import Fault, RunsError, RunsWarning, SpecError, suggest
+from bayeslaw.laws.base import Law
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.runs.table import REPEAT_COLUMNS, Runs
 from bayeslaw.runs.validation import validate_points
 from bayeslaw.spec.design import Design
 from bayeslaw.spec.formula import GroupTerm
 from bayeslaw.text import is_identifier, label
+
+#: What `extrapolation_distance` calls the distance of all inputs together.
+JOINT = "joint"
+#: Decades below which a distance is rounding.
+ROUNDING = 1e-6
+#: Runs up to which a convex hull is not worth looking for.
+FEW = 30
 
 type Points = pd.DataFrame | Mapping[str, Any]
 
@@ -204,7 +213,11 @@ def extrapolation_distance(fit: Draws, table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame, one row per point. ``distance_<input>``, in decades: 1 at ten times the largest
     input of the runs, negative below the smallest, 0 between; NaN where there are no runs.
-    ``unseen``: the grouping columns whose value no run had.
+    ``distance_joint``, for laws of several inputs: how far all of them together lie beyond the
+    runs, in decades, 0 or more
+    (`beyond_hull` of the logarithms of `bayeslaw.laws.base.Law.joint_inputs`). It sees what each
+    alone cannot: a large model on much data, where runs had either. ``unseen``: the grouping
+    columns whose value no run had.
     """
     law, runs = fit.law, fit.runs.table
     grouping = dict.fromkeys((*fit.design.group_columns, *(fit.spec.curve_by or ())))
@@ -220,7 +233,94 @@ def extrapolation_distance(fit: Draws, table: pd.DataFrame) -> pd.DataFrame:
         high = of_points.map(ranges["max"]).fillna(runs[name].max()).to_numpy(float)
         x = table[name].to_numpy(float)
         distance[f"distance_{name}"] = np.log10(x / np.clip(x, low, high))
+    if len(law.inputs) > 1:
+        together = _joint_distance(law, table, runs, of_points, of_runs)
+        distance[f"distance_{JOINT}"] = together
     return pd.DataFrame({**distance, "unseen": _unseen_factors(fit, table)})
+
+
+def _joint_distance(
+    law: Law,
+    table: pd.DataFrame,
+    runs: pd.DataFrame,
+    of_points: pd.Series,
+    of_runs: pd.Series,
+) -> np.ndarray:
+    """How far each point lies beyond the runs of its group, or beyond all where no run has its
+    group, (point,)."""
+    logs_of_points, logs = (
+        np.log10(np.column_stack(list(law.joint_inputs(law.given(x)).values())))
+        for x in (table, runs)
+    )
+    rows_of_group = pd.Series(range(len(runs))).groupby(of_runs.to_numpy()).indices
+    seen = of_points.isin(list(rows_of_group)).to_numpy()
+    distance = np.zeros(len(table))
+    if not seen.all():
+        distance[~seen] = beyond_hull(logs_of_points[~seen], logs)
+    points_of_group = pd.Series(np.flatnonzero(seen)).groupby(of_points[seen].to_numpy())
+    for group, points in points_of_group:
+        rows = points.to_numpy()
+        distance[rows] = beyond_hull(logs_of_points[rows], logs[rows_of_group[group]])
+    return distance
+
+
+def beyond_hull(points: np.ndarray, runs: np.ndarray) -> np.ndarray:
+    r"""How far each point lies from the nearest mixture of runs, (point,), 0 within their convex
+    hull.
+
+    .. math:: d = \min_{\lambda \ge 0, \; \sum \lambda = 1}
+        \Big\lVert x - \sum_i \lambda_i r_i \Big\rVert_1
+
+    Differences of coordinates add up. In log10 inputs, :math:`10^d` is the product of the factors
+    by which the inputs differ: along a single input, how many times the largest it is; and for a
+    model size and its data, beyond runs of equal compute, how many times their compute.
+
+    The runs with d = 0, and above each of them the points at a distance along one coordinate, span
+    all pairs (x, d) that can be reached. The lowest d above x is given by the facets of that body.
+
+    Parameters
+    ----------
+    points, runs : a row each, a column a coordinate.
+
+    Examples
+    --------
+    >>> corner = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> beyond_hull(np.array([[0.2, 0.2], [1.0, 1.0], [2.0, 0.0]]), corner).round(3)
+    array([0., 1., 1.])
+    """
+    from scipy.spatial import ConvexHull
+
+    corners = _corners(runs)
+    centre, size = corners.mean(axis=0), points.shape[1]
+    reach = 1 + 4 * size * float(np.ptp(np.vstack([points, corners]), axis=0).max())
+    ways = reach * np.vstack([np.eye(size), -np.eye(size)])
+    away = (corners[:, None] - centre + ways).reshape(-1, size)
+    body = np.vstack(
+        [
+            np.column_stack([corners - centre, np.zeros(len(corners))]),
+            np.column_stack([away, np.full(len(away), reach)]),
+        ]
+    )
+    facets = ConvexHull(body).equations
+    below = facets[facets[:, size] < -ROUNDING]
+    slopes, levels = (-below[:, part] / below[:, [size]] for part in (slice(size), [size + 1]))
+    distance = np.empty(len(points))
+    for start in range(0, len(points), POINTS_PER_BLOCK):
+        block = slice(start, start + POINTS_PER_BLOCK)
+        distance[block] = ((points[block] - centre) @ slopes.T + levels.T).max(axis=1)
+    return np.where(distance < ROUNDING, 0.0, distance)
+
+
+def _corners(runs: np.ndarray) -> np.ndarray:
+    """The runs that span the convex hull of all; all of them, if they are few or all but flat."""
+    if len(runs) <= FEW:
+        return runs
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        return np.asarray(runs[ConvexHull(runs).vertices])
+    except QhullError:
+        return np.unique(runs, axis=0)
 
 
 def _unseen_factors(fit: Draws, table: pd.DataFrame) -> list[str]:

@@ -54,7 +54,9 @@ def predict(
     DataArray, dims (chain, draw, point), in the response's unit. Coordinates on ``point``: the
     columns of ``points``; ``distance_<input>``, how far the input lies beyond the runs of the
     point's own groups (of all runs, for an unseen level), in decades: 1 is ten times the largest,
-    negative is below the smallest, 0 is between; ``unseen``, the columns whose value no run had.
+    negative is below the smallest, 0 is between; ``distance_joint``, for laws of several inputs,
+    how far all together lie beyond the runs (`bayeslaw.posterior.points.extrapolation_distance`);
+    ``unseen``, the columns whose value no run had.
     Attributes: ``kind``, ``unit``, and ``converged``, 1 if the chains agree.
 
     Raises

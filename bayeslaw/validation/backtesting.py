@@ -55,6 +55,7 @@ class Backtest:
         bayeslaw 0.1.0.
     regions : where a calibrated model's coverage and PIT lie
         (`bayeslaw.validation.scores.regions`); None for backtests saved by bayeslaw 0.1.0.
+    notes : what to know about the baselines, in words.
     """
 
     points: pd.DataFrame
@@ -65,6 +66,7 @@ class Backtest:
     response: str
     coverage_p: Mapping[str, float] = field(default_factory=dict)
     regions: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -124,6 +126,7 @@ class Backtest:
         lines = [
             f"{hidden} hidden runs, {len(self.fits)} {splits}: {', '.join(self.fits)}",
             self.scores().to_string(float_format=lambda value: f"{value:.4g}", na_rep="-"),
+            *self.notes,
         ]
         if not self.converged:
             lines.append(
@@ -188,22 +191,16 @@ def backtest(
         for (split, rows), fitted in zip(hidden.items(), fits, strict=True)
     ]
     seconds = {OURS: time.perf_counter() - started}
+    notes: dict[str, None] = {}
     for name in names:
         started = time.perf_counter()
         if name == SAMPLED:
             tables += _scored_alone(law, runs, hidden, probs, sampling)
         else:
-            tables += [
-                _table(
-                    name,
-                    split,
-                    runs,
-                    rows,
-                    point_scores(name, law, runs.rows(~rows), runs.table[rows], probs, seed),
-                    probs,
-                )
-                for split, rows in hidden.items()
-            ]
+            for split, rows in hidden.items():
+                scores = point_scores(name, law, runs.rows(~rows), runs.table[rows], probs, seed)
+                notes |= dict.fromkeys(scores.attrs["notes"])
+                tables.append(_table(name, split, runs, rows, scores, probs))
         seconds[name] = time.perf_counter() - started
     points = pd.concat(tables, ignore_index=True)
     seen = pd.concat(
@@ -215,8 +212,17 @@ def backtest(
     by_split = dict(zip(hidden, fits, strict=True))
     coverage_p = {split: each.p_of_coverage() for split, each in replicates.items()}
     response = runs.law.response.name
-    judged = regions(list(replicates.values()))
-    return Backtest(points, seen, tuple(probs), seconds, by_split, response, coverage_p, judged)
+    return Backtest(
+        points,
+        seen,
+        tuple(probs),
+        seconds,
+        by_split,
+        response,
+        coverage_p,
+        regions(list(replicates.values())),
+        tuple(notes),
+    )
 
 
 def _baseline_law(baseline_law: Law | str | None, runs: Runs) -> Law:

@@ -53,6 +53,7 @@ def save_backtest(backtest: Backtest, path: str | Path) -> Path:
             "response": backtest.response,
             "coverage_p": dict(backtest.coverage_p),
             "regions": None if backtest.regions is None else backtest.regions.to_dict("list"),
+            "notes": list(backtest.notes),
         }
     )
     netcdf.write(tree, path)
@@ -92,6 +93,7 @@ def load_backtest(path: str | Path) -> Backtest:
             meta["response"],
             meta.get("coverage_p", {}),
             pd.DataFrame(meta["regions"]) if meta.get("regions") else None,
+            tuple(meta.get("notes", ())),
         )
     except BayeslawError:
         raise

@@ -9,14 +9,22 @@ import pandas as pd
 import pytest
 import xarray as xr
 from helpers import stored
-from scipy import stats
+from scipy import optimize, stats
 
 import bayeslaw as bl
+from bayeslaw.decisions.doubts import distance_doubts
 from bayeslaw.errors import RunsError, RunsWarning, SpecError, UnknownNameError
 from bayeslaw.posterior.draws import Convergence
 from bayeslaw.posterior.parameters import Parameters
-from bayeslaw.posterior.points import checked_points, grid, points_at
+from bayeslaw.posterior.points import (
+    beyond_hull,
+    checked_points,
+    extrapolation_distance,
+    grid,
+    points_at,
+)
 from bayeslaw.spec.noise import draw
+from bayeslaw.spec.resolve import resolve
 
 POINT = {"data_size": 1e11, "task": "task0"}
 
@@ -99,12 +107,8 @@ def test_distance_is_from_the_points_own_group() -> None:
     """LoRA ran to 1e5 examples and full finetuning to 1e7: 1e6 is ten times beyond for the one,
     within for the other.
     """
-    from bayeslaw.posterior.points import extrapolation_distance
-
     rows = [("lora", d, 1.0) for d in (1e3, 1e4, 1e5)] + [("fmt", d, 1.0) for d in (1e4, 1e6, 1e7)]
     runs = bl.read_runs(pd.DataFrame(rows, columns=["method", "data_size", "loss"]), "power")
-    from bayeslaw.spec.resolve import resolve
-
     design = resolve(bl.ModelSpec("power"), runs)
     verdict = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
     nothing_drawn = bl.Fit(design, runs, xr.DataTree(), verdict, 1, (), {})
@@ -113,6 +117,72 @@ def test_distance_is_from_the_points_own_group() -> None:
     )
     np.testing.assert_allclose(found["distance_data_size"], [1, 0, 0])
     assert list(found["unseen"]) == ["", "", "method"]
+
+
+def by_programming(point: np.ndarray, runs: np.ndarray) -> float:
+    """The least sum of absolute differences from a mixture of runs, by linear programming."""
+    n, size = runs.shape
+    differences = np.hstack([runs.T, np.eye(size), -np.eye(size)])
+    shares = np.concatenate([np.ones(n), np.zeros(2 * size)])
+    cost = np.concatenate([np.zeros(n), np.ones(2 * size)])
+    both = np.vstack([differences, shares])
+    return float(optimize.linprog(cost, A_eq=both, b_eq=np.append(point, 1)).fun)
+
+
+@pytest.mark.parametrize(("runs", "size"), [(1, 2), (2, 3), (5, 2), (50, 2), (50, 4)])
+def test_the_joint_distance_is_that_to_the_nearest_mixture_of_runs(runs: int, size: int) -> None:
+    rng = np.random.default_rng(runs)
+    table = rng.uniform(7, 10, (runs, size))
+    points = 8.5 + 2 * rng.standard_normal((20, size))
+    expected = [by_programming(point, table) for point in points]
+    np.testing.assert_allclose(beyond_hull(points, table), expected, atol=1e-6)
+    mixtures = rng.dirichlet(np.ones(runs), 20) @ table
+    np.testing.assert_array_equal(beyond_hull(np.vstack([mixtures, table]), table), 0)
+
+
+def test_runs_of_one_ratio_leave_every_other_ratio_outside() -> None:
+    size = np.linspace(8, 10, 40)
+    runs = np.column_stack([size, size + 1.3])
+    points = np.array([[9.0, 10.3], [9.0, 11.3], [11.0, 12.3]])
+    np.testing.assert_allclose(beyond_hull(points, runs), [0, 1, 2], atol=1e-6)
+    np.testing.assert_allclose(beyond_hull(points, runs[:1]), [2, 3, 6])
+
+
+def test_new_data_count_once() -> None:
+    """Ten times the data, all of it new, is one decade, and ten epochs of what was seen are one."""
+    law = bl.law("data_constrained")
+    inputs = {"model_size": [1e9] * 3, "data_size": [1e10, 1e11, 1e11]}
+    inputs["unique_data"] = [1e10, 1e11, 1e10]
+    given = {name: np.array(x) for name, x in inputs.items()}
+    logs = np.log10(np.column_stack(list(law.joint_inputs(given).values())))
+    np.testing.assert_allclose(beyond_hull(logs, logs[:1]), [0, 1, 2], atol=1e-9)
+
+
+def test_a_corner_that_no_run_was_near_is_far_although_each_input_is_in_range() -> None:
+    """Runs of equal compute, three budgets: the largest model saw few tokens, the smallest many.
+    A group has the runs of its own, and a group never seen those of all.
+    """
+    budget, size = np.meshgrid([1e18, 1e19, 1e20], np.geomspace(0.1, 10, 5))
+    n = np.sqrt(budget / 120).ravel() * size.ravel()
+    table = pd.DataFrame({"model_size": n, "data_size": budget.ravel() / 6 / n, "loss": 2.0})
+    both = pd.concat([table.assign(task="a"), table[budget.ravel() < 5e19].assign(task="b")])
+    runs = bl.read_runs(both.reset_index(drop=True), "chinchilla", groups=["task"])
+    design = resolve(bl.ModelSpec("chinchilla"), runs)
+    verdict = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
+    nothing_drawn = bl.Fit(design, runs, xr.DataTree(), verdict, 1, (), {})
+    corner = {"model_size": n.max(), "data_size": table["data_size"].max()}
+    found = extrapolation_distance(
+        nothing_drawn, pd.DataFrame([corner | {"task": task} for task in ("a", "b", "new")])
+    )
+    np.testing.assert_allclose(found["distance_model_size"][[0, 2]], 0)
+    np.testing.assert_allclose(found["distance_data_size"][[0, 2]], 0)
+    # Compute is a hundred times the largest budget.
+    np.testing.assert_allclose(found["distance_joint"][[0, 2]], 2, rtol=1e-6)
+    np.testing.assert_allclose(found["distance_joint"][1], 3, rtol=1e-6)
+    (doubt,) = distance_doubts({"model_size": 0.0, "data_size": 0.0, "joint": 1.6}, 1.5)
+    assert "1.6 decades beyond the runs in model_size and data_size together" in doubt
+    assert len(distance_doubts({"model_size": 2.0, "data_size": 0.0, "joint": 2.1}, 1.5)) == 1
+    assert distance_doubts({"data_size": 0.3}, 1.5) == []
 
 
 def test_a_group_never_seen_is_drawn_from_its_population(grouped_fit: bl.Fit) -> None:

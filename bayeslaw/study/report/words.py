@@ -9,6 +9,7 @@ import pandas as pd
 from bayeslaw import defaults
 from bayeslaw.decisions.candidates import ADDED
 from bayeslaw.posterior.bands import centre_in_words
+from bayeslaw.posterior.points import JOINT
 from bayeslaw.study.result import StudyResult
 from bayeslaw.text import named, named_run, number, percent
 
@@ -102,11 +103,12 @@ def hindsight(result: StudyResult) -> str:
 
 
 def reach(result: StudyResult) -> list[str]:
-    """How far the chosen option lies beyond the runs: a text for each input in which it does."""
+    """How far the chosen option lies beyond the runs: a text for each input in which it does,
+    and one where it lies farther in all together."""
     if result.bands is None or result.decision is None or result.sweep is None:
         return []
-    texts = []
-    for name in result.prepared.law.inputs:
+    texts, inputs = [], list(result.prepared.law.inputs)
+    for name in inputs:
         distance = result.decision.distance.get(name, 0.0)
         if abs(distance) > 0.005:
             side = "the largest" if distance > 0 else "the smallest"
@@ -115,6 +117,13 @@ def reach(result: StudyResult) -> list[str]:
                 f"{name.replace('_', ' ')} is {factor:.3g} times {side} that was run"
                 f" ({abs(distance):.2f} decades)"
             )
+    single = max(abs(result.decision.distance.get(name, 0.0)) for name in inputs)
+    together = result.decision.distance.get(JOINT, 0.0)
+    if together > single + 0.005:
+        texts.append(
+            f"{' and '.join(name.replace('_', ' ') for name in inputs)} together lie"
+            f" {together:.2f} decades beyond the runs"
+        )
     return texts
 
 
