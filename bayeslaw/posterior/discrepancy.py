@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayeslaw import defaults
 from bayeslaw.curves import shared
 from bayeslaw.curves.paths import curve_moments, draw_curve
 from bayeslaw.posterior.draws import stream
@@ -119,9 +121,8 @@ class SharedDiscrepancy:
 
     def __init__(self, parameters: Parameters, table: pd.DataFrame, seed: int):
         self.design = parameters.draws.design
-        #: By input: the places where the process is drawn, (place,), and its draws there, (sample,
-        #: place), by the label of those that share it.
-        self.paths: dict[str, tuple[np.ndarray, Mapping[str, np.ndarray]]] = {}
+        #: The process along each input, by its name.
+        self.processes: dict[str, _Process] = {}
         of_points, of_runs = self._places(table), self._places(parameters.draws.runs.table)
         if not of_points:
             return
@@ -131,16 +132,18 @@ class SharedDiscrepancy:
         params = parameters.of_noise(table.iloc[:1])
         for name in of_points:
             later_knots = posterior[f"{name}_knot"].values
-            knots = np.append(2 * later_knots[0] - later_knots[1], later_knots)
-            t = np.unique(np.concatenate([of_points[name], of_runs[name]]))
-            sigma = params[self.design.spec.discrepancy_sigma(name)]
             weights = parameters.variables[f"{name}|in_common"]
-            paths: dict[str, np.ndarray] = {}
-            for one in labels:
-                rng = stream(seed, f"in common {name} {one}")
-                known = weights[:, fitted.index(one)] if one in fitted else None
-                paths[one] = sigma * shared.draw(t, knots, known, samples, rng)
-            self.paths[name] = (t, paths)
+            process = _Process(
+                name,
+                np.unique(np.concatenate([of_points[name], of_runs[name]])),
+                np.append(2 * later_knots[0] - later_knots[1], later_knots),
+                params[self.design.spec.discrepancy_sigma(name)],
+                {one: weights[:, i] for i, one in enumerate(fitted)},
+                seed,
+            )
+            if samples * len(process.t) * len(labels) <= defaults.SHARED_VALUES:
+                process.paths.update({one: process.draw(one, process.t) for one in labels})
+            self.processes[name] = process
 
     def _places(self, table: pd.DataFrame) -> dict[str, np.ndarray]:
         """Where each row lies along what the shared discrepancy runs along, by input."""
@@ -153,11 +156,54 @@ class SharedDiscrepancy:
         """The shared discrepancy at rows, (sample, row), on the response's scale; 0 without one."""
         total: np.ndarray | float = 0.0
         labels, along = self.design.shared_labels(rows), self._places(rows)
-        for name, (t, paths) in self.paths.items():
-            places = np.searchsorted(t, along[name])
-            columns = [paths[str(one)][:, i] for one, i in zip(labels, places, strict=True)]
-            total = total + np.stack(columns, axis=1)
+        for name, process in self.processes.items():
+            total = total + process.at(labels, along[name])
         return total
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """A process that runs share along one input.
+
+    Attributes
+    ----------
+    name : the input.
+    t : every place where it may be asked for, sorted, (place,).
+    knots : the knots of the fit.
+    sigma : its scale, (sample, 1).
+    weights : the weights of the fit, (sample, knot), by the label of those that share it.
+    seed : the seed of what is drawn.
+    paths : its draws at ``t``, (sample, place), by label; empty where they would be too many to
+        keep, and are drawn when they are asked for.
+    """
+
+    name: str
+    t: np.ndarray
+    knots: np.ndarray
+    sigma: np.ndarray
+    weights: Mapping[str, np.ndarray]
+    seed: int
+    paths: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def draw(self, label: str, t: np.ndarray) -> np.ndarray:
+        """Draws at places that have the first and the last of ``self.t`` among them, (sample,
+        place): then they are parts of one path.
+        """
+        rng = stream(self.seed, f"in common {self.name} {label}")
+        known, samples = self.weights.get(label), len(self.sigma)
+        return np.asarray(self.sigma * shared.draw(t, self.knots, known, samples, rng))
+
+    def at(self, labels: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Draws at rows with these labels and places, (sample, row)."""
+        values = np.empty((len(self.sigma), len(t)))
+        for one in set(labels):
+            rows = labels == one
+            places, path = self.t, self.paths.get(str(one))
+            if path is None:
+                places = np.unique(np.concatenate([self.t[[0, -1]], t[rows]]))
+                path = self.draw(str(one), places)
+            values[:, rows] = path[:, np.searchsorted(places, t[rows])]
+        return values
 
 
 def mu_of_runs(parameters: Parameters, table: pd.DataFrame, seed: int) -> np.ndarray:
