@@ -52,6 +52,10 @@ COLLINEAR_ABOVE = 0.98
 #: Points predicted at a time. An array of 4,000 draws x 256 points has 8 MB, so temporary arrays
 #: stay in the cache.
 POINTS_PER_BLOCK = 256
+#: Points of one curve whose bands are computed together: a path of 4,000 draws takes 32 MB.
+POINTS_PER_CURVE = 1000
+#: Values of a process that runs share that are kept at a time, over draws and places: 256 MB.
+SHARED_VALUES = 2**25
 
 #: Probability that the peak is passed above which to stop, and below which to go on: odds of four
 #: to one.

@@ -19,9 +19,18 @@ BayeslawWarning
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+#: Most characters of a message, of one fault in it, and of one name.
+LONGEST = 20_000
+LONGEST_FAULT = 2_000
+LONGEST_NAME = 100
+#: Most names that a message lists.
+LISTED = 30
+#: Most names among which near ones are sought.
+COMPARED = 1_000
 
 
 class BayeslawError(Exception):
@@ -32,7 +41,7 @@ class BayeslawError(Exception):
     """
 
     def __init__(self, *message: object, key: str | tuple[str | int, ...] = ()):
-        super().__init__(*message)
+        super().__init__(*(shortened(x, LONGEST) if isinstance(x, str) else x for x in message))
         self.key = (key,) if isinstance(key, str) else key
 
 
@@ -51,9 +60,10 @@ class Fault:
     value: Any = None
 
     def __str__(self) -> str:
-        column = f"column {self.column!r}" if self.column else ""
-        place = ", ".join(part for part in (self.row, column) if part)
-        text = f"{self.problem}. {self.remedy}"
+        column = f"column {shortened(self.column, LONGEST_NAME)!r}" if self.column else ""
+        row = shortened(self.row, LONGEST_NAME)
+        place = ", ".join(part for part in (row, column) if part)
+        text = shortened(f"{self.problem}. {self.remedy}", LONGEST_FAULT)
         return f"{place}: {text}" if place else text
 
 
@@ -73,22 +83,26 @@ class RunsError(BayeslawError):
             lines.append(
                 f"  ... and {len(self.faults) - self.SHOWN} more (all in the error's .faults)"
             )
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join(lines), key=key)
 
 
 class StudyError(BayeslawError):
     """A study file has faults: all are in ``faults``, with the line as ``row``, the key as
-    ``column``.
+    ``column``; the first ``SHOWN`` are also in the message.
     """
+
+    SHOWN = 50
 
     def __init__(self, source: str, faults: Sequence[Fault]):
         self.source = source
         self.faults = tuple(faults)
         lines = [_counted(source, self.faults)]
-        for fault in self.faults:
+        for fault in self.faults[: self.SHOWN]:
             place = ", ".join(part for part in (fault.row, fault.column) if part)
             text = f"{fault.problem} {fault.remedy}".rstrip().replace("\n", "\n    ")
             lines.append(f"  - {place}: {text}" if place else f"  - {text}")
+        if len(self.faults) > self.SHOWN:
+            lines.append(f"  ... and {len(self.faults) - self.SHOWN} more")
         super().__init__("\n".join(lines))
 
 
@@ -122,7 +136,8 @@ class UnknownNameError(BayeslawError):
     ):
         known = sorted(known)
         super().__init__(
-            f"There is no {what} named {name!r}.{suggest(name, known)} Known: {', '.join(known)}.",
+            f"There is no {what} named {shortened(name, LONGEST_NAME)!r}.{suggest(name, known)}"
+            f" Known: {listed(known)}.",
             key=key,
         )
 
@@ -154,7 +169,38 @@ class ConvergenceWarning(BayeslawWarning):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """ " Did you mean 'x'?", with the space before it, if a known name is near; else ""."""
-    by_lower = {str(k).lower(): str(k) for k in known}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.55)
+    """ " Did you mean 'x'?", with the space before it, if a known name is near; else "".
+
+    Of many known names, those are compared whose length is most like the name's.
+    """
+    name = str(name)[:LONGEST_NAME].lower()
+    by_lower = {str(k)[:LONGEST_NAME].lower(): str(k)[:LONGEST_NAME] for k in known}
+    compared: Collection[str] = by_lower
+    if name not in by_lower and len(by_lower) > COMPARED:
+        compared = sorted(by_lower, key=lambda k: abs(len(k) - len(name)))[:COMPARED]
+    near = difflib.get_close_matches(name, compared, n=3, cutoff=0.55)
     return f" Did you mean {' or '.join(repr(by_lower[n]) for n in near)}?" if near else ""
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names, joined by commas; of many, the first `LISTED` and how many more there are.
+
+    >>> listed(["loss", "step"]), listed(range(40)).endswith("28, 29 and 10 more")
+    ('loss, step', True)
+    """
+    names = list(names)
+    first = ", ".join(shortened(str(x), LONGEST_NAME) for x in names[:LISTED])
+    more = len(names) - LISTED
+    return f"{first} and {more:,} more" if more > 0 else first
+
+
+def shortened(text: str, longest: int) -> str:
+    """Text of at most ``longest`` characters: of a longer one, its beginning and its end.
+
+    >>> shortened("0123456789abcdef", 13)
+    '0123 ... cdef'
+    """
+    if len(text) <= longest:
+        return text
+    kept = (longest - len(" ... ")) // 2
+    return f"{text[:kept]} ... {text[-kept:]}"

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayeslaw.errors import LONGEST_NAME, shortened
+
 #: Integers from here on have no float.
 LARGEST_FLOAT = 10**308
 #: How text begins that is a name although it has only digits: with a zero, or so many digits that a
@@ -40,6 +42,21 @@ def label(value: Any) -> str:
         if number(short) == value:
             return short
     return str(value)
+
+
+def shown(value: Any) -> str:
+    """A value of a table as a message shows it: numbers short, text in quotes, nothing long.
+
+    >>> shown(16_000_000_000), shown("7B"), shown(-10**400)
+    ('1.6e+10', "'7B'", 'an integer of some 400 digits')
+    """
+    if isinstance(value, str):
+        return repr(shortened(value, LONGEST_NAME))
+    if isinstance(value, int) and abs(value) >= LARGEST_FLOAT:
+        return f"an integer of some {int(value.bit_length() * np.log10(2))} digits"
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return f"{value:g}"
+    return shortened(repr(value), LONGEST_NAME)
 
 
 def is_identifier(text: str) -> bool:

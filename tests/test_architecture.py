@@ -179,7 +179,6 @@ def test_the_package_imports_light() -> None:
         "nutpie",
         "matplotlib",
         "arviz_stats",
-        "pandera",
         "formulae",
         "scipy",
         "pydantic",
@@ -190,7 +189,7 @@ def test_the_package_imports_light() -> None:
     assert loaded("from bayeslaw.study import schema", heavy) == ["pydantic"]
     study = PACKAGE / "study" / "templates" / "finetuning.toml"
     code = f"from bayeslaw.study.prepare import prepare; prepare({str(study)!r})"
-    assert loaded(code, heavy) == ["pandas", "pandera", "pydantic"]
+    assert loaded(code, heavy) == ["pandas", "pydantic"]
 
 
 def loaded(code: str, modules: Sequence[str]) -> list[str]:

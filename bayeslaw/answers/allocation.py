@@ -32,6 +32,7 @@ from bayeslaw.posterior.bands import intervals_of, summaries_of
 from bayeslaw.posterior.draws import DIMS
 from bayeslaw.posterior.points import Points, grid
 from bayeslaw.runs.columns import TRAINING, tokens_of
+from bayeslaw.runs.validation import numbers_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -114,7 +115,7 @@ def _positive(name: str, given: Any) -> np.ndarray:
     SpecError : anything else.
     """
     flat = pd.Series(np.atleast_1d(given).ravel())
-    values = pd.to_numeric(flat, errors="coerce").to_numpy(float)
+    values = numbers_of(flat).to_numpy(float)
     valid = len(values) and np.isfinite(values).all() and (values > 0).all()
     if np.ndim(given) > 1 or not valid:
         raise SpecError(
@@ -166,7 +167,7 @@ def allocation_penalty(
     """
     curve, table = LossCurve.of(fit, at), grid(points)
     if "data_size" not in table and {"model_size", "compute"} <= set(table):
-        compute, size = pd.to_numeric(table["compute"]), pd.to_numeric(table["model_size"])
+        compute, size = numbers_of(table["compute"]), numbers_of(table["model_size"])
         table = table.assign(data_size=tokens_of(compute, size))
     _check_sizes(table)
     sizes, tokens = table["model_size"].astype(float), table["data_size"].astype(float)
@@ -267,7 +268,7 @@ def _check_sizes(table: pd.DataFrame) -> None:
     for name in ("model_size", "data_size"):
         if name not in table:
             raise SpecError(f"The points lack {name}.")
-        numbers = pd.to_numeric(table[name], errors="coerce")
+        numbers = numbers_of(table[name])
         if (bad := ~(np.isfinite(numbers) & (numbers > 0))).any():
             raise SpecError(
                 f"{name} must be a positive number; it has {table[name][bad].iloc[0]!r}."

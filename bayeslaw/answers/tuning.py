@@ -17,6 +17,7 @@ from bayeslaw.laws.tuning import OPTIMA, TUNED, TunedLaw
 from bayeslaw.posterior.bands import quantile_columns, summaries_of
 from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import Points, grid, points_at
+from bayeslaw.runs.validation import numbers_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -134,7 +135,7 @@ def _check_choices(table: pd.DataFrame) -> None:
     """Raise SpecError unless every choice has a positive learning rate and batch size."""
     for name in TUNED:
         if name in table:
-            numbers = pd.to_numeric(table[name], errors="coerce")
+            numbers = numbers_of(table[name])
             if len(table) and (np.isfinite(numbers) & (numbers > 0)).all():
                 continue
         raise SpecError(f"choices need {name}, a positive number in every row.", key="choices")

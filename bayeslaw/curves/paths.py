@@ -12,6 +12,8 @@ from bayeslaw.curves.state_space import observed_states, runs_in_sequence, state
 
 #: Draws of one block, whose transition matrices take some tens of megabytes.
 DRAWS_PER_BLOCK = 500
+#: Points of a curve up to which a block has so many draws; with more points it has fewer.
+POINTS_OF_BLOCK = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Curve:
         residual, variance, seen = self._observed(point, is_point)
         part = observed_states(self.own, self.own if components is None else components)
         mean, variance_of = np.empty(residual.shape), np.empty(residual.shape)
-        for block, of_block in _blocks(self.params, len(residual)):
+        for block, of_block in _blocks(self.params, *residual.shape):
             Phi, Q, h = state_space(self.own, step, first, of_block)
             arrays = (residual[block], variance[block], seen, Phi, Q, h, part)
             moments = path_moments(len(h))
@@ -70,7 +72,7 @@ class Curve:
         point, is_point, step, first = self._sequence()
         residual, variance, seen = self._observed(point, is_point)
         density = np.empty(len(residual))
-        for block, of_block in _blocks(self.params, len(residual)):
+        for block, of_block in _blocks(self.params, *residual.shape):
             Phi, Q, h = state_space(self.own, step, first, of_block)
             forward = forward_pass(len(h))
             of_draws = zip(residual[block], variance[block], Phi, Q, strict=True)
@@ -97,10 +99,13 @@ def _in_given_order(in_sequence: np.ndarray, point: np.ndarray, is_point: np.nda
     return in_given_order
 
 
-def _blocks(params: Mapping[str, Any], draws: int) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+def _blocks(
+    params: Mapping[str, Any], draws: int, points: int
+) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
     """Blocks of draws, and the parameters of each, (draw, 1)."""
-    for start in range(0, draws, DRAWS_PER_BLOCK):
-        block = slice(start, start + DRAWS_PER_BLOCK)
+    size = max(1, DRAWS_PER_BLOCK * min(points, POINTS_OF_BLOCK) // max(points, 1))
+    for start in range(0, draws, size):
+        block = slice(start, start + size)
         yield (
             block,
             {name: np.broadcast_to(value, (draws, 1))[block] for name, value in params.items()},
@@ -135,7 +140,7 @@ def draw_paths(
     from bayeslaw.curves.filter import path_sampler
 
     drawn = np.empty_like(residual)
-    for block, of_block in _blocks(params, len(residual)):
+    for block, of_block in _blocks(params, *residual.shape):
         Phi, Q, h = state_space(own, step, first, of_block)
         n, points = residual[block].shape
         z, e = rng.standard_normal((n, points, len(h))), rng.standard_normal((n, points))

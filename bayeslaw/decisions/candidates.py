@@ -50,6 +50,7 @@ from bayeslaw.decisions.worth import Advice, Worth
 from bayeslaw.errors import SpecError
 from bayeslaw.posterior.points import Points, checked_points, grid
 from bayeslaw.runs.columns import TRAINING
+from bayeslaw.runs.validation import numbers_of
 from bayeslaw.text import named_rows
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def _costs(table: pd.DataFrame, cost: Sequence[float] | str | None) -> np.ndarra
     if cost is None:
         return np.ones(len(table))
     given = table[cost] if isinstance(cost, str) else pd.Series(list(cost))
-    numbers = pd.to_numeric(given, errors="coerce").to_numpy(float)
+    numbers = numbers_of(given).to_numpy(float)
     if len(numbers) != len(table) or not (np.isfinite(numbers) & (numbers > 0)).all():
         raise SpecError(
             f"cost must be a positive number for each of the {len(table)} candidates.", key="cost"

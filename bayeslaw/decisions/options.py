@@ -12,6 +12,7 @@ from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.laws.base import Law
 from bayeslaw.posterior.points import Points, grid
+from bayeslaw.runs.validation import numbers_of
 from bayeslaw.text import canonical_label
 
 
@@ -77,11 +78,11 @@ def _costs(
     if isinstance(cost, Mapping):
         costs = _costs_by_name(table, cost, at)
     elif cost is not None:
-        costs = pd.to_numeric(pd.Series(list(cost)), errors="coerce").to_numpy(float)
+        costs = numbers_of(pd.Series(list(cost))).to_numpy(float)
         if len(costs) != len(table):
             raise SpecError(f"cost has {len(costs)} values for {len(table)} options.", key="cost")
     elif "cost" in table:
-        costs = pd.to_numeric(table["cost"], errors="coerce").to_numpy(float)
+        costs = numbers_of(table["cost"]).to_numpy(float)
     else:
         costs = np.zeros(len(table))
     if not (np.isfinite(costs) & (costs >= 0)).all():

@@ -33,7 +33,8 @@ def bands(
     Parameters
     ----------
     fit, points, kind, random_seed : as in `bayeslaw.posterior.predict.predict`. The draws are the
-        same; they are summarised block by block, so that memory stays small.
+        same, except on a curve of more than `bayeslaw.defaults.POINTS_PER_CURVE` points; they are
+        summarised block by block, so that memory stays small.
     probs : probabilities of the bands: .9 is the band between the 5 % and 95 % quantiles.
 
     Returns
@@ -64,7 +65,7 @@ def bands(
     def summarise(rows: np.ndarray, drawn: np.ndarray) -> None:
         summaries[rows] = np.column_stack(list(summaries_of(drawn, probs).values()))
 
-    each_block_of_draws(fit, table, kind, random_seed, summarise)
+    each_block_of_draws(fit, table, kind, random_seed, summarise, joint=False)
     asked_columns = table[list(map(str, asked.columns))]
     summary_columns = pd.DataFrame(summaries, columns=["mean", "median", *quantiles])
     distance = extrapolation_distance(fit, table)

@@ -6,12 +6,13 @@ It is the sum of a curve's own process and of the process that runs share.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayeslaw import defaults
 from bayeslaw.curves import shared
 from bayeslaw.curves.paths import Curve
 from bayeslaw.posterior.draws import Draws, stream
@@ -206,9 +207,10 @@ class ExpectedByInput:
             (who,) = draws.design.shared_labels(row)
             paths = {}
             for name in spec.discrepancy_inputs(dict.fromkeys(spec.law.inputs, 1.0)):
-                process = SharedProcess.of(parameters, name, row)
-                t = np.linspace(process.knots[0], process.knots[-1] + BEYOND, PLACES)
-                paths[name] = (t, process.expected(t, str(who)))
+                knots = draws.posterior[f"{name}_knot"].values
+                t = np.linspace(2 * knots[0] - knots[1], knots[-1] + BEYOND, PLACES)
+                process = SharedProcess.of(parameters, name, row, t, None)
+                paths[name] = (t, process.path(str(who), t))
             return cls(spec, paths)
         of_runs = spec.axis.forward(runs[spec.along].to_numpy(float))
         t = np.linspace(of_runs.min() - BEYOND, of_runs.max() + BEYOND, PLACES)
@@ -255,48 +257,6 @@ def _curves(design: Design, table: pd.DataFrame, without: str | None) -> np.ndar
     return np.where(missing, np.array([f"unseen {x}" for x in alike], object), curves)
 
 
-@dataclass(frozen=True, slots=True)
-class SharedProcess:
-    """The draws of a fit of the discrepancy that runs share along an input.
-
-    Attributes
-    ----------
-    name : the input.
-    knots : (knot + 1,); the process starts at the first.
-    sigma : its scale, (sample, 1).
-    weights : of the knots after the first, (sample, knot), by the label of those that share it.
-    """
-
-    name: str
-    knots: np.ndarray
-    sigma: np.ndarray
-    weights: Mapping[str, np.ndarray]
-
-    @classmethod
-    def of(cls, parameters: Parameters, name: str, table: pd.DataFrame) -> SharedProcess:
-        """The process along an input, with the scale that it has at the first row of a table."""
-        draws = parameters.draws
-        later_knots = draws.posterior[f"{name}_knot"].values
-        knots = np.append(2 * later_knots[0] - later_knots[1], later_knots)
-        sigma = parameters.of_noise(table.iloc[:1])[draws.spec.discrepancy_sigma(name)]
-        drawn = parameters.variables[f"{name}|in_common"]
-        labels = map(str, draws.posterior["in_common"].values)
-        return cls(name, knots, sigma, {one: drawn[:, i] for i, one in enumerate(labels)})
-
-    def draw(self, t: np.ndarray, label_of_runs: str, seed: int) -> np.ndarray:
-        """The process at t, (sample, place); from the prior where no run has the label."""
-        rng = stream(seed, f"in common {self.name} {label_of_runs}")
-        known = self.weights.get(label_of_runs)
-        return np.asarray(self.sigma * shared.draw(t, self.knots, known, len(self.sigma), rng))
-
-    def expected(self, t: np.ndarray, label_of_runs: str) -> np.ndarray:
-        """The mean of `draw` over its seeds, (sample, place)."""
-        if label_of_runs not in self.weights:
-            return np.zeros((len(self.sigma), len(t)))
-        known = self.weights[label_of_runs]
-        return np.asarray(self.sigma * shared.expected(t, self.knots, known))
-
-
 class SharedDiscrepancy:
     """Draws of the discrepancy that runs share along each input, or without a seed its expectation.
 
@@ -305,20 +265,17 @@ class SharedDiscrepancy:
 
     def __init__(self, parameters: Parameters, table: pd.DataFrame, seed: int | None):
         self.design = parameters.draws.design
-        #: By input: the places where the process is known, (place,), and its values there, (sample,
-        #: place), by the label of those that share it.
-        self.paths: dict[str, tuple[np.ndarray, Mapping[str, np.ndarray]]] = {}
+        #: The process along each input, by its name.
+        self.processes: dict[str, SharedProcess] = {}
         of_points, of_runs = self._places(table), self._places(parameters.draws.runs.table)
         labels = sorted(set(map(str, self.design.shared_labels(table))))
         for name in of_points:
-            process = SharedProcess.of(parameters, name, table)
             t = np.unique(np.concatenate([of_points[name], of_runs[name]]))
+            process = SharedProcess.of(parameters, name, table, t, seed)
             names = dict.fromkeys([*process.weights, *labels])
-            if seed is None:
-                paths = {one: process.expected(t, one) for one in names}
-            else:
-                paths = {one: process.draw(t, one, seed) for one in names}
-            self.paths[name] = (t, paths)
+            if parameters.draws.samples * len(t) * len(names) <= defaults.SHARED_VALUES:
+                process.paths.update({one: process.path(one, t) for one in names})
+            self.processes[name] = process
 
     def _places(self, table: pd.DataFrame) -> dict[str, np.ndarray]:
         """Where each row lies along what the shared discrepancy runs along, by input."""
@@ -331,11 +288,79 @@ class SharedDiscrepancy:
         """The shared discrepancy at rows, (sample, row), on the response's scale; 0 without one."""
         total: np.ndarray | float = 0.0
         labels, along = self.design.shared_labels(rows), self._places(rows)
-        for name, (t, paths) in self.paths.items():
-            places = np.searchsorted(t, along[name])
-            columns = [paths[str(one)][:, i] for one, i in zip(labels, places, strict=True)]
-            total = total + np.stack(columns, axis=1)
+        for name, process in self.processes.items():
+            total = total + process.at(labels, along[name])
         return total
+
+
+@dataclass(frozen=True, slots=True)
+class SharedProcess:
+    """A process that runs share along one input.
+
+    Attributes
+    ----------
+    name : the input.
+    t : every place where it may be asked for, sorted, (place,).
+    knots : the knots of the fit, (knot + 1,); the process starts at the first.
+    sigma : its scale, (sample, 1).
+    weights : the weights of the fit, (sample, knot), by the label of those that share it.
+    seed : the seed of what is drawn; None: the process is its expectation.
+    paths : its values at ``t``, (sample, place), by label; empty where they would be too many to
+        keep, and are computed when they are asked for.
+    """
+
+    name: str
+    t: np.ndarray
+    knots: np.ndarray
+    sigma: np.ndarray
+    weights: Mapping[str, np.ndarray]
+    seed: int | None
+    paths: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        parameters: Parameters,
+        name: str,
+        table: pd.DataFrame,
+        t: np.ndarray,
+        seed: int | None,
+    ) -> SharedProcess:
+        """The process along an input, with the scale that it has at the first row of a table."""
+        draws = parameters.draws
+        later_knots = draws.posterior[f"{name}_knot"].values
+        knots = np.append(2 * later_knots[0] - later_knots[1], later_knots)
+        sigma = parameters.of_noise(table.iloc[:1])[draws.spec.discrepancy_sigma(name)]
+        drawn = parameters.variables[f"{name}|in_common"]
+        labels = map(str, draws.posterior["in_common"].values)
+        weights = {one: drawn[:, i] for i, one in enumerate(labels)}
+        return cls(name, t, knots, sigma, weights, seed)
+
+    def path(self, label_of_runs: str, t: np.ndarray) -> np.ndarray:
+        """The process at places, (sample, place). If these have the first and the last of
+        ``self.t`` among them, draws are parts of one path.
+        """
+        known, samples = self.weights.get(label_of_runs), len(self.sigma)
+        if self.seed is not None:
+            rng = stream(self.seed, f"in common {self.name} {label_of_runs}")
+            path = shared.draw(t, self.knots, known, samples, rng)
+        elif known is not None:
+            path = shared.expected(t, self.knots, known)
+        else:
+            path = np.zeros((samples, len(t)))
+        return np.asarray(self.sigma * path)
+
+    def at(self, labels: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The process at rows with these labels and places, (sample, row)."""
+        values = np.empty((len(self.sigma), len(t)))
+        for one in set(labels):
+            rows = labels == one
+            places, path = self.t, self.paths.get(str(one))
+            if path is None:
+                places = np.unique(np.concatenate([self.t[[0, -1]], t[rows]]))
+                path = self.path(str(one), places)
+            values[:, rows] = path[:, np.searchsorted(places, t[rows])]
+        return values
 
 
 def mu_of_runs(parameters: Parameters, table: pd.DataFrame, seed: int) -> np.ndarray:

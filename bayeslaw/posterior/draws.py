@@ -14,6 +14,7 @@ from bayeslaw.errors import SamplingError, SpecError
 from bayeslaw.laws.base import Law
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
+from bayeslaw.spec.settings import checked_seed
 from bayeslaw.spec.spec import ModelSpec, population_name
 
 if TYPE_CHECKING:
@@ -167,8 +168,13 @@ class Draws:
             )
 
     def seed(self, random_seed: int | None) -> int:
-        """``random_seed``, or else the fit's own, so that a saved fit predicts the same again."""
-        return self.random_seed if random_seed is None else int(random_seed)
+        """``random_seed``, or else the fit's own, so that a saved fit predicts the same again.
+
+        Raises
+        ------
+        SpecError : it is no whole number from 0 to 2^64 - 1.
+        """
+        return self.random_seed if random_seed is None else checked_seed(random_seed)
 
     def with_draws(self, posterior: xr.Dataset) -> Self:
         """The same fit with other draws of its variables, such as draws from the prior.

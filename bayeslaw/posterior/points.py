@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.defaults import POINTS_PER_BLOCK
-from bayeslaw.errors import Fault, RunsError, RunsWarning, SpecError, suggest
+from bayeslaw.errors import Fault, RunsError, RunsWarning, SpecError, listed, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.posterior.draws import Draws
+from bayeslaw.runs.faults import faults_of_values
 from bayeslaw.runs.table import REPEAT_COLUMNS, Runs
-from bayeslaw.runs.validation import validate_points
+from bayeslaw.runs.validation import numbers_of, validate_points
 from bayeslaw.spec.design import Design
 from bayeslaw.spec.formula import GroupTerm
-from bayeslaw.text import is_identifier, label
+from bayeslaw.text import is_identifier, label, shown
 
 #: What `extrapolation_distance` calls the distance of all inputs together.
 JOINT = "joint"
@@ -43,6 +44,10 @@ def grid(points: Points) -> pd.DataFrame:
     """
     if isinstance(points, pd.DataFrame):
         return points.reset_index(drop=True)
+    if not isinstance(points, Mapping):
+        raise SpecError(
+            f"The points are {shown(points)}, and they must be a DataFrame or a dictionary."
+        )
     axes = [
         [value] if value is None or np.ndim(value) == 0 else list(value)
         for value in points.values()
@@ -95,21 +100,30 @@ def _without_unit(design: Design, known: pd.DataFrame, table: pd.DataFrame) -> l
         if not (column := spec.selector) or not len(known):
             continue
         labels = known[column].map(label)
-        remedy = f"Use one of {', '.join(sorted(labels.unique()))}."
-        for row in table.index[~table[column].map(label).isin(labels)]:
-            value = table[column][row]
-            problem = f"no run has {value!r}, so the unit of {name} is not known"
-            faults.append(Fault(problem, remedy, column, str(row), value))
+        faults += faults_of_values(
+            column,
+            table[column][~table[column].map(label).isin(labels)],
+            len(table),
+            f"no run has it, so the unit of {name} is not known",
+            f"Use one of {listed(sorted(labels.unique()))}.",
+            of_all=f"are in no run, so the unit of {name} is not known",
+        )
     return faults
 
 
 def _not_numbers(design: Design, table: pd.DataFrame) -> list[Fault]:
     """A fault for each row in which a covariate is not a number."""
-    problem, remedy = "a covariate of the model must be a number", "Give its value."
     return [
-        Fault(problem, remedy, name, str(row))
+        fault
         for name in design.numeric_columns
-        for row in table.index[pd.to_numeric(table[name], errors="coerce").isna()]
+        for fault in faults_of_values(
+            name,
+            table[name][numbers_of(table[name]).isna()],
+            len(table),
+            "a covariate of the model must be a number",
+            "Give its value.",
+            of_all="are not numbers, and a covariate of the model must be one",
+        )
     ]
 
 

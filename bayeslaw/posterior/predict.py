@@ -13,16 +13,17 @@ in the response's unit, not on its scale.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from bayeslaw import defaults
+from bayeslaw.errors import SpecError
 from bayeslaw.posterior.discrepancy import DiscrepancyDraws, ExpectedDiscrepancy
 from bayeslaw.posterior.draws import Draws, Kind, require_kind
 from bayeslaw.posterior.parameters import Parameters
@@ -62,7 +63,8 @@ def predict(
     Raises
     ------
     RunsError : points outside the law's domain, or columns missing: all faults at once.
-    SpecError : an unknown kind, or an unseen level where groups are not pooled (``0 + group``).
+    SpecError : an unknown kind, an unseen level where groups are not pooled (``0 + group``), or
+        more draws than the memory holds: `bayeslaw.posterior.bands.bands` needs little.
     SamplingError : the fit has draws that are not finite numbers.
 
     Examples
@@ -73,6 +75,7 @@ def predict(
     require_kind(kind)
     asked = grid(points)
     table = checked_points(fit.design, fit.runs, asked)
+    _require_memory(fit.samples, len(table))
     values = np.empty((fit.samples, len(table)))
 
     def keep(rows: np.ndarray, drawn: np.ndarray) -> None:
@@ -103,6 +106,20 @@ def along(fit: Draws, table: pd.DataFrame, kind: Kind, over: str) -> np.ndarray:
 
     each_block_of_draws(fit, table, kind, None, keep, without=over)
     return values
+
+
+def _require_memory(samples: int, points: int) -> None:
+    """Raise SpecError unless the machine could hold the draws of so many points."""
+    needed = samples * points * np.dtype(float).itemsize
+    try:
+        has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        return
+    if needed > has:
+        raise SpecError(
+            f"{samples:,} draws of {points:,} points take {needed / 1e9:,.0f} GB, and this machine"
+            f" has {has / 1e9:,.0f}. Ask for bands, which need little memory, or for fewer points."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +154,11 @@ def each_block_of_draws(
     use: Callable[[np.ndarray, np.ndarray], None],
     *,
     without: str | None = None,
+    joint: bool = True,
 ) -> None:
     """Predict points block by block: call ``use(rows, drawn)`` with draws, (sample, row).
 
-    ``without`` is as for `each_block`.
+    ``without`` and ``joint`` are as for `each_block`.
     """
     link, family = fit.law.response.link, fit.spec.noise
 
@@ -153,7 +171,7 @@ def each_block_of_draws(
             drawn = link.inverse(mu)
         use(block.rows, drawn)
 
-    each_block(fit, table, kind, random_seed, draw, without=without)
+    each_block(fit, table, kind, random_seed, draw, without=without, joint=joint)
 
 
 def each_block(
@@ -164,11 +182,13 @@ def each_block(
     use: Callable[[Block], None],
     *,
     without: str | None = None,
+    joint: bool = True,
 ) -> None:
     """Call ``use`` with each block of checked points, on as many threads as there are cores.
 
     NumPy and the filter work outside Python's lock, and blocks bound the memory for any number of
-    points. With a discrepancy along curves, a block is the points of one curve.
+    points. With a discrepancy along curves, a block is the points of one curve. Where a draw need
+    not be ``joint`` over points, as in bands, a curve of many points is several blocks.
 
     ``without`` names a column along which points are predicted as by `along`.
     """
@@ -183,9 +203,10 @@ def each_block(
     if discrepancy is not None and fit.spec.discrepancy.along_curves:
         curves = pd.Series(range(len(table))).groupby(discrepancy.curve)
         blocks = list(curves.indices.values())
+        if not joint:
+            blocks = [part for rows in blocks for part in _parts(rows, defaults.POINTS_PER_CURVE)]
     else:
-        step = defaults.POINTS_PER_BLOCK
-        blocks = np.array_split(np.arange(len(table)), range(step, len(table), step))
+        blocks = _parts(np.arange(len(table)), defaults.POINTS_PER_BLOCK)
 
     def predict_one(rows: np.ndarray) -> None:
         points = table.iloc[rows]
@@ -211,9 +232,14 @@ def each_block(
         rng = np.random.default_rng([seed, int(rows[0])])
         use(Block(rows, mu, moments, log_density, of_noise, rng))
 
-    with ThreadPoolExecutor(cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(predict_one, blocks):
             pass
+
+
+def _parts(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    """Rows in parts of a size."""
+    return np.array_split(rows, range(size, len(rows), size))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import pandas as pd
 from bayeslaw.errors import Fault
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.kl import BestOfN, kl_of_n
+from bayeslaw.runs.faults import faults_of_values
+from bayeslaw.text import label
 
 #: FLOP of training per parameter and token: Kaplan et al. 2020 (arXiv 2001.08361), section 2.1.
 TRAINING = 6.0
@@ -53,8 +55,9 @@ def _data_size(
         return frame, []
     with np.errstate(divide="ignore"):  # a model_size of zero is reported later
         tokens = tokens_of(number["compute"], number["model_size"])
-    data_size = tokens.where(tokens.notna(), frame["compute"])
-    return frame.assign(data_size=data_size), ["data_size = compute / (6 model_size)"]
+    return frame.assign(data_size=or_as_given(tokens, frame["compute"])), [
+        "data_size = compute / (6 model_size)"
+    ]
 
 
 def _best_of_n(frame: pd.DataFrame, law: Law) -> pd.Series:
@@ -63,7 +66,7 @@ def _best_of_n(frame: pd.DataFrame, law: Law) -> pd.Series:
         return pd.Series(isinstance(law, BestOfN), index=frame.index)
     if "method" not in frame:
         return pd.Series(False, index=frame.index)
-    return frame["method"] == "bon"
+    return frame["method"].astype(object).map(label) == "bon"
 
 
 def _kl(
@@ -92,24 +95,39 @@ def _kl(
         notes.append("kl = sqrt_kl^2")
     if "kl" not in frame and kl.isna().all() and not faults:
         return frame, notes, faults
-    # Text in the column kl is kept, so that its fault is reported.
-    column = kl.where(kl.notna(), frame["kl"]) if "kl" in frame else kl
+    column = or_as_given(kl, frame["kl"]) if "kl" in frame else kl
     return frame.assign(kl=column), notes, faults
+
+
+def or_as_given(numbers: pd.Series, given: pd.Series) -> pd.Series:
+    """Numbers, and where there is none what is given, so that the fault of text is reported."""
+    is_other = numbers.isna() & given.notna()
+    if not is_other.any():
+        return numbers
+    return numbers.astype(object).where(~is_other, given.astype(object))
 
 
 def _faults_of_n(n: pd.Series, number: pd.Series) -> list[Fault]:
     """A fault for each n that is below 1 or not a number; ``number`` has the numbers of ``n``."""
-    remedy = "Best-of-n takes the best of one or more samples."
-    faults = [
-        Fault(f"{value:g}: n is below 1", remedy, "n", str(row), value)
-        for row, value in number[number < 1].items()
+    text = n[n.notna() & number.isna()]
+    return [
+        *faults_of_values(
+            "n",
+            number[number < 1],
+            int(number.notna().sum()),
+            "n is below 1",
+            "Best-of-n takes the best of one or more samples.",
+            of_all="are below 1",
+        ),
+        *faults_of_values(
+            "n",
+            text,
+            int(n.notna().sum()),
+            "it is not a number",
+            "Write the number of samples from which the best was taken.",
+            of_all="are not numbers",
+        ),
     ]
-    remedy = "Write the number of samples from which the best was taken."
-    faults += [
-        Fault("it is not a number", remedy, "n", str(row), value)
-        for row, value in n[n.notna() & number.isna()].items()
-    ]
-    return faults
 
 
 def initial_policy(
@@ -131,7 +149,7 @@ def initial_policy(
         return frame, [], []
     count = int(at_start.sum())
     if law.response.scale == "logit":
-        kl = frame["kl"].where(~at_start, law.inputs["kl"].none)
+        kl = frame["kl"].astype(object).where(~at_start, law.inputs["kl"].none)
         return frame.assign(kl=kl), [f"{count} rows are of the initial policy (KL = 0)"], []
     response = law.response.name
     score = number[response][at_start] if response in frame else pd.Series(dtype=float)
@@ -139,11 +157,14 @@ def initial_policy(
         "Scores must be relative to the initial policy, whose score is 0: bayeslaw.relative_scores"
         " computes them from raw scores."
     )
-    faults = [
-        Fault(f"{value:g}: the score at KL = 0 is not 0", remedy, response, str(row), value)
-        for row, value in score.items()
-        if value != 0 and not pd.isna(value)
-    ]
+    faults = faults_of_values(
+        response,
+        score[score.notna() & (score != 0)],
+        len(score),
+        "the score at KL = 0 is not 0",
+        remedy,
+        of_all="at KL = 0 are not 0",
+    )
     note = (
         f"{count} rows of the initial policy (KL = 0) were left out: its score is 0 by definition"
     )

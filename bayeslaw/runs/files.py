@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayeslaw.errors import Fault, RunsError, suggest
-from bayeslaw.text import IDENTIFIER
+from bayeslaw.errors import Fault, RunsError, SpecError, listed, suggest
+from bayeslaw.text import IDENTIFIER, shown
 
 #: The separator of text files, by their ending.
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+
+#: What a file has where a cell begins like a name of digits (`IDENTIFIER`).
+ANY_IDENTIFIER = rb"(?:^|[\s,\"])[+-]?(?:0\d|\d{16})"
 
 #: Name of the index that holds the place of each row in the user's table.
 ROW = "row"
@@ -23,21 +30,24 @@ ROW = "row"
 def load_table(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """A table, and what to call it in messages.
 
-    The index of the table names the place of each row: "line 17" of a text file, else "row 3".
+    The index of the table names the place of each row: "line 17" of a text file, else "row 3". The
+    names of its columns are text.
 
     Raises
     ------
-    RunsError : there is no such file, its format is not supported, or it cannot be read as a table.
+    RunsError : there is no such file, its format is not supported, it cannot be read as a table, or
+        its columns do not have one name each.
+    SpecError : the table is neither a path nor a DataFrame.
     """
     if isinstance(table, pd.DataFrame):
         return _from_frame(table)
+    if not isinstance(table, str | PathLike):
+        raise SpecError(
+            f"The table is {shown(table)}, and it must be a DataFrame or the path of a file."
+        )
     path = Path(table)
-    if path.is_dir():
-        raise RunsError(str(path), [Fault("it is a folder", "Name the file in it.")])
-    if not path.is_file():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        remedy = f"Check the path.{suggest(path.name, siblings)}"
-        raise RunsError(str(path), [Fault("there is no such file", remedy)])
+    if not _is_file(path):
+        raise RunsError(str(path), [_not_there(path)])
     if path.suffix.lower() not in (*SEPARATORS, ".parquet"):
         problem = f"the ending {path.suffix!r} is not one that is read"
         remedy = f"Use one of {', '.join([*SEPARATORS, '.parquet'])}, or pass a DataFrame."
@@ -51,29 +61,94 @@ def load_table(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str]:
         problem = "some rows have more values than the header has columns"
         fault = Fault(problem, "Correct the header, or the rows.")
         raise RunsError(str(path), [fault]) from error
-    except (ValueError, OSError) as error:  # parser errors, wrong encoding, not a Parquet file
-        problem = f"it cannot be read as a table ({str(error).splitlines()[0]})"
+    except RunsError:
+        raise
+    except Exception as error:  # what parsers raise of other files is not documented
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        problem = f"it cannot be read as a table ({reason})"
         fault = Fault(problem, "Check that it is what its ending says.")
         raise RunsError(str(path), [fault]) from error
-    return frame.dropna(how="all"), str(path)
+    return _with_plain_names(frame.dropna(how="all"), str(path)), str(path)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file.
+
+    Raises
+    ------
+    RunsError : its name cannot be that of a file, or its folder may not be read.
+    """
+    try:
+        return path.is_file()
+    except OSError as error:
+        fault = Fault(f"it cannot be read ({error.strerror})", "Check the path.")
+        raise RunsError(str(path), [fault]) from error
+
+
+def _not_there(path: Path) -> Fault:
+    """The fault of a path that is no file."""
+    if path.is_dir():
+        return Fault("it is a folder", "Name the file in it.")
+    try:
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    except OSError:
+        siblings = []
+    return Fault("there is no such file", f"Check the path.{suggest(path.name, siblings)}")
 
 
 def _from_frame(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """`load_table` of a DataFrame."""
     # A data set that ships with bayeslaw keeps its name, so that figures of simulated runs say so.
-    source = table.attrs.get("manifest", {}).get("name", "The table")
-    if (repeated := table.columns[table.columns.duplicated()]).size:
-        problem, remedy = "two columns have this name", "Rename or drop one."
-        faults = [Fault(problem, remedy, str(name)) for name in repeated.unique()]
-        raise RunsError(source, faults)
+    manifest = table.attrs.get("manifest")
+    source = manifest.get("name") if isinstance(manifest, Mapping) else None
+    source = str(source or "The table")
     rows = pd.Index([f"row {label}" for label in table.index], name=ROW, dtype=object)
-    return table.set_axis(rows, axis=0), source
+    frame = _with_plain_names(table.set_axis(rows, axis=0), source)
+    try:
+        frame.isna()
+    except ArithmeticError:  # a signalling NaN, which cannot even be compared
+        frame = frame.map(lambda x: np.nan if isinstance(x, Decimal) and x.is_snan() else x)
+    return frame, source
+
+
+def _with_plain_names(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The table with its columns' names as text.
+
+    Raises
+    ------
+    RunsError : the names have several levels, or one stands twice.
+    """
+    if frame.columns.nlevels > 1:
+        problem = f"its columns have names of {frame.columns.nlevels} levels (a MultiIndex)"
+        remedy = "Give each column one name: table.columns = ['_'.join(map(str, x)) for x in table]"
+        raise RunsError(source, [Fault(problem, remedy)])
+    names = [str(name) for name in frame.columns]
+    _refuse_repeated(names, source)
+    return frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
+
+
+def _refuse_repeated(names: Iterable[str], source: str) -> None:
+    """Raise RunsError for columns of one name: which of them is meant cannot be known."""
+    repeated = {name: count for name, count in Counter(names).items() if count > 1}
+    faults = [
+        Fault(
+            f"{'two' if count == 2 else count} columns have this name",
+            "Rename them, or leave all but one out.",
+            name,
+        )
+        for name, count in repeated.items()
+    ]
+    if faults:
+        raise RunsError(source, faults)
 
 
 def _read(path: Path) -> pd.DataFrame:
     """The table in a file, indexed by the place of each row."""
     suffix = path.suffix.lower()
     if suffix == ".parquet":
+        import pyarrow.parquet
+
+        _refuse_repeated(pyarrow.parquet.read_schema(path).names, str(path))
         frame = pd.read_parquet(path)
         rows = [f"row {i}" for i in range(1, len(frame) + 1)]
     else:
@@ -82,6 +157,9 @@ def _read(path: Path) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = _read_text(path)
             frame = frame.assign(**_identifiers(path, frame))
+            header = _read_text(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+        # pandas calls the second column of a name "loss.1"; columns without a name it numbers.
+        _refuse_repeated([name for name in header.iloc[0] if name], str(path))
         rows = [f"line {i}" for i in range(2, len(frame) + 2)]
     frame.index = pd.Index(rows, name=ROW, dtype=object)
     return frame
@@ -105,7 +183,7 @@ def _identifiers(path: Path, frame: pd.DataFrame) -> dict[str, pd.Series]:
     that different ones would become one number.
     """
     numeric = [i for i, kind in enumerate(frame.dtypes) if kind.kind in "iuf"]
-    if not numeric:
+    if not (numeric and re.search(ANY_IDENTIFIER, path.read_bytes())):
         return {}
     texts = _read_text(path, usecols=numeric, dtype=str)
     columns = {}
@@ -128,12 +206,14 @@ def rename(frame: pd.DataFrame, columns: Mapping[str, str], source: str) -> pd.D
     ------
     RunsError : the table does not have a column; near names are offered.
     """
-    faults = []
-    for name, user in columns.items():
-        if user not in frame.columns:
-            near = suggest(user, frame.columns)
-            remedy = f"Set {name}=... to one of its columns.{near} It has: {_listed(frame)}"
-            faults.append(Fault("the table has no such column", remedy, user))
+    missing = {name: user for name, user in columns.items() if user not in frame.columns}
+    faults: list[Fault] = []
+    has = listed(frame)
+    for name, user in missing.items():
+        # Near names are sought for faults that the message shows.
+        near = suggest(user, frame.columns) if len(faults) < RunsError.SHOWN else ""
+        remedy = f"Set {name}=... to one of its columns.{near} It has: {has}"
+        faults.append(Fault("the table has no such column", remedy, user))
     if faults:
         raise RunsError(source, faults)
     # A column of the table that has a canonical name already, and is not mapped, is dropped.
@@ -162,7 +242,7 @@ def melt(frame: pd.DataFrame, into: str, response: str, source: str) -> pd.DataF
             problem = f"the table has a column {name!r} already, so it is not wide in it"
             faults.append(Fault(problem, "Leave out melt.", name))
     if not wide:
-        remedy = f"Melting needs headers that are values of {into}. It has: {_listed(frame)}"
+        remedy = f"Melting needs headers that are values of {into}. It has: {listed(frame)}"
         faults.append(Fault("no column header is a number", remedy))
     if faults:
         raise RunsError(source, faults)
@@ -175,11 +255,6 @@ def melt(frame: pd.DataFrame, into: str, response: str, source: str) -> pd.DataF
     )
     long[into] = long[into].map(headers).astype(float)
     return long.dropna(subset=[response])
-
-
-def _listed(frame: pd.DataFrame) -> str:
-    """The columns of a table, for messages."""
-    return ", ".join(map(str, frame.columns))
 
 
 def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:

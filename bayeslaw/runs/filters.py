@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.errors import ExpressionError, suggest
+from bayeslaw.errors import ExpressionError, listed, suggest
 
 COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
@@ -25,6 +25,9 @@ COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.In: lambda column, values: pd.Series(column).isin(values),
     ast.NotIn: lambda column, values: ~pd.Series(column).isin(values),
 }
+
+#: Integers up to here are floats exactly.
+EXACT = 2**53
 
 #: Most characters of an expression. Longer ones could nest too deeply for Python's parser.
 LONGEST = 2000
@@ -57,10 +60,10 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
         mask = np.broadcast_to(np.asarray(holds, dtype=bool), len(table))
     except TypeError as error:
         raise ExpressionError(
-            f"{expression!r}: it compares text with a number. Text needs quotes, numbers must not"
-            " have them."
+            f"{expression!r}: it compares text with a number, or other values that have no order."
+            " Text needs quotes, numbers must not have them."
         ) from error
-    except (OverflowError, ValueError) as error:  # 10**400 beside a float
+    except (ArithmeticError, ValueError) as error:  # 10**400 beside a float
         raise ExpressionError(
             f"{expression!r}: it has a number that cannot be compared ({error})."
         ) from error
@@ -86,7 +89,7 @@ class _Reader:
                     raise ExpressionError(
                         f"{self.expression!r}: there is no column"
                         f" {name!r}.{suggest(name, self.table.columns)} Columns:"
-                        f" {', '.join(map(str, self.table.columns))}. Text needs quotes."
+                        f" {listed(self.table.columns)}. Text needs quotes."
                     )
                 return _comparable(self.table[name])
             case ast.List(elts=items) | ast.Tuple(elts=items):
@@ -126,20 +129,38 @@ class _Reader:
             )
         if isinstance(right, list) and not isinstance(left, pd.Series):
             raise ExpressionError(f"{self.expression!r}: a column must stand to the left of in.")
-        columns = [side for side in (left, right) if isinstance(side, pd.Series)]
-        result = np.asarray(COMPARISONS[type(op)](left, right), dtype=bool)
-        for column in columns:
-            result = result & np.asarray(pd.notna(column))
-        return np.asarray(result)
+        present = np.ones(len(self.table), dtype=bool)
+        for side in (left, right):
+            if isinstance(side, pd.Series):
+                present &= np.asarray(side.notna())
+        values = [x for side in (left, right) for x in (side if isinstance(side, list) else [side])]
+        kind = object if any(map(_is_long, values)) else None
+        sides = [
+            x[present].astype(kind or x.dtype) if isinstance(x, pd.Series) else x
+            for x in (left, right)
+        ]
+        result = np.zeros(len(self.table), dtype=bool)
+        result[present] = np.asarray(COMPARISONS[type(op)](*sides), dtype=bool)
+        return result
 
 
 def _comparable(column: pd.Series) -> pd.Series:
-    """A column whose missing values compare as NaN does, and not as pandas' NA."""
+    """A column whose present values compare as Python's do.
+
+    Columns of NumPy's numbers, truth values and dates, and of pandas' text, do so as they are. But
+    an integer beside a float becomes a float, which is exact up to `EXACT` only.
+    """
     if isinstance(column.dtype, pd.StringDtype):
-        return column.astype("str")
-    if pd.api.types.is_extension_array_dtype(column):
-        return column.astype(object).where(column.notna(), np.nan).infer_objects()
-    return column
+        return column
+    if not isinstance(column.dtype, np.dtype):
+        return column.astype(object)
+    is_long = column.dtype.kind in "iu" and any(map(_is_long, (column.min(), column.max())))
+    return column.astype(object) if is_long else column
+
+
+def _is_long(value: Any) -> bool:
+    """Whether a value is an integer that no float may hold exactly."""
+    return isinstance(value, int | np.integer) and abs(int(value)) > EXACT
 
 
 def _parse(expression: str) -> ast.expr:

@@ -9,8 +9,12 @@ import pandas as pd
 
 from bayeslaw.errors import Fault, RunsError
 from bayeslaw.runs import filters
+from bayeslaw.runs.faults import faults_of_values
 from bayeslaw.runs.files import load_table
 from bayeslaw.runs.measurement import BASELINE, BASELINE_SE
+from bayeslaw.runs.table import as_columns, is_number
+from bayeslaw.runs.validation import numbers_of
+from bayeslaw.text import shown
 
 
 def relative_scores(
@@ -65,15 +69,11 @@ def relative_scores(
     """
     frame, source = load_table(table)
     rows, frame = frame.index, frame.reset_index(drop=True)
-    columns = [by] if isinstance(by, str) else list(by or [])
+    columns = [by] if isinstance(by, str) else list(as_columns(by or [], "by"))
     errors = f"{score}_se"
     if faults := [*_missing(frame, (score, *columns)), *_bad_unit(unit)]:
         raise RunsError(source, faults)
-    numbers = {
-        name: pd.to_numeric(frame[name], errors="coerce")
-        for name in (score, errors)
-        if name in frame
-    }
+    numbers = {name: numbers_of(frame[name]) for name in (score, errors) if name in frame}
     faults = [*_not_measured(frame, numbers, score, errors, rows), *_gaps(frame, columns, rows)]
     frame = frame.assign(**numbers)
     is_initial = filters.select(frame, initial)
@@ -126,12 +126,12 @@ def _missing(frame: pd.DataFrame, needed: Sequence[str]) -> list[Fault]:
 
 def _bad_unit(unit: float) -> list[Fault]:
     """A fault if the unit is not a positive number."""
-    if np.isfinite(unit) and unit > 0:
+    if is_number(unit) and np.isfinite(unit) and unit > 0:
         return []
     remedy = (
         "Give a positive number, such as the standard deviation of the initial policy's scores."
     )
-    return [Fault(f"unit is {unit}", remedy)]
+    return [Fault(f"unit is {shown(unit)}", remedy)]
 
 
 def _not_measured(
@@ -139,15 +139,20 @@ def _not_measured(
 ) -> list[Fault]:
     """A fault for each score that is not finite, and for each invalid standard error."""
     bad = {score: ~np.isfinite(numbers[score])}
-    words = {score: ("it is not a number", "Correct it, or leave the row out.")}
+    words = {
+        score: ("it is not a finite number", "Correct it, or leave the row out.", "are no numbers")
+    }
     if errors in numbers:
         bad[errors] = ~(np.isfinite(numbers[errors]) & (numbers[errors] >= 0))
-        words[errors] = ("it is not a standard error", "Give a number of at least 0.")
-    return [
-        Fault(*words[name], name, str(rows[i]), frame[name][i])
-        for name, where in bad.items()
-        for i in np.flatnonzero(where)
-    ]
+        remedy = "Give a number of at least 0."
+        words[errors] = ("it is not a standard error", remedy, "are no standard errors")
+    faults = []
+    for name, where in bad.items():
+        problem, remedy, of_all = words[name]
+        values = frame[name].set_axis(rows)
+        failing = values[where.to_numpy()]
+        faults += faults_of_values(name, failing, len(values), problem, remedy, of_all=of_all)
+    return faults
 
 
 def _gaps(frame: pd.DataFrame, columns: Sequence[str], rows: pd.Index) -> list[Fault]:

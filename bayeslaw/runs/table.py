@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import warnings as warnings_module
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayeslaw.errors import RunsWarning, SpecError, suggest
+from bayeslaw.errors import LONGEST_NAME, RunsWarning, SpecError, listed, shortened, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.kl import Logarithmic
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.runs import filters
-from bayeslaw.runs.columns import DERIVED_FROM, derive, initial_policy
+from bayeslaw.runs.columns import DERIVED_FROM, derive, initial_policy, or_as_given
 from bayeslaw.runs.files import load_table, melt, rename
 from bayeslaw.runs.measurement import AVERAGED, BASELINE, BASELINE_SE, se_column
-from bayeslaw.runs.validation import all_numbers, is_text, numbers_of, validated
-from bayeslaw.text import label
+from bayeslaw.runs.validation import is_text, numbers_for, numbers_of, validated
+from bayeslaw.text import label, shown
 
 #: Columns that are grouping columns if a table has them, in the order of default effects.
 GROUP_COLUMNS = (
@@ -253,17 +254,18 @@ def read_runs(
     15 runs from pretraining_simulated, for the law chinchilla
     """
     law = find_law(law)
+    _check_kinds(columns, scale, where)
+    if groups is not None:
+        groups = as_columns(groups, "groups")
+        _check_groups(groups, law)
     frame, source = load_table(table)
-    if isinstance(groups, str):
-        raise SpecError(
-            f"groups is {groups!r}, and it must be a list of columns: [{groups!r}].", key="groups"
-        )
-    _check_names(columns or {}, law, groups or ())
-    frame = rename(frame, columns or {}, source)
+    columns = {str(name): str(user) for name, user in (columns or {}).items()}
+    _check_names(columns, law, groups or ())
+    frame = rename(frame, columns, source)
     if melt_into is not None:
         frame = _melted(frame, law, melt_into, source)
     frame, notes = _scaled(frame, law, scale or {})
-    frame, derived, faults = derive(frame, law, all_numbers(frame))
+    frame, derived, faults = derive(frame, law, numbers_for(frame, law))
     group_names, not_groups = _group_names(frame, law, groups)
     selectors = [column for column in law.selector_columns if column not in group_names]
     group_names = (*group_names, *selectors)
@@ -273,12 +275,12 @@ def read_runs(
         notes.append(f"{int(kept.sum())} of {len(kept)} rows satisfy {where}")
         frame = frame[kept]
         faults = [fault for fault in faults if fault.row in frame.index]
-    frame, left_out, more_faults = initial_policy(frame, law, all_numbers(frame))
+    frame, left_out, more_faults = initial_policy(frame, law, numbers_for(frame, law))
     notes += left_out
     checked = validated(frame, law, group_names, source, known=[*faults, *more_faults])
     used = {*law.inputs, law.response.name, *group_names, *MEASUREMENT, se_column(law)}
     if others := [str(c) for c in checked.columns if c not in used]:
-        notes.append(f"other columns, which effects may name: {', '.join(others)}")
+        notes.append(f"other columns, which effects may name: {listed(others)}")
     warnings = [*_duplicates(checked, law, group_names), *_single_runs(checked, group_names)]
     warnings += [*_implausible(checked, law), *_kl_per_token(checked, law)]
     for text in warnings:
@@ -286,10 +288,65 @@ def read_runs(
     return Runs(law, checked, group_names, source, tuple(notes), tuple(warnings))
 
 
+def _check_kinds(columns: object, scale: object, where: object) -> None:
+    """Raise SpecError for arguments of another type than `read_runs` takes."""
+    for name, value in {"columns": columns, "scale": scale}.items():
+        if value is not None and not isinstance(value, Mapping):
+            raise SpecError(
+                f"{name} is {shown(value)}, and it must be a dictionary by canonical names.",
+                key=name,
+            )
+    if where is not None and not isinstance(where, str):
+        raise SpecError(
+            f"where is {shown(where)}, and it must be text such as 'model_size >= 8e9'.",
+            key="where",
+        )
+
+
+def as_columns(names: object, argument: str) -> tuple[str, ...]:
+    """The names of columns that an argument has, each once.
+
+    Raises
+    ------
+    SpecError : it is no list of names, or has one twice.
+    """
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise SpecError(
+            f"{argument} is {shown(names)}, and it must be a list of columns: [{shown(names)}].",
+            key=argument,
+        )
+    columns = tuple(map(str, names))
+    if repeated := [name for name in dict.fromkeys(columns) if columns.count(name) > 1]:
+        raise SpecError(f"{argument} names {listed(repeated)} twice: give it once.", key=argument)
+    return columns
+
+
+def _check_groups(groups: Sequence[str], law: Law) -> None:
+    """Raise SpecError for grouping columns that hold what is predicted, or how well it is known."""
+    measured = (law.response.name, se_column(law), AVERAGED, BASELINE_SE)
+    if wrong := [name for name in groups if name in measured]:
+        what = "what is predicted" if wrong[0] == law.response.name else "how well it is known"
+        raise SpecError(
+            f"groups names {wrong[0]}, which is {what}: it cannot make groups. Leave it out.",
+            key="groups",
+        )
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number that a float can hold, truth values left out."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
 def _first_six(labels: Iterable[str]) -> str:
     """At most six labels, joined by commas, with dots for the others."""
     labels = list(labels)
-    return ", ".join(labels[:6]) + ", ..." * (len(labels) > 6)
+    return ", ".join(shortened(x, LONGEST_NAME) for x in labels[:6]) + ", ..." * (len(labels) > 6)
 
 
 def _melted(frame: pd.DataFrame, law: Law, into: str, source: str) -> pd.DataFrame:
@@ -317,16 +374,22 @@ def _scaled(
             raise SpecError(
                 f"scale names {name}, which the table does not have.{near}", key=("scale", name)
             )
-        if not (np.isfinite(factor) and factor > 0):
+        if not (is_number(factor) and np.isfinite(float(factor)) and factor > 0):
             raise SpecError(
-                f"scale has {name} = {factor}: it must be a positive number.", key=("scale", name)
+                f"scale has {name} = {shown(factor)}: it must be a positive number.",
+                key=("scale", name),
             )
         errors = se_column(law)
         both = name == law.response.name and errors in frame and errors not in scale
         for column in (name, errors) if both else (name,):
-            number = pd.to_numeric(frame[column], errors="coerce")
-            scaled = frame[column].where(number.isna(), number * factor)
-            frame = frame.assign(**{column: scaled})
+            number, given = numbers_of(frame[column]), frame[column]
+            if number.isna().all() and given.notna().any():
+                raise SpecError(
+                    f"scale names {column}, which has no number to multiply, but values such as"
+                    f" {shown(given.dropna().iloc[0])}.",
+                    key=("scale", name),
+                )
+            frame = frame.assign(**{column: or_as_given(number * float(factor), given)})
             notes.append(f"{column} was multiplied by {factor:g}")
     return frame, notes
 
@@ -335,8 +398,9 @@ def _check_names(columns: Mapping[str, str], law: Law, groups: Sequence[str]) ->
     """Raise for a misspelt canonical name, which would make a column that nothing reads."""
     known = [*law.inputs, law.response.name, "compute"]
     others = (*GROUP_COLUMNS, *groups, *MEASUREMENT, se_column(law), *DERIVED_FROM)
+    allowed = {*known, *others}
     for name in columns:
-        if name not in (*known, *others) and (near := suggest(name, known)):
+        if name not in allowed and (near := suggest(name, known)):
             raise SpecError(
                 f"columns maps {name}, which is no name of {law.name} ({', '.join(known)}) nor a"
                 f" known grouping column.{near}",
@@ -355,7 +419,7 @@ def _group_names(
         of_rows = [
             name
             for name in names
-            if name not in REPEAT_COLUMNS and len(frame) > 3 and frame[name].nunique() == len(frame)
+            if name not in REPEAT_COLUMNS and len(frame) > 3 and _names_rows(frame[name])
         ]
         notes = [
             f"{name} has a value of its own in every row, so it makes no groups; groups=[{name!r}]"
@@ -365,11 +429,17 @@ def _group_names(
         return tuple(name for name in names if name not in of_rows), notes
     if unknown := [name for name in groups if name not in frame.columns]:
         raise SpecError(
-            f"groups names {', '.join(unknown)}, which the table does not"
+            f"groups names {listed(unknown)}, which the table does not"
             f" have.{suggest(unknown[0], frame.columns)}",
             key="groups",
         )
     return tuple(name for name in groups if name not in law.inputs), []
+
+
+def _names_rows(column: pd.Series) -> bool:
+    """Whether every row has a value of its own."""
+    labels = column.astype(object).map(label)
+    return bool((labels != "").all() and labels.is_unique)
 
 
 def _where(frame: pd.DataFrame, law: Law, where: str) -> pd.Series:
@@ -403,7 +473,7 @@ def _single_runs(table: pd.DataFrame, groups: Sequence[str]) -> list[str]:
     warnings = []
     for name in groups:
         counts = table[name].value_counts()
-        single = sorted(counts.index[counts == 1])
+        single = sorted(map(str, counts.index[counts == 1]))
         if name not in REPEAT_COLUMNS and len(counts) > 1 and single:
             warnings.append(
                 f"{name}: {len(single)} of {len(counts)} groups have a single run"

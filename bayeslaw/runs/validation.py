@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from numbers import Real
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bayeslaw.errors import Fault, RunsError, suggest
+from bayeslaw.errors import Fault, RunsError, listed, suggest
 from bayeslaw.laws.base import Law
-from bayeslaw.runs.columns import derive
+from bayeslaw.runs.columns import DERIVED_FROM, derive
+from bayeslaw.runs.faults import faults_of_values
 from bayeslaw.runs.files import load_table
 from bayeslaw.runs.measurement import AVERAGED, BASELINE_SE, se_column
 from bayeslaw.text import label
-
-if TYPE_CHECKING:
-    import pandera.pandas as pa
 
 
 def numbers_of(column: pd.Series) -> pd.Series:
     """The numbers in a column; NaN where there is none.
 
-    Dates, booleans and complex numbers count as none.
+    Dates, booleans and complex numbers count as none. An integer that no float holds is infinite.
     """
     types = pd.api.types
-    may_hold_numbers = (
-        types.is_numeric_dtype(column)
-        or types.is_object_dtype(column)
-        or types.is_string_dtype(column)
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
+        return column.astype(float)
+    holds_none = (
+        types.is_bool_dtype(column)
+        or types.is_complex_dtype(column)
+        or types.is_datetime64_any_dtype(column)
+        or types.is_timedelta64_dtype(column)
+        or isinstance(column.dtype, pd.PeriodDtype | pd.IntervalDtype)
     )
-    if not may_hold_numbers or types.is_bool_dtype(column) or types.is_complex_dtype(column):
+    if holds_none:
         return pd.Series(np.nan, index=column.index)
-    if types.is_object_dtype(column):
-        column = column.where(column.map(_is_text_or_number))
+    if not types.is_string_dtype(column) or types.is_object_dtype(column):
+        # Categories, and the columns of pandas' and Arrow's own types, have values of any type.
+        column = column.astype(object).map(_text_or_float)
     return pd.to_numeric(column, errors="coerce").astype(float)
 
 
-def _is_text_or_number(value: object) -> bool:
-    return isinstance(value, str | Real) and not isinstance(value, bool)
+def _text_or_float(value: object) -> str | float:
+    """Text as it is, a number as a float, and NaN for everything else."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, Real | Decimal) or isinstance(value, bool | np.bool_):
+        return np.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf  # type: ignore[operator]
+    except ValueError:  # a signalling NaN
+        return np.nan
 
 
 def is_text(column: pd.Series) -> pd.Series:
@@ -47,9 +61,10 @@ def is_text(column: pd.Series) -> pd.Series:
     return column.notna() & numbers_of(column).isna()
 
 
-def all_numbers(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """The numbers in every column, by its name."""
-    return {str(name): numbers_of(frame[name]) for name in frame.columns}
+def numbers_for(frame: pd.DataFrame, law: Law) -> dict[str, pd.Series]:
+    """The numbers in each column that the law reads, or that its inputs are derived from."""
+    read = dict.fromkeys([*law.inputs, law.response.name, "model_size", *DERIVED_FROM])
+    return {name: numbers_of(frame[name]) for name in read if name in frame}
 
 
 def validate_points(
@@ -72,7 +87,7 @@ def validate_points(
     RunsError : the points have faults; all are listed.
     """
     frame, _ = load_table(points)
-    frame, _, faults = derive(frame, law, all_numbers(frame))
+    frame, _, faults = derive(frame, law, numbers_for(frame, law))
     return validated(
         frame,
         law,
@@ -115,12 +130,14 @@ def validated(
     faults = [*known, *_missing_columns(frame, needed, units, known_values)]
     if not len(frame):
         faults.append(Fault("there are no rows", "Check the file, and the filter (where)."))
-    faults += _faulty_values(frame, schema(law, groups, response=response), units)
+    numbers = {name: numbers_of(frame[name]) for name in units if name in frame}
+    for name, checks in _checks(law, groups, response).items():
+        if name in frame:
+            faults += _faulty_values(name, frame[name], numbers.get(name), checks, units)
     if faults:
         raise RunsError(source, faults)
     text = {name: frame[name].astype(object).map(label) for name in groups if name not in units}
-    numbers = {name: numbers_of(frame[name]) for name in units}
-    ordered = [*needed, *(c for c in frame.columns if c not in needed)]
+    ordered = [*needed, *(c for c in frame.columns if c not in {*needed})]
     return frame[ordered].assign(**numbers, **text)
 
 
@@ -142,7 +159,7 @@ def _missing_columns(
     known_values: Mapping[str, str] | None = None,
 ) -> list[Fault]:
     """A fault for each column that the table does not have; ``known_values`` as in `validated`."""
-    has = ", ".join(map(str, frame.columns))
+    has = listed(frame)
     unread = [column for column in frame.columns if column not in units]
     faults = []
     for name in needed:
@@ -165,103 +182,141 @@ def _missing_columns(
     return faults
 
 
-def _faulty_values(
-    frame: pd.DataFrame, wanted: pa.DataFrameSchema, units: Mapping[str, str]
-) -> list[Fault]:
-    """A fault for each value that fails a check of its column."""
-    import pandera.pandas as pa
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """What values of a column must not be.
 
-    present = {name: column for name, column in wanted.columns.items() if name in frame.columns}
-    try:
-        pa.DataFrameSchema(present).validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        cases = error.failure_cases.itertuples()
-        return [_fault(x.column, x.index, x.failure_case, x.check, units) for x in cases]
-    return []
-
-
-def _fault(
-    column: object, row: object, value: Any, check: object, units: Mapping[str, str]
-) -> Fault:
-    """The fault of a value that fails a check of `schema`."""
-    problem, _, remedy = str(check).partition("|")
-    shown = f"{value!r}: "
-    if np.ndim(value) == 0 and pd.isna(value):
-        shown = ""
-    elif isinstance(value, Real) and not isinstance(value, bool):
-        shown = f"{value:g}: "
-    unit = f" (Unit: {units[str(column)]}.)" if column in units else ""
-    return Fault(shown + problem.rstrip("."), remedy + unit, str(column), str(row), value)
-
-
-def schema(law: Law, groups: Sequence[str] = (), *, response: bool = True) -> pa.DataFrameSchema:
-    """The pandera schema of a table of runs, made from the law's inputs.
-
-    The name of a check is the text of its fault: problem, "|", remedy. The schema does not say
-    which columns a table must have; `validated` does.
+    Attributes
+    ----------
+    fails : whether each value fails, from the column and its numbers.
+    problem, remedy : of one such value.
+    of_all, remedy_of_all : of a column all of whose values fail.
     """
-    import pandera.pandas as pa
 
-    columns = {name: _numeric(spec.low) for name, spec in law.inputs.items()}
-    for switch in law.switches.values():
-        known = (switch.off, switch.on)
-        remedy = "Write one of the two: they choose the form of the law."
-        name = f"it is neither {known[0]!r} nor {known[1]!r}|{remedy}"
-        check = pa.Check(lambda s, known=known: s.isin(known), ignore_na=False, name=name)
-        columns[switch.column] = pa.Column(None, nullable=True, checks=check)
-    if response:
-        columns |= _response_columns(law)
-        group = pa.Check(
-            lambda s: s.notna() & (s.astype(object) != ""),
-            ignore_na=False,
-            name="the group is missing|Name the group, or leave the row out.",
+    fails: Callable[[pd.Series, pd.Series], pd.Series]
+    problem: str
+    remedy: str
+    of_all: str
+    remedy_of_all: str
+
+
+def _faulty_values(
+    name: str,
+    column: pd.Series,
+    numbers: pd.Series | None,
+    checks: Iterable[_Check],
+    units: Mapping[str, str],
+) -> list[Fault]:
+    """The faults of a column's values. ``numbers`` are those of a column that must have numbers."""
+    unit = f" (Unit: {units[name]}.)" if name in units else ""
+    faults = []
+    for check in checks:
+        fails = check.fails(column, column if numbers is None else numbers)
+        if not fails.any():
+            continue
+        failing = column[fails]
+        faults += faults_of_values(
+            name,
+            failing,
+            # A value that is missing can have no other fault.
+            len(column) if failing.isna().all() else int(column.notna().sum()),
+            check.problem,
+            check.remedy + unit,
+            of_all=check.of_all,
+            remedy_of_all=check.remedy_of_all + unit,
         )
+    return faults
+
+
+def _checks(law: Law, groups: Sequence[str], response: bool) -> dict[str, list[_Check]]:
+    """The checks of each column, made from the law's inputs."""
+    checks = {name: _of_numbers(spec.low) for name, spec in law.inputs.items()}
+    for switch in law.switches.values():
+        checks[switch.column] = [_is_one_of((switch.off, switch.on))]
+    if response:
+        checks |= _of_response(law)
         for name in groups:
-            columns.setdefault(name, pa.Column(None, nullable=True, checks=group))
-    return pa.DataFrameSchema(columns)
+            checks.setdefault(name, [_GROUP])
+    return checks
 
 
-def _response_columns(law: Law) -> dict[str, pa.Column]:
-    """The columns of the response and of how well it was measured.
+#: The remedy of a column all of whose values fail.
+ANOTHER_COLUMN = "Is it the right column (columns)?"
+
+#: Groups of runs have names.
+_GROUP = _Check(
+    lambda column, _: column.isna() | (column.astype(object) == ""),
+    "the group is missing",
+    "Name the group, or leave the row out.",
+    "are missing",
+    f"Name the groups, or leave the column out of groups. {ANOTHER_COLUMN}",
+)
+
+
+def _is_one_of(known: tuple[str, str]) -> _Check:
+    """The check of a column that switches the form of a law."""
+    neither = f"neither {known[0]!r} nor {known[1]!r}"
+    remedy = "Write one of the two: they choose the form of the law."
+    return _Check(
+        lambda column, _: ~column.isin(known), f"it is {neither}", remedy, f"are {neither}", remedy
+    )
+
+
+def _of_response(law: Law) -> dict[str, list[_Check]]:
+    """The checks of the response and of how well it was measured.
 
     The domain depends on the scale of the response: a loss of zero has no logarithm, and a rate of
     one no logit.
     """
-    import pandera.pandas as pa
-
-    response = _numeric(-np.inf if law.response.scale == "linear" else 0.0)
+    response = _of_numbers(-np.inf if law.response.scale == "linear" else 0.0)
     if law.response.scale == "logit":
-        below_one = "it must be below 1|Write a rate as a fraction."
-        response.checks.append(pa.Check(lambda s: ~(numbers_of(s) >= 1), name=below_one))
-    columns = {law.response.name: response, AVERAGED: _numeric(0.0)}
-    return columns | {x: _numeric(AT_LEAST_ZERO) for x in (se_column(law), BASELINE_SE)}
+        response.append(
+            _Check(
+                lambda _, number: number >= 1,
+                "it must be below 1",
+                "Write a rate as a fraction.",
+                "must be below 1",
+                f"Write rates as fractions: scale={{{law.response.name!r}: 0.01}} for percent.",
+            )
+        )
+    checks = {law.response.name: response, AVERAGED: _of_numbers(0.0)}
+    return checks | {name: _of_numbers(AT_LEAST_ZERO) for name in (se_column(law), BASELINE_SE)}
 
 
 #: The excluded lower end of numbers that are at least 0.
 AT_LEAST_ZERO = float(np.nextafter(0, -1))
 
 
-def _numeric(low: float) -> pa.Column:
-    """A column of finite numbers above ``low``."""
-    import pandera.pandas as pa
-
+def _of_numbers(low: float) -> list[_Check]:
+    """The checks of a column of finite numbers above ``low``."""
     domain = "at least 0" if low == AT_LEAST_ZERO else f"above {low:g}"
-    checks = [
-        pa.Check(
-            lambda s: ~is_text(s), name="it is not a number|Write a plain number, such as 7e9."
+    return [
+        _Check(
+            lambda column, number: column.notna() & number.isna(),
+            "it is not a number",
+            "Write a plain number, such as 7e9.",
+            "are not numbers",
+            f"Write plain numbers, such as 7e9. {ANOTHER_COLUMN}",
         ),
-        pa.Check(
-            lambda s: s.notna(),
-            ignore_na=False,
-            name="the value is missing|Fill it in, or leave the row out (where).",
+        _Check(
+            lambda column, _: column.isna(),
+            "the value is missing",
+            "Fill it in, or leave the row out (where).",
+            "are missing",
+            ANOTHER_COLUMN,
         ),
-        pa.Check(
-            lambda s: ~np.isinf(numbers_of(s)),
-            name="it is not finite|Leave the row out: a diverged run does not follow the law.",
+        _Check(
+            lambda _, number: np.isinf(number),
+            "it is not finite",
+            "Leave the row out: a diverged run does not follow the law.",
+            "are not finite",
+            ANOTHER_COLUMN,
         ),
-        pa.Check(
-            lambda s: ~(np.isfinite(numbers_of(s)) & (numbers_of(s) <= low)),
-            name=f"it must be {domain}|Correct it, or leave the row out (where).",
+        _Check(
+            lambda _, number: np.isfinite(number) & (number <= low),
+            f"it must be {domain}",
+            "Correct it, or leave the row out (where).",
+            f"must be {domain}",
+            f"{ANOTHER_COLUMN} A difference of two such values follows no law of this form.",
         ),
     ]
-    return pa.Column(None, checks=checks, nullable=True)

@@ -199,7 +199,9 @@ def cells(table: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, np
     """
     if not columns:
         return table.iloc[:1], np.zeros(len(table), dtype=int)
-    index = table.groupby(list(columns), sort=False, dropna=False).ngroup().to_numpy()
+    # Without its index, whose name a column may have.
+    plain = table[list(columns)].reset_index(drop=True)
+    index = plain.groupby(list(columns), sort=False, dropna=False).ngroup().to_numpy()
     return table.iloc[np.unique(index, return_index=True)[1]], index
 
 

@@ -47,7 +47,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, cast, get_args
 
@@ -57,6 +57,8 @@ from bayeslaw.defaults import OWN_COMPONENTS
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.laws.base import DECADES, Axis, Param, scale_of_groups
 from bayeslaw.priors import Prior, lognormal
+from bayeslaw.runs.table import is_number
+from bayeslaw.text import shown
 
 Kind = Literal["none", "curve", "grid"]
 
@@ -89,7 +91,8 @@ class Discrepancy:
 
     Raises
     ------
-    SpecError : an unknown kind or component, or a unit that is no positive number.
+    SpecError : an unknown kind or component, a unit that is no positive number, or an option of
+        another type.
     """
 
     kind: Kind = "none"
@@ -100,13 +103,19 @@ class Discrepancy:
     start: float | None = None
 
     def __post_init__(self) -> None:
-        if self.unit is not None and not (np.isfinite(self.unit) and self.unit > 0):
-            raise SpecError(f"discrepancy: unit is {self.unit!r}: it must be a positive number.")
+        for name, lowest in (("unit", 0.0), ("start", -np.inf)):
+            value = getattr(self, name)
+            if value is not None and not (is_number(value) and lowest < value < np.inf):
+                kind = "positive" if name == "unit" else "finite"
+                raise SpecError(
+                    f"discrepancy: {name} is {shown(value)}: it must be a {kind} number.",
+                    key=("discrepancy", name),
+                )
         if self.kind not in get_args(Kind):
             raise SpecError(
                 f"discrepancy is {self.kind!r}, and it must be one of {', '.join(get_args(Kind))}."
             )
-        own = (self.own,) if isinstance(self.own, str) else tuple(self.own)
+        own = (self.own,) if isinstance(self.own, str) else self._names("own")
         if unknown := [name for name in own if name not in COMPONENTS]:
             raise SpecError(
                 f"discrepancy has the component {unknown[0]!r}.{suggest(unknown[0], COMPONENTS)}"
@@ -119,7 +128,17 @@ class Discrepancy:
             )
         object.__setattr__(self, "own", own)
         if not isinstance(self.shared, bool):
-            object.__setattr__(self, "shared", tuple(self.shared))
+            object.__setattr__(self, "shared", self._names("shared"))
+
+    def _names(self, option: str) -> tuple[str, ...]:
+        """The names that an option has."""
+        names = getattr(self, option)
+        if isinstance(names, str) or not isinstance(names, Collection):
+            raise SpecError(
+                f"discrepancy: {option} is {shown(names)}, and it must be a list of names.",
+                key=("discrepancy", option),
+            )
+        return tuple(map(str, names))
 
     @classmethod
     def of(cls, value: Discrepancy | Mapping[str, Any] | str) -> Discrepancy:
@@ -128,7 +147,7 @@ class Discrepancy:
             return value
         if isinstance(value, Mapping):
             options = [field.name for field in fields(cls)]
-            if unknown := sorted(set(value) - set(options)):
+            if unknown := sorted(map(str, set(value) - set(options))):
                 near = suggest(unknown[0], options)
                 raise SpecError(f"discrepancy has no option {unknown[0]!r}.{near}")
             return cls(**value)

@@ -8,6 +8,7 @@ from itertools import combinations
 import pandas as pd
 
 from bayeslaw.runs.table import Runs
+from bayeslaw.runs.validation import numbers_of
 from bayeslaw.spec.formula import Covariate, Formula, GroupTerm
 
 #: Columns of sizes along which coefficients change smoothly: Gao et al. 2022 (arXiv 2210.10760),
@@ -98,12 +99,12 @@ def _group_terms(table: pd.DataFrame, columns: Sequence[str]) -> list[GroupTerm]
 
 def _positive(column: pd.Series) -> bool:
     """Whether every value is a positive number."""
-    return bool((pd.to_numeric(column, errors="coerce") > 0).all())
+    return bool((numbers_of(column) > 0).all())
 
 
 def _is_nested(table: pd.DataFrame, inner: str, outer: str) -> bool:
     """Whether each group of ``inner`` lies in one group of ``outer``."""
-    return bool((table.groupby(inner, observed=True)[outer].nunique() == 1).all())
+    return bool((table[outer].groupby(table[inner].to_numpy()).nunique() == 1).all())
 
 
 def _same_groups(table: pd.DataFrame, first: str, second: str) -> bool:

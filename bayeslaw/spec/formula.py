@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import FormulaError, suggest
-from bayeslaw.text import label
+from bayeslaw.runs.validation import numbers_of
+from bayeslaw.text import label, shown
 
 #: Most characters of a formula. Longer ones could nest too deeply to be read.
 LONGEST = 500
@@ -42,7 +43,7 @@ class Covariate:
 
     def values(self, table: pd.DataFrame) -> np.ndarray:
         """The covariate in each row, (row,)."""
-        x = np.asarray(pd.to_numeric(table[self.column], errors="coerce"), float)
+        x: np.ndarray = numbers_of(table[self.column]).to_numpy(float)
         # Values that are not finite are reported by bayeslaw.spec.resolve.
         with np.errstate(all="ignore"):
             for name in reversed(self.transforms):
@@ -91,8 +92,19 @@ class Formula:
 
     @classmethod
     def of(cls, value: Formula | str) -> Formula:
-        """A formula from a formula, which is returned unchanged, or from its text."""
-        return value if isinstance(value, Formula) else cls.parse(value)
+        """A formula from a formula, which is returned unchanged, or from its text.
+
+        Raises
+        ------
+        FormulaError : it is neither, or cannot be read.
+        """
+        if isinstance(value, Formula):
+            return value
+        if not isinstance(value, str):
+            raise FormulaError(
+                f"A formula is text such as '1 + (1 | method)'; it was given {shown(value)}."
+            )
+        return cls.parse(value)
 
     @classmethod
     def parse(cls, text: str) -> Formula:

@@ -9,7 +9,7 @@ parametrisation of group effects.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
 from bayeslaw.spec.spec import population_name
 
+#: Runs to which the law is fitted before it is differentiated at all of them.
+FITTED_RUNS = 5_000
 #: Step of the central differences, on the unconstrained scale.
 STEP = 1e-5
 
@@ -68,11 +70,13 @@ def sensitivity(design: Design, runs: Runs) -> Sensitivity:
 
     pooled = PooledLaw.of(design, runs)
     y = design.law.response.link.forward(runs.y)
+    some = _some_rows(len(runs))
+    of_some, y_of_some = pooled.at_rows(some), y[some]
     location, sd = pooled.location, pooled.prior_sd
     (prior_noise,) = prior_quantiles(design.priors["sigma"], runs.typical_response, (0.5,))
 
     def residuals(theta: np.ndarray) -> np.ndarray:
-        from_runs = (pooled.expected(theta) - y) / prior_noise
+        from_runs = (of_some.expected(theta) - y_of_some) / prior_noise
         from_priors = (theta - location) / sd
         both = np.concatenate([from_runs, from_priors])
         return np.asarray(np.nan_to_num(both, nan=1e6, posinf=1e6, neginf=-1e6))
@@ -82,11 +86,18 @@ def sensitivity(design: Design, runs: Runs) -> Sensitivity:
     if design.is_pooled:
         # Where groups differ, the residuals are mostly differences between groups, and the prior's
         # noise is the better guess.
-        spread = 1.4826 * float(np.median(np.abs(pooled.expected(theta) - y)))
+        spread = 1.4826 * float(np.median(np.abs(of_some.expected(theta) - y_of_some)))
         noise = max(spread, float(prior_noise) / 2)
     params = {name: float(x) for name, x in pooled.sampled(theta).items()}
     in_papers_units = design.law.from_centre(params, runs.centre)
     return Sensitivity(pooled.names, pooled.jacobian(theta), sd, noise, in_papers_units)
+
+
+def _some_rows(runs: int) -> np.ndarray | slice:
+    """All runs, or of very many a random part, in order: it tells where the law lies as well."""
+    if runs <= FITTED_RUNS:
+        return slice(None)
+    return np.sort(np.random.default_rng(0).choice(runs, FITTED_RUNS, replace=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +109,17 @@ class PooledLaw:
     names : the free parameters; the others are pinned.
     location, prior_sd : location and width of the free parameters' priors, (param,) each.
     pinned : the values of the pinned parameters, on their own scale.
+    given : the inputs of each run as the law takes them, (run,) each.
+    centre : the centre of each input, a number or (run,).
     """
 
     law: Law
-    runs: Runs
     names: tuple[str, ...]
     location: np.ndarray
     prior_sd: np.ndarray
     pinned: Mapping[str, float]
+    given: Mapping[str, np.ndarray]
+    centre: Mapping[str, Any]
 
     @classmethod
     def of(cls, design: Design, runs: Runs) -> PooledLaw:
@@ -123,7 +137,14 @@ class PooledLaw:
             for name, (value, sd) in on_link.items()
             if sd == 0
         }
-        return cls(law, runs, names, location, prior_sd, pinned)
+        given, centre = law.given(runs.table), runs.centre_of(runs.table)
+        return cls(law, names, location, prior_sd, pinned, given, centre)
+
+    def at_rows(self, rows: np.ndarray | slice) -> PooledLaw:
+        """The same law at some of the runs."""
+        given = {name: x[rows] for name, x in self.given.items()}
+        centre = {name: x[rows] if np.ndim(x) else x for name, x in self.centre.items()}
+        return replace(self, given=given, centre=centre)
 
     def sampled(self, theta: np.ndarray) -> dict[str, Any]:
         """Every parameter as it is sampled, on its own scale, from the free ones."""
@@ -132,11 +153,11 @@ class PooledLaw:
 
     def expected(self, theta: np.ndarray) -> np.ndarray:
         """The law at the runs, (run,), on the response's scale."""
-        law, table = self.law, self.runs.table
+        law, runs = self.law, len(next(iter(self.given.values())))
         with np.errstate(all="ignore"):  # the optimiser may try values at which the law overflows
             natural = law.in_units_of_centre(self.sampled(theta))
-            response = law.at_centred(law.given(table), natural, self.runs.centre_of(table))
-            return np.broadcast_to(law.response.link.forward(response), (len(self.runs),))
+            response = law.at_centred(self.given, natural, self.centre)
+            return np.broadcast_to(law.response.link.forward(response), (runs,))
 
     def jacobian(self, theta: np.ndarray) -> np.ndarray:
         """The derivatives of `expected`, (run, param), by central differences."""

@@ -11,9 +11,10 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 
-from bayeslaw.errors import Fault, RunsError, SpecError, suggest
+from bayeslaw.errors import RunsError, SpecError, listed, suggest
 from bayeslaw.laws.base import Param, scale_of_groups
 from bayeslaw.priors import REAL_LINE, Prior
+from bayeslaw.runs.faults import faults_of_values
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design, joined_labels
 from bayeslaw.spec.discrepancy import SHARED_BY, SHARED_CURVES
@@ -159,6 +160,8 @@ def _with_curves(spec: ModelSpec, runs: Runs) -> ModelSpec:
             f" have.{suggest(missing[0], runs.table.columns)}",
             key="curve_by",
         )
+    for name in by:
+        _refuse_gaps(runs, name, f"a curve is named by {', '.join(by)}", ("curve_by",))
     shared = _shared(spec, by, runs)
     unit = spec.discrepancy.unit or spec.law.axis_unit(runs.centre)
     discrepancy = replace(spec.discrepancy, shared=shared, along=spec.along, unit=unit)
@@ -192,6 +195,8 @@ def _shared(spec: ModelSpec, curve_by: tuple[str, ...], runs: Runs) -> bool | tu
             f" have.{suggest(missing[0], runs.table.columns)}",
             key=("discrepancy", "shared"),
         )
+    for name in shared or ():
+        _refuse_gaps(runs, name, f"curves share a discrepancy by {name}", ("discrepancy", "shared"))
     return shared
 
 
@@ -262,29 +267,38 @@ def _check_columns(name: str, formula: Formula, runs: Runs) -> None:
         raise SpecError(
             f"The formula of {name}, {formula}, needs {', '.join(missing)}, which the runs do not"
             f" have.{suggest(missing[0], table.columns)} They have:"
-            f" {', '.join(map(str, table.columns))}.",
+            f" {listed(table.columns)}.",
             key=("effects", name),
         )
     for group in formula.factor_columns:
-        problem = f"the group is missing; the formula of {name} is {formula}"
-        remedy = "Name the group, or leave the row out."
-        gaps = table.index[table[group].isna()]
-        _refuse(runs, name, [Fault(problem, remedy, group, str(row)) for row in gaps])
+        _refuse_gaps(runs, group, f"the formula of {name} is {formula}", ("effects", name))
     for covariate in formula.all_covariates:
         column = table[covariate.column]
-        bad = column[~np.isfinite(covariate.values(table))]
-        remedy = "A covariate must be a finite number in every row; write (1 | column) for groups."
-        faults = []
-        for row, value in bad.items():
-            problem = f"{value!r} cannot serve as {covariate} in the formula of {name}"
-            faults.append(Fault(problem, remedy, covariate.column, str(row), value))
-        _refuse(runs, name, faults)
+        faults = faults_of_values(
+            covariate.column,
+            column[~np.isfinite(covariate.values(table))],
+            len(table),
+            f"it cannot serve as {covariate} in the formula of {name}",
+            "A covariate must be a finite number in every row; write (1 | column) for groups.",
+            of_all=f"cannot serve as {covariate} in the formula of {name}",
+        )
+        if faults:
+            raise RunsError(runs.source, faults, key=("effects", name))
 
 
-def _refuse(runs: Runs, name: str, faults: list[Fault]) -> None:
-    """Raise the faults that the formula of a parameter finds in the table, if there are any."""
+def _refuse_gaps(runs: Runs, column: str, why: str, key: tuple[str, ...]) -> None:
+    """Raise RunsError if a column that makes groups has gaps."""
+    values = runs.table[column]
+    faults = faults_of_values(
+        column,
+        values[values.isna() | (values.astype(object) == "")],
+        len(values),
+        f"the group is missing; {why}",
+        "Name the group, or leave the row out.",
+        of_all=f"are missing; {why}",
+    )
     if faults:
-        raise RunsError(runs.source, faults, key=("effects", name))
+        raise RunsError(runs.source, faults, key=key)
 
 
 def _priors(spec: ModelSpec, random: list[Variable]) -> dict[str, Prior]:
@@ -306,8 +320,8 @@ def _refuse_prior(spec: ModelSpec, unknown: list[str], known: Mapping[str, Varia
         param = spec.params[first]
         hint = f" {first} is sampled as {population_name(first, param)}: {param.at_centre}."
     raise SpecError(
-        f"priors has {', '.join(unknown)}, and the model has no such variable.{hint} It has:"
-        f" {', '.join(known)}.",
+        f"priors has {listed(unknown)}, and the model has no such variable.{hint} It has:"
+        f" {listed(known)}.",
         key=("priors", first),
     )
 

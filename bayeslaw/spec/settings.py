@@ -5,13 +5,20 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
+from numbers import Integral, Real
 from typing import Literal, Self, TypedDict, get_args
 
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.spec.spec import ModelSpec
+from bayeslaw.text import shown
 
 Sampler = Literal["nutpie", "pymc", "numpyro"]
+
+#: Seeds have 64 bits: that is what nutpie takes.
+LARGEST_SEED = 2**64 - 1
+#: Counts beyond this are mistakes: no memory holds as many draws.
+LARGEST_COUNT = 2**31 - 1
 
 
 class Sampling(TypedDict, total=False):
@@ -92,12 +99,19 @@ class SamplerSettings:
 
     def _check(self, spec: ModelSpec) -> None:
         counts = {"draws": self.draws, "tune": self.tune, "chains": self.chains}
-        for name, value in (counts | {"attempts": self.attempts}).items():
-            if not value >= 1:
-                raise SpecError(f"{name} is {value}, and it must be at least 1.", key=name)
-        if not 0 < self.target_accept < 1:
+        counts["attempts"] = self.attempts
+        if self.cores is not None:
+            counts["cores"] = self.cores
+        for name, value in counts.items():
+            is_count = isinstance(value, Integral) and not isinstance(value, bool)
+            if not (is_count and 1 <= value <= LARGEST_COUNT):
+                raise SpecError(
+                    f"{name} is {shown(value)}, and it must be a whole number, at least 1.",
+                    key=name,
+                )
+        if not (isinstance(self.target_accept, Real) and 0 < self.target_accept < 1):
             raise SpecError(
-                f"target_accept is {self.target_accept}, and it must be between 0 and 1.",
+                f"target_accept is {shown(self.target_accept)}, and it must be between 0 and 1.",
                 key="target_accept",
             )
         if self.sampler not in get_args(Sampler):
@@ -119,5 +133,27 @@ class SamplerSettings:
 
 
 def seed_or_new(random_seed: int | None) -> int:
-    """``random_seed``, or a new random one if that is None."""
-    return secrets.randbits(31) if random_seed is None else int(random_seed)
+    """``random_seed``, or a new random one if that is None.
+
+    Raises
+    ------
+    SpecError : it is no whole number from 0 to `LARGEST_SEED`.
+    """
+    return secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
+
+
+def checked_seed(random_seed: object) -> int:
+    """A seed that every generator takes.
+
+    Raises
+    ------
+    SpecError : it is no whole number from 0 to `LARGEST_SEED`.
+    """
+    is_whole = isinstance(random_seed, Integral) and not isinstance(random_seed, bool)
+    if not (is_whole and 0 <= random_seed <= LARGEST_SEED):  # type: ignore[operator]
+        raise SpecError(
+            f"random_seed is {shown(random_seed)}, and it must be a whole number from 0 to"
+            f" {LARGEST_SEED}.",
+            key="random_seed",
+        )
+    return int(random_seed)  # type: ignore[call-overload, no-any-return]

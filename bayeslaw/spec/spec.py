@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Self, get_args
 
-from bayeslaw.errors import SpecError, suggest
+from bayeslaw.errors import SpecError, listed, suggest
 from bayeslaw.laws.base import DECADES, Axis, Law, Param
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.priors import Prior
+from bayeslaw.runs.table import as_columns
 from bayeslaw.spec.discrepancy import Discrepancy, discrepancy_params
 from bayeslaw.spec.formula import Formula
 from bayeslaw.spec.noise import Noise, noise_params
+from bayeslaw.text import shown
 
 
 @dataclass(frozen=True, init=False)
@@ -76,14 +78,15 @@ class ModelSpec:
         priors: Mapping[str, Prior | Mapping[str, Any] | float] | None = None,
     ):
         law = find_law(law)
+        _require_mappings(effects=effects, priors=priors)
         default = Discrepancy.of(law.discrepancy)
         if discrepancy is None or discrepancy == default.kind:
             discrepancy = default
         discrepancy = Discrepancy.of(discrepancy)
         if noise is None:
             noise = "normal" if discrepancy.along_curves else "student_t"
-        if curve_by is not None and not isinstance(curve_by, str):
-            curve_by = tuple(curve_by)
+        if curve_by is not None:
+            curve_by = as_columns(curve_by, "curve_by")
         self._set(law=law, noise=noise, discrepancy=discrepancy, curve_by=curve_by)
         self._check_noise()
         self._check_curves()
@@ -119,12 +122,6 @@ class ModelSpec:
                 f" {discrepancy.kind!r}. Leave curve_by out.",
                 key="curve_by",
             )
-        if isinstance(self.curve_by, str):
-            raise SpecError(
-                f"curve_by is {self.curve_by!r}, and it must be a list of columns:"
-                f" [{self.curve_by!r}].",
-                key="curve_by",
-            )
         if discrepancy.along_curves and discrepancy.along not in (None, *inputs):
             raise SpecError(
                 f"discrepancy runs along {discrepancy.along!r}, and it must be an input of"
@@ -136,8 +133,8 @@ class ModelSpec:
         if unknown := [name for name in effects if name not in self.params]:
             known = list(self.params)
             raise SpecError(
-                f"effects has {', '.join(unknown)}, which {self.law.name} does not"
-                f" have.{suggest(unknown[0], known)} It has: {', '.join(known)}.",
+                f"effects has {listed(unknown)}, which {self.law.name} does not"
+                f" have.{suggest(unknown[0], known)} It has: {listed(known)}.",
                 key=("effects", unknown[0]),
             )
 
@@ -204,9 +201,18 @@ class ModelSpec:
         SpecError : the data have keys that a spec does not have.
         """
         known = [x.name for x in fields(cls) if x.init]
-        if unknown := sorted(set(data) - set(known)):
-            raise SpecError(f"A spec has no {', '.join(unknown)}.{suggest(unknown[0], known)}")
+        if unknown := sorted(map(str, set(data) - set(known))):
+            raise SpecError(f"A spec has no {listed(unknown)}.{suggest(unknown[0], known)}")
         return cls(**data)
+
+
+def _require_mappings(**arguments: object) -> None:
+    """Raise SpecError for an argument that is neither a dictionary nor None."""
+    for name, value in arguments.items():
+        if value is not None and not isinstance(value, Mapping):
+            raise SpecError(
+                f"{name} is {shown(value)}, and it must be a dictionary by parameters.", key=name
+            )
 
 
 def population_name(name: str, param: Param) -> str:

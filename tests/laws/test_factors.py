@@ -144,7 +144,7 @@ def test_an_inverse_problem_in_one_factor(joint: bl.Fit) -> None:
 def test_a_factor_of_no_run_has_no_unit(joint: bl.Fit) -> None:
     with pytest.raises(
         RunsError,
-        match="row 0, column 'factor': no run has 'vocabulary', so the unit of factor_size",
+        match="row 0, column 'factor': 'vocabulary': no run has it, so the unit of factor_size",
     ):
         joint.predict(
             {"factor": "vocabulary", "factor_size": 3e4, "finetuning_data": 1e5, "method": "lora"}

@@ -306,11 +306,9 @@ def test_missing_columns_and_bad_values_are_told_together() -> None:
 
 
 def test_a_long_list_is_cut_in_the_message_only() -> None:
+    frame = pd.DataFrame({"model_size": 1e9, "data_size": 2e10, "loss": [2.0, *[-1.0] * 30]})
     with pytest.raises(RunsError) as caught:
-        bl.read_runs(
-            pd.DataFrame({"model_size": [1e9] * 30, "data_size": [2e10] * 30, "loss": [-1.0] * 30}),
-            "chinchilla",
-        )
+        bl.read_runs(frame, "chinchilla")
     assert len(caught.value.faults) == 30
     assert str(caught.value).startswith("The table has 30 faults:")
     assert str(caught.value).endswith("... and 10 more (all in the error's .faults)")
