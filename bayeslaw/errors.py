@@ -19,6 +19,7 @@ BayeslawWarning
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,17 +79,23 @@ class RunsError(BayeslawError):
 
 class StudyError(BayeslawError):
     """A study file has faults: all are in ``faults``, with the line as ``row``, the key as
-    ``column``.
+    ``column``; the first ``SHOWN`` also in the message.
     """
+
+    SHOWN = 50
 
     def __init__(self, source: str, faults: Sequence[Fault]):
         self.source = source
         self.faults = tuple(faults)
         lines = [_counted(source, self.faults)]
-        for fault in self.faults:
+        for fault in self.faults[: self.SHOWN]:
             place = ", ".join(part for part in (fault.row, fault.column) if part)
             text = f"{fault.problem} {fault.remedy}".rstrip().replace("\n", "\n    ")
             lines.append(f"  - {place}: {text}" if place else f"  - {text}")
+        if len(self.faults) > self.SHOWN:
+            lines.append(
+                f"  ... and {len(self.faults) - self.SHOWN} more (all in the error's .faults)"
+            )
         super().__init__("\n".join(lines))
 
 
@@ -158,3 +165,20 @@ def suggest(name: str, known: Iterable[str]) -> str:
     by_lower = {str(k).lower(): str(k) for k in known}
     near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.55)
     return f" Did you mean {' or '.join(repr(by_lower[n]) for n in near)}?" if near else ""
+
+
+#: What cannot be seen, or would be obeyed by a terminal or a page: control characters but the end
+#: of a line and the tab, halves of surrogate pairs, what turns the direction of text, and the two
+#: characters that XML does not have.
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def visible(text: str) -> str:
+    r"""Text in which every character can be seen: others are written out.
+
+    >>> print(visible("red \x1b[31m"))
+    red \x1b[31m
+    """
+    return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)

@@ -88,6 +88,16 @@ def _not_numbers(design: Design, table: pd.DataFrame) -> list[Fault]:
 def points_at(
     fit: Draws, at: Mapping[str, Any] | None, rows: Sequence[Mapping[str, Any]]
 ) -> pd.DataFrame:
+    """Checked points of a fit: see `points_of_design`."""
+    return points_of_design(fit.design, fit.runs, at, rows)
+
+
+def points_of_design(
+    design: Design,
+    known_runs: Runs,
+    at: Mapping[str, Any] | None,
+    rows: Sequence[Mapping[str, Any]],
+) -> pd.DataFrame:
     """Checked points: ``rows``, each with the values that ``at`` gives to all of them.
 
     A grouping column that neither gives stands for an unseen level, unless all runs have one value.
@@ -98,7 +108,7 @@ def points_at(
         one column.
     RunsError : as `checked_points`.
     """
-    design, runs, shared = fit.design, fit.runs.table, dict(at or {})
+    runs, shared = known_runs.table, dict(at or {})
     known = dict.fromkeys([*design.law.inputs, *design.columns, *map(str, runs.columns)])
     if unknown := [name for name in shared if name not in known]:
         raise SpecError(
@@ -113,7 +123,7 @@ def points_at(
         name for name in open_columns(design) if not (name in runs and runs[name].nunique() == 1)
     ]
     table = pd.DataFrame([{**dict.fromkeys(unseen), **shared, **row} for row in rows])
-    return checked_points(design, fit.runs, table)
+    return checked_points(design, known_runs, table)
 
 
 def open_columns(design: Design) -> list[str]:
