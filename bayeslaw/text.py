@@ -174,3 +174,34 @@ def named_run(row: pd.Series) -> str:
     'lora, model size 16B'
     """
     return ", ".join(named(str(column), x) for column, x in row.items() if label(x))
+
+
+#: How a text begins that a spreadsheet takes for a formula: OWASP, "CSV Injection".
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_of(table: pd.DataFrame, *, raw: bool = False) -> str:
+    """A table as CSV.
+
+    A text, or the name of a column, that a spreadsheet would take for a formula has an apostrophe
+    in front, by which the spreadsheet knows it for a text; other programs read the apostrophe.
+    Numbers are as they are. With ``raw`` all texts are.
+
+    >>> print(csv_of(pd.DataFrame({"task": ["=1+1", "qa"], "x": [-1, 2]})), end="")
+    task,x
+    '=1+1,-1
+    qa,2
+    """
+    if not raw:
+        texts = {
+            name: column.map(_no_formula)
+            for name, column in table.items()
+            if not pd.api.types.is_numeric_dtype(column)
+        }
+        table = table.assign(**texts).rename(columns=_no_formula)
+    return str(table.to_csv(index=False))
+
+
+def _no_formula(value: Any) -> Any:
+    """A value; a text that would be a formula with an apostrophe in front."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -28,6 +28,7 @@ from bayeslaw.cli.options import (
     OwnLaw,
     Priors,
     Quiet,
+    RawCsv,
     RunsFile,
     Scale,
     Seed,
@@ -143,6 +144,7 @@ def predict(
     seed: Annotated[
         int | None, typer.Option(help="Random seed. Default: that of the fit.", show_default=False)
     ] = None,
+    raw_csv: RawCsv = False,
     law: OwnLaw = None,
     allow_import: AllowImport = False,
     quiet: Quiet = False,
@@ -166,7 +168,7 @@ def predict(
     where = arguments.points(at) if points is None else load_table(points)[0]
     bands = fit_.bands(where, predicted, prob, new_groups=new_group, random_seed=seed)
     if output is not None:
-        write_csv(bands, output)
+        write_csv(bands, output, raw_csv)
     if plot is not None:
         _plot(fit_, bands, plot, predicted, prob, seed)
     if not quiet:

@@ -138,10 +138,7 @@ def next_runs(
     table = grid(candidates)
     wanted = grid(options).assign(**dict(at or {})).drop(columns="cost", errors="ignore")
     by_compute = isinstance(cost, str) and cost == FLOP and FLOP not in table
-    if by_compute:
-        costs = training_compute(checked_points(fit.design, fit.runs, table))
-    else:
-        costs = _costs(table, cost)
+    costs = _costs(fit, table, cost)
     _check(fit, budget, target, value)
     option_costs = _option_costs(option_cost, len(wanted))
     points = table.drop(columns=cost) if isinstance(cost, str) and cost in table else table
@@ -192,25 +189,7 @@ def _check(fit: Draws, budget: float | None, target: float | None, value: float 
         require_target(target, fit.law)
 
 
-def training_compute(points: pd.DataFrame) -> np.ndarray:
-    """6 model_size data_size of each point, in FLOP.
-
-    Raises
-    ------
-    SpecError : the points lack one of them.
-    """
-    sizes = ("model_size", "data_size")
-    if lacking := [name for name in sizes if name not in points]:
-        raise SpecError(
-            'cost = "flop" is 6 model_size data_size, and the candidates have no'
-            f" {lacking[0]}: list their costs.",
-            key="cost",
-        )
-    model_size, data_size = (np.asarray(points[name], dtype=float) for name in sizes)
-    return TRAINING * model_size * data_size
-
-
-def _costs(table: pd.DataFrame, cost: Sequence[float] | str | None) -> np.ndarray:
+def _costs(fit: Draws, table: pd.DataFrame, cost: Sequence[float] | str | None) -> np.ndarray:
     """The cost of each candidate, (candidate,).
 
     Raises
@@ -219,26 +198,75 @@ def _costs(table: pd.DataFrame, cost: Sequence[float] | str | None) -> np.ndarra
     """
     if not len(table):
         raise SpecError("There are no candidates.", key="candidates")
-    if isinstance(cost, str) and cost not in table:
-        raise SpecError(f"cost is {cost!r}, and candidates have no such column.", key="cost")
     if cost is None:
         return np.ones(len(table))
-    given = table[cost] if isinstance(cost, str) else pd.Series(list(cost))
-    numbers = numbers_of(given).to_numpy(float)
-    if len(numbers) != len(table) or not (np.isfinite(numbers) & (numbers > 0)).all():
+    if not isinstance(cost, str):
+        return require_costs(list(cost), len(table))
+    if cost in table:
+        return require_costs(table[cost], len(table))
+    if cost == FLOP:
+        return training_compute(checked_points(fit.design, fit.runs, table))
+    raise SpecError(
+        f"cost is {cost!r}, and candidates have no such column. 'flop' is 6 model_size data_size.",
+        key="cost",
+    )
+
+
+def require_costs(cost: Any, candidates: int) -> np.ndarray:
+    """Costs as positive numbers, (candidate,).
+
+    Raises
+    ------
+    SpecError : they are not positive numbers, or not one for each candidate.
+
+    Examples
+    --------
+    >>> require_costs([1, 2.5], 2)
+    array([1. , 2.5])
+    """
+    numbers = numbers_of(pd.Series(list(cost))).to_numpy(float)
+    if len(numbers) != candidates or not (np.isfinite(numbers) & (numbers > 0)).all():
+        wrong = [x for x, number in zip(cost, numbers, strict=True) if not 0 < number < np.inf]
+        has = f"one is {wrong[0]!r}" if wrong else f"it has {len(numbers)}"
         raise SpecError(
-            f"cost must be a positive number for each of the {len(table)} candidates.", key="cost"
+            f"cost must be a positive number for each of the {candidates} candidates; {has}.",
+            key="cost",
         )
     return np.asarray(numbers)
+
+
+def training_compute(points: pd.DataFrame) -> np.ndarray:
+    """The training compute of each point, 6 model_size data_size, in FLOP, (point,).
+
+    Raises
+    ------
+    SpecError : the points have no such sizes, or their product is beyond the range of numbers.
+
+    Examples
+    --------
+    >>> training_compute(pd.DataFrame({"model_size": [7e9], "data_size": [1.4e11]}))
+    array([5.88e+21])
+    """
+    sizes = ("model_size", "data_size")
+    if lacking := [name for name in sizes if name not in points]:
+        raise SpecError(
+            "cost = 'flop' is 6 model_size data_size, and the candidates have no"
+            f" {lacking[0]}: list their costs.",
+            key="cost",
+        )
+    model_size, data_size = (np.asarray(points[name], dtype=float) for name in sizes)
+    with np.errstate(over="ignore"):
+        return require_costs(TRAINING * model_size * data_size, len(points))
 
 
 def _option_costs(option_cost: Sequence[float] | None, options: int) -> np.ndarray:
     """The cost of each option, (option,)."""
     if option_cost is None:
         return np.zeros(options)
-    costs = np.asarray(list(option_cost), dtype=float)
-    if len(costs) != options or not np.isfinite(costs).all():
+    costs = pd.to_numeric(pd.Series(list(option_cost)), errors="coerce").to_numpy(float)
+    if len(costs) != options or not (np.isfinite(costs) & (costs >= 0)).all():
         raise SpecError(
-            f"option_cost must be a number for each of the {options} options.", key="option_cost"
+            f"option_cost must be a number of at least 0 for each of the {options} options.",
+            key="option_cost",
         )
-    return costs
+    return np.asarray(costs)

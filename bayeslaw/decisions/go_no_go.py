@@ -23,7 +23,7 @@ import pandas as pd
 from bayeslaw import defaults
 from bayeslaw.checks import CheckResult
 from bayeslaw.decisions import doubts as why_not
-from bayeslaw.decisions.options import checked_options
+from bayeslaw.decisions.options import checked_options, require_far
 from bayeslaw.decisions.utility import (
     break_even_targets,
     evpi,
@@ -173,7 +173,8 @@ def decide(
     Raises
     ------
     SpecError : a target out of range, costs or a value that do not fit the options, thresholds in
-        the wrong order. As `bayeslaw.posterior.predict.predict`.
+        the wrong order, a limit ``far`` that is not above 0. As
+        `bayeslaw.posterior.predict.predict`.
 
     Examples
     --------
@@ -227,6 +228,7 @@ def forecast(
     """What `decide` knows of options before it reads the target; its arguments are those of
     `decide`.
     """
+    require_far(far)
     predicted = predict(fit, points, "run", random_seed=random_seed)
     measured = [name for name in (*fit.law.inputs, JOINT) if f"distance_{name}" in predicted.coords]
     distances = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -42,12 +43,7 @@ def checked_options(
     """
     table = grid(options).assign(**dict(at or {}))
     require_target(target, law)
-    if not 0 < no_go_at < go_at < 1:
-        raise SpecError(
-            f"no_go_at is {no_go_at} and go_at is {go_at}: they must lie between 0 and 1, no_go_at"
-            " below go_at.",
-            key="no_go_at",
-        )
+    require_thresholds(go_at, no_go_at)
     if not len(table):
         raise SpecError("There are no options to decide between.", key="options")
     return table.drop(columns="cost", errors="ignore"), _costs(table, cost, at or {})
@@ -67,6 +63,30 @@ def require_target(target: float, law: Law) -> None:
     }[law.response.scale]
     if not (np.isfinite(target) and low < target < high):
         raise SpecError(f"target is {target}, and it must be {needed}.", key="target")
+
+
+def require_thresholds(go_at: float, no_go_at: float) -> None:
+    """Raise SpecError unless the probabilities of a verdict are in the right order.
+
+    >>> require_thresholds(0.8, 0.2)
+    """
+    if not 0 < no_go_at < go_at < 1:
+        raise SpecError(
+            f"no_go_at is {no_go_at} and go_at is {go_at}: they must lie between 0 and 1, no_go_at"
+            " below go_at.",
+            key="no_go_at",
+        )
+
+
+def require_far(far: float) -> None:
+    """Raise SpecError unless so many decades beyond the runs can be a limit.
+
+    >>> require_far(float("nan"))
+    Traceback (most recent call last):
+    bayeslaw.errors.SpecError: far is nan, and it must be a positive number of decades.
+    """
+    if isinstance(far, bool) or not isinstance(far, Real) or not float(far) > 0:
+        raise SpecError(f"far is {far!r}, and it must be a positive number of decades.", key="far")
 
 
 def _costs(
@@ -94,7 +114,8 @@ def _costs_by_name(
     table: pd.DataFrame, cost: Mapping[str, float], at: Mapping[str, Any]
 ) -> np.ndarray:
     """Costs by the values of the one column whose values are all among the names, (option,)."""
-    known = {canonical_label(name): float(x) for name, x in cost.items()}
+    require_distinct(cost)
+    known = {canonical_label(name): x for name, x in cost.items()}
     columns = [
         name
         for name in table
@@ -109,4 +130,19 @@ def _costs_by_name(
             " costs.",
             key="cost",
         )
-    return np.asarray(table[columns[0]].map(canonical_label).map(known), dtype=float)
+    given = table[columns[0]].map(canonical_label).map(known)
+    return np.asarray(pd.to_numeric(given, errors="coerce"), dtype=float)
+
+
+def require_distinct(cost: Mapping[str, Any]) -> None:
+    """Raise SpecError if two names of ``cost`` are spellings of one: 7e9 and 7000000000.
+
+    >>> require_distinct({"lora": 1.0, "fmt": 2.0})
+    """
+    spelt: dict[str, str] = {}
+    for name in map(str, cost):
+        if (first := spelt.setdefault(canonical_label(name), name)) != name:
+            raise SpecError(
+                f"cost has {first} and {name}, which are one name in two spellings: give it once.",
+                key=("cost", name),
+            )

@@ -130,6 +130,22 @@ def _not_numbers(design: Design, table: pd.DataFrame) -> list[Fault]:
 def points_at(
     fit: Draws, at: Mapping[str, Any] | None, rows: Sequence[Mapping[str, Any]]
 ) -> pd.DataFrame:
+    """Checked points of a fit: see `points_of_design`.
+
+    Warns
+    -----
+    RunsWarning : a group that no run has, which may be misspelt.
+    """
+    warn_of_new_groups(fit, pd.DataFrame([dict(at or {})]), LEAVE_OUT)
+    return points_of_design(fit.design, fit.runs, at, rows)
+
+
+def points_of_design(
+    design: Design,
+    known_runs: Runs,
+    at: Mapping[str, Any] | None,
+    rows: Sequence[Mapping[str, Any]],
+) -> pd.DataFrame:
     """Checked points: ``rows``, each with the values that ``at`` gives to all of them.
 
     A grouping column that neither gives stands for an unseen level, unless all runs have one value.
@@ -139,12 +155,8 @@ def points_at(
     SpecError : ``at`` has a column that neither the model nor the runs have, or several values of
         one column.
     RunsError : as `checked_points`.
-
-    Warns
-    -----
-    RunsWarning : a group that no run has, which may be misspelt.
     """
-    design, runs, shared = fit.design, fit.runs.table, dict(at or {})
+    runs, shared = known_runs.table, dict(at or {})
     known = dict.fromkeys([*design.law.inputs, *design.columns, *map(str, runs.columns)])
     if unknown := [name for name in shared if name not in known]:
         raise SpecError(
@@ -155,13 +167,11 @@ def points_at(
     if several := [name for name, value in shared.items() if np.ndim(value) > 0]:
         name = several[0]
         raise SpecError(f"at has several values of {name}: give one.", key=("at", name))
-    remedy = "If a new group is meant, leave its column out."
-    warn_of_new_groups(fit, pd.DataFrame([shared]), remedy)
     unseen = [
         name for name in open_columns(design) if not (name in runs and runs[name].nunique() == 1)
     ]
     table = pd.DataFrame([{**dict.fromkeys(unseen), **shared, **row} for row in rows])
-    return checked_points(design, fit.runs, table)
+    return checked_points(design, known_runs, table)
 
 
 def new_groups(fit: Draws, points: pd.DataFrame) -> list[str]:
@@ -194,8 +204,9 @@ def _is_size(text: str) -> bool:
     return pd.notna(pd.to_numeric(text, errors="coerce")) and not is_identifier(text)
 
 
-#: How to say that a new group is meant.
+#: How to say that a new group is meant: of points, and of what they share (``at``).
 SAY_SO = "If it is meant, say so: new_groups=True, or on the command line --new-group."
+LEAVE_OUT = "If a new group is meant, leave its column out."
 
 
 def warn_of_new_groups(fit: Draws, points: Points, remedy: str = SAY_SO) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings as warnings_module
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,8 @@ class Runs:
     notes : what was done to the table: derived columns, unused columns, rows left out.
     warnings : what should be looked at: duplicates, groups of one run, values that look as if they
         were in another unit.
+    own_names : the table's own names of columns that were renamed, with the names that they have
+        here. Filters may use either. A column that was scaled has only the name that it has here.
     """
 
     law: Law
@@ -68,6 +70,7 @@ class Runs:
     source: str
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    own_names: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -215,10 +218,11 @@ def read_runs(
     law : a law, the name of one, or a mapping with a name and options.
     columns : for a canonical name, the table's own name, where the two differ:
         ``{"model_size": "params"}``.
-    groups : grouping columns. None: those of `GROUP_COLUMNS` that the table has, without columns
-        that name each row.
-    where : a filter in canonical names; rows for which it does not hold are left out:
-        ``"loss < 3.5 and method != 'prefix'"``.
+    groups : grouping columns, by either name. None: those of `GROUP_COLUMNS` that the table has,
+        without columns that name each row.
+    where : a filter in canonical names, or in the table's own where ``scale`` does not change their
+        values; rows for which it does not hold are left out: ``"loss < 3.5 and method !=
+        'prefix'"``.
     melt_into : for a wide table, the input whose values are the column headers, such as
         ``"finetuning_data"``.
     scale : for a canonical name, the factor to the canonical unit: ``{"model_size": 1e9}`` for a
@@ -261,7 +265,10 @@ def read_runs(
     frame, source = load_table(table)
     columns = {str(name): str(user) for name, user in (columns or {}).items()}
     _check_names(columns, law, groups or ())
+    names = own_names(columns, law, scale or {})
     frame = rename(frame, columns, source)
+    if groups is not None:
+        groups = [name if name in frame else names.get(name, name) for name in groups]
     if melt_into is not None:
         frame = _melted(frame, law, melt_into, source)
     frame, notes = _scaled(frame, law, scale or {})
@@ -271,7 +278,7 @@ def read_runs(
     group_names = (*group_names, *selectors)
     notes += [*derived, *not_groups]
     if where is not None:
-        kept = _where(frame, law, where)
+        kept = _where(frame, law, where, names)
         notes.append(f"{int(kept.sum())} of {len(kept)} rows satisfy {where}")
         frame = frame[kept]
         faults = [fault for fault in faults if fault.row in frame.index]
@@ -285,7 +292,22 @@ def read_runs(
     warnings += [*_implausible(checked, law), *_kl_per_token(checked, law)]
     for text in warnings:
         warnings_module.warn(text, RunsWarning, stacklevel=2)
-    return Runs(law, checked, group_names, source, tuple(notes), tuple(warnings))
+    return Runs(law, checked, group_names, source, tuple(notes), tuple(warnings), names)
+
+
+def own_names(columns: Mapping[str, str], law: Law, scale: Mapping[str, float]) -> dict[str, str]:
+    """The table's own names, with the names that ``columns`` gives them; without those that mean
+    something else here, and those of columns that ``scale`` multiplies.
+
+    >>> own_names({"model_size": "params", "loss": "data_size"}, law("power"), {})
+    {'params': 'model_size'}
+    """
+    means_something = {*law.inputs, law.response.name, *columns, *DERIVED_FROM}
+    return {
+        user: name
+        for name, user in columns.items()
+        if user not in means_something and name not in scale
+    }
 
 
 def _check_kinds(columns: object, scale: object, where: object) -> None:
@@ -442,15 +464,16 @@ def _names_rows(column: pd.Series) -> bool:
     return bool((labels != "").all() and labels.is_unique)
 
 
-def _where(frame: pd.DataFrame, law: Law, where: str) -> pd.Series:
+def _where(frame: pd.DataFrame, law: Law, where: str, names: Mapping[str, str]) -> pd.Series:
     """Whether ``where`` keeps each row.
 
     A row with text in a numeric column that the filter reads is kept, so its fault is reported.
     """
     numeric = [name for name in (*law.inputs, law.response.name) if name in frame.columns]
     numbers = {name: numbers_of(frame[name]) for name in numeric}
-    kept = filters.select(frame.assign(**numbers), where)
-    for name in filters.names(where) & set(numeric):
+    kept = filters.select(frame.assign(**numbers), where, names)
+    read = {name if name in frame else names.get(name, name) for name in filters.names(where)}
+    for name in read & set(numeric):
         kept |= is_text(frame[name])
     return kept
 

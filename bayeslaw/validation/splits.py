@@ -32,12 +32,40 @@ def splits(
     >>> list(splits(fit.design, fit.runs, None, None, {"data_size": 2}))
     ['data_size: last 1/4', 'data_size: last 2/4']
     """
+    option, hidden = selected(design, runs, holdout, largest, rolling)
+    for split, rows in hidden.items():
+        if not rows.any() or rows.all():
+            which = "all" if rows.all() else "none"
+            raise SpecError(
+                f"{split}: {which} of the {len(runs)} runs would be hidden.", key=option
+            )
+    return hidden
+
+
+def selected(
+    design: Design,
+    runs: Runs,
+    holdout: str | Sequence[str] | None,
+    largest: Mapping[str, int] | None,
+    rolling: Mapping[str, int] | None,
+) -> tuple[str, dict[str, np.ndarray]]:
+    """The option that says which runs to hide, and what `splits` gives, though it may hide none or
+    all of them.
+
+    Raises
+    ------
+    SpecError : as `splits`, but for that.
+    """
     if sum(option is not None for option in (holdout, largest, rolling)) != 1:
         raise SpecError("Say which runs to hide by one of holdout, largest and rolling.")
     if holdout is not None:
         option = "holdout"
         texts = [holdout] if isinstance(holdout, str) else list(holdout)
-        hidden = {text: filters.select(runs.table, text).to_numpy(bool) for text in texts}
+        if len(set(texts)) < len(texts):
+            raise SpecError("holdout has one expression twice: give each split once.", key=option)
+        hidden = {
+            text: filters.select(runs.table, text, runs.own_names).to_numpy(bool) for text in texts
+        }
     elif largest is not None:
         option = "largest"
         name, k = _input_and_number(option, largest, runs)
@@ -47,15 +75,15 @@ def splits(
         option = "rolling"
         name, k = _input_and_number(option, rolling or {}, runs)
         rank, values = _rank_from_top(design, runs, name)
+        if k > values.max():
+            raise SpecError(
+                f"rolling has {name} = {k}, and the runs have {values.max():g} values of {name}:"
+                " there are not so many splits.",
+                key=(option, name),
+            )
         shares = {j: np.maximum(np.round(values * j / (2 * k)), j) for j in range(1, k + 1)}
         hidden = {f"{name}: last {j}/{2 * k}": rank < shares[j] for j in shares}
-    for split, rows in hidden.items():
-        if not rows.any() or rows.all():
-            which = "all" if rows.all() else "none"
-            raise SpecError(
-                f"{split}: {which} of the {len(runs)} runs would be hidden.", key=option
-            )
-    return hidden
+    return option, hidden
 
 
 def _input_and_number(option: str, by: Mapping[str, int], runs: Runs) -> tuple[str, int]:
@@ -67,6 +95,7 @@ def _input_and_number(option: str, by: Mapping[str, int], runs: Runs) -> tuple[s
             key=option,
         )
     ((name, k),) = by.items()
+    name = runs.own_names.get(name, name)
     if name not in inputs:
         raise SpecError(
             f"{option} names {name}, and it must be an input of {runs.law.name}:"
