@@ -404,7 +404,7 @@ def _verdict_in_words(
     """The doubts, if any, and the probability that the chosen option meets the target."""
     p_target = table["p_target"].iloc[chosen]
     meets = "meets" if p_target >= 0.5 else "may meet"
-    p = percent(p_target)
+    p = _beside_thresholds(p_target, go_at, no_go_at)
     statement = f"{run or 'The run'} {meets} the target of {target:g} with probability {p}"
     if doubts:
         return [*doubts, f"{statement}, but only if the fit can be trusted."]
@@ -422,6 +422,18 @@ def _verdict_in_words(
         ),
     }[verdict]
     return [f"{statement} ({bound})."]
+
+
+def _beside_thresholds(p: float, go_at: float, no_go_at: float) -> str:
+    """A probability in percent, which rounding does not move onto a threshold that it is off.
+
+    >>> _beside_thresholds(0.797, 0.8, 0.2), _beside_thresholds(0.8, 0.8, 0.2)
+    ('just below 80 %', '80 %')
+    """
+    text = percent(p)
+    if p < go_at and text == percent(go_at):
+        return f"just below {text}"
+    return f"just above {text}" if p > no_go_at and text == percent(no_go_at) else text
 
 
 def _prior_in_words(other_priors: Sequence[float], khat: float, *, decides: bool) -> list[str]:

@@ -163,10 +163,13 @@ class Advice:
         net, batch, by = max(tried, key=lambda each: each[0])
         which = names[batch[0]] if len(batch) == 1 else f"a batch of {len(batch)} runs"
         price = _amount(prices[batch].sum(), unit)
-        says = f"{which} costs {price} and is worth {_amount(worth.of_batch(batch), unit)}"
+        says = (
+            f"{which}: it costs {price} and is worth {_amount(worth.of_batch(batch), unit)} before"
+            " the decision."
+        )
         if net <= 0:
-            return cls(False, f"{NO} What comes nearest, {says}, before the decision.")
-        return cls(True, f"More runs pay: {says}, before the decision.", batch, by)
+            return cls(False, f"{NO} The nearest to paying is {says}")
+        return cls(True, f"More runs pay. Best is {says}", batch, by)
 
 
 def _amount(x: float, unit: str) -> str:

@@ -27,7 +27,7 @@ def bands(
     response: str = "loss",
     runs: pd.DataFrame | None = None,
     hidden: pd.DataFrame | None = None,
-    moved: bool = False,
+    runs_are: str = "runs",
     target: float | None = None,
     marks: pd.DataFrame | None = None,
     marked: str = "asked for",
@@ -50,8 +50,7 @@ def bands(
     response : the column of ``runs`` on the vertical axis.
     runs : the runs that the fit saw, drawn as points.
     hidden : runs that it did not see, drawn as crosses.
-    moved : whether the runs were moved to the curve's other inputs by the law, which the legend
-        then says.
+    runs_are : what the legend calls the runs, such as "runs, moved here by the law".
     target : of the response, drawn as a line.
     marks : points to mark at their ``median``, with ``x`` and the columns of ``by``, and what the
         legend calls them: ``marked``.
@@ -80,7 +79,7 @@ def bands(
         drawn = axes_of_panels(len(panels), axes, width, title)
         for axis, (chosen, part) in zip(drawn, panels, strict=False):
             seen, unseen = rows_of(runs, chosen), rows_of(hidden, chosen)
-            _panel(axis, part.sort_values(x), x, response, seen, unseen, moved)
+            _panel(axis, part.sort_values(x), x, response, seen, unseen, runs_are)
             _draw_target(axis, target)
             _draw_marks(axis, rows_of(marks, chosen), x, marked)
             entitle(axis, ", ".join(named(column, value) for column, value in chosen.items()))
@@ -97,7 +96,7 @@ def _panel(
     response: str,
     runs: pd.DataFrame | None,
     hidden: pd.DataFrame | None,
-    moved: bool,
+    runs_are: str,
 ) -> None:
     """Bands and runs of one group."""
     at = part[x].to_numpy(float)
@@ -112,7 +111,7 @@ def _panel(
             markersize=2.6,
             alpha=0.7,
             linestyle="none",
-            label="runs, moved here by the law" if moved else "runs",
+            label=runs_are,
         )
     if hidden is not None and len(hidden):
         axis.plot(

@@ -36,10 +36,12 @@ class Sweep:
     x : the input along which the curves run.
     by : the columns in which the combinations differ.
     shared : the columns that have one value in all combinations, with that value.
-    runs : the runs of the curves. Of a curve whose values no run has, those with other values,
-        moved to it by the law: each lies as far from the curve as it lies from its own, on the
-        response's scale.
-    elsewhere : the columns in which runs were moved.
+    runs : the runs of the curves. Of a curve whose values no run has, those with other values. Of
+        other inputs they are moved to the curve by the law: each lies as far from it as it lies
+        from its own, on the response's scale. Of other groups they stay where they are: how groups
+        scatter is what the band of a new one shows.
+    moved : the inputs in which runs were moved.
+    elsewhere : the columns of groups in which runs have other values than their curve.
     asked : the points that were asked for, with their inputs and medians.
     """
 
@@ -48,13 +50,19 @@ class Sweep:
     by: tuple[str, ...]
     shared: dict[str, object]
     runs: pd.DataFrame
+    moved: tuple[str, ...]
     elsewhere: tuple[str, ...]
     asked: pd.DataFrame
 
-    @property
-    def moved(self) -> bool:
-        """Whether runs were moved to the curves by the law."""
-        return bool(self.elsewhere)
+    def named_runs(self) -> str:
+        """What the runs are: "runs of another task, moved here by the law"; with several curves,
+        "runs, or those of another task".
+        """
+        names = " and ".join(name.replace("_", " ") for name in self.elsewhere)
+        some = "runs, or others" if self.by and self.moved else "runs"
+        if names:
+            some = f"runs, or those of another {names}" if self.by else f"runs of another {names}"
+        return f"{some}{', moved here by the law' * bool(self.moved)}"
 
     def named_shared(self) -> str:
         """What the combinations share, in words: "model size 16B, mlsum"."""
@@ -67,7 +75,7 @@ class Sweep:
             "x": self.x,
             "by": self.by,
             "runs": self.runs,
-            "moved": self.moved,
+            "runs_are": self.named_runs(),
             "marks": self.asked,
             "response": law.response.name,
             "x_unit": law.inputs[self.x].unit,
@@ -107,8 +115,8 @@ def sweep(
     same = [c for c in columns if combinations[c].map(label).nunique() == 1]
     shared = {c: combinations[c].iloc[0] for c in same}
     by = tuple(c for c in columns if c not in same)
-    of_curves, elsewhere = _runs_of(fit, combinations)
-    return Sweep(curves, along, by, shared, of_curves, elsewhere, with_inputs)
+    of_curves, moved, elsewhere = _runs_of(fit, combinations)
+    return Sweep(curves, along, by, shared, of_curves, moved, elsewhere, with_inputs)
 
 
 def _is_shown(fit: Draws, column: str) -> bool:
@@ -133,19 +141,26 @@ def _places(along: str, values: list[float]) -> pd.DataFrame:
     return pd.DataFrame({along: np.geomspace(smallest, largest, PLACES)})
 
 
-def _runs_of(fit: Draws, combinations: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The runs of each combination, and the columns in which runs were moved to one by the law.
+def _runs_of(
+    fit: Draws, combinations: pd.DataFrame
+) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...]]:
+    """The runs of each combination; the inputs in which some were moved to it by the law; and the
+    other columns in which some have other values.
 
     A combination at a size or in a group that was never run has no runs of its own: those with
     other values in that column are taken.
     """
-    parts, elsewhere = [], []
+    parts, inputs, others = [], dict[str, None](), dict[str, None]()
     for _, combination in combinations.iterrows():
         runs, lacking = _runs_with(fit.runs.table, combination)
         here = combination[lacking].to_dict()
-        parts.append(_moved(fit, runs, here) if lacking and len(runs) else runs)
-        elsewhere += lacking
-    return pd.concat(parts), tuple(dict.fromkeys(elsewhere))
+        of_inputs = {name: value for name, value in here.items() if name in fit.law.inputs}
+        if of_inputs and len(runs):
+            runs = _moved(fit, runs, of_inputs)
+        parts.append(runs.assign(**here))
+        inputs |= dict.fromkeys(of_inputs)
+        others |= dict.fromkeys(name for name in lacking if name not in of_inputs)
+    return pd.concat(parts), tuple(inputs), tuple(others)
 
 
 def _runs_with(runs: pd.DataFrame, values: pd.Series) -> tuple[pd.DataFrame, list[str]]:
@@ -163,7 +178,7 @@ def _runs_with(runs: pd.DataFrame, values: pd.Series) -> tuple[pd.DataFrame, lis
 
 
 def _moved(fit: Draws, runs: pd.DataFrame, here: Mapping[str, object]) -> pd.DataFrame:
-    """Runs with other values in some columns, and the response that the law gives them there."""
+    """Runs at other values of some inputs, with the response that the law gives them there."""
     law, few = fit.law, fit.thinned(DRAWS_OF_MOVES)
     response, link = law.response.name, law.response.link
     there = runs.assign(**here)

@@ -179,6 +179,7 @@ def backtest(
     """
     names = known_baselines(baselines)
     spec = as_spec(spec, runs)
+    runs = runs.with_law(spec.law)
     law = _baseline_law(baseline_law, runs)
     hidden = splits(resolve(spec, runs), runs, holdout, largest, rolling)
     seed = seed_or_new(sampling.get("random_seed"))

@@ -258,14 +258,14 @@ def test_a_run_that_costs_more_than_it_is_worth_is_not_bought() -> None:
     worth = dear["value_of_run"].max()
     assert 0 < worth < 500
     assert dear.attrs["advice"] == (
-        "More runs would not pay: decide now. What comes nearest, data size 4B costs 21,600 USD and"
-        f" is worth {worth:.4g} USD, before the decision."
+        "More runs would not pay: decide now. The nearest to paying is data size 4B: it costs"
+        f" 21,600 USD and is worth {worth:.4g} USD before the decision."
     )
     cheap = advised(middle(), cost=[1.0] * 3, **terms)
     assert cheap.attrs["pays"]
     assert cheap["bought"].max() >= 1
-    assert cheap.attrs["advice"].startswith("More runs pay: ")
-    assert "USD, before the decision." in cheap.attrs["advice"]
+    assert cheap.attrs["advice"].startswith("More runs pay. Best is ")
+    assert "USD before the decision." in cheap.attrs["advice"]
 
 
 def test_nothing_is_bought_where_nothing_can_be_gained() -> None:

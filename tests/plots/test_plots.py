@@ -827,7 +827,7 @@ def test_a_target_is_a_line_and_what_was_asked_for_a_mark(table: pd.DataFrame) -
         x="model_size",
         by=["task"],
         runs=runs,
-        moved=True,
+        runs_are="runs, moved here by the law",
         target=1.5,
         marks=marks,
         marked="option",

@@ -181,11 +181,14 @@ def picture(result: StudyResult) -> str:
         " never run may lie from the others. Grey background: beyond all runs."
     )
     if swept.moved:
-        other = " and ".join(name.replace("_", " ") for name in swept.elsewhere)
+        other = " and ".join(name.replace("_", " ") for name in swept.moved)
         text += (
-            f" The dots are runs with another value of {other}, moved to this one by the law: each"
-            " lies as far from the curve as it lies from its own."
+            f" The dots are runs with another {other}, moved to this one by the law: each lies as"
+            " far from the curve as it lies from its own."
         )
+    if swept.elsewhere:
+        other = " and ".join(name.replace("_", " ") for name in swept.elsewhere)
+        text += f" The dots are runs of another {other}, where they were logged."
     marked = "the options" if result.decision is not None else "the points that were asked for"
     return f"{text} Diamonds: {marked}."
 
