@@ -76,7 +76,7 @@ class DiscrepancyDraws:
             mu = mu + self._shared.at(runs)
             y = self.spec.law.response.link.forward(self.runs.y[run_rows])
             residual[:, :n_runs] = y - mu
-            variance[:, :n_runs] = self.parameters.of_noise(runs)["sigma"] ** 2
+            variance[:, :n_runs] = self.parameters.variance_of_runs(run_rows)
             is_run[:n_runs] = 1.0
         components, origin = self.spec.discrepancy.own, self.spec.axis.origin
         curve = {"own": components, "origin": origin, "t": t, "params": params}
