@@ -24,6 +24,7 @@ from bayeslaw.priors import Prior
 from bayeslaw.runs.measurement import BASELINE, BASELINE_SE, baseline_labels
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
+from bayeslaw.spec.noise import RUN
 from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.settings import Sampler, SamplerSettings, Sampling
 from bayeslaw.spec.spec import ModelSpec, population_name
@@ -288,6 +289,8 @@ def _restricted(tree: xr.DataTree, design: Design, part: Runs, seen: np.ndarray)
     kept["in_common"] = sorted(set(design.shared_labels(part.table)))
     posterior = tree["posterior"].to_dataset()
     posterior = posterior.sel({dim: x for dim, x in kept.items() if dim in posterior.dims})
+    if RUN in posterior.dims:
+        posterior = posterior.isel({RUN: seen}).assign_coords({RUN: np.arange(int(seen.sum()))})
     observed = tree["observed_data"].to_dataset().isel(run=seen)
     groups = {
         "posterior": posterior,

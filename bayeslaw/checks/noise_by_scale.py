@@ -26,8 +26,8 @@ def check_noise_by_scale(fit: Draws) -> list[CheckResult]:
         T = \sum_i (x_i - \bar x) \log |r_i| \Big/ \sum_i (x_i - \bar x)^2, \qquad
         p = 2 \min \{ P(T^\mathrm{rep} \ge T), P(T^\mathrm{rep} \le T) \}
 
-    x : log10 of an input. r : residuals on the response's scale (`bayeslaw.posterior.replicates`),
-    so that exp(T) is by how much the scatter grows per decade.
+    x : log10 of an input, over the runs that have some of it. r : residuals on the response's scale
+    (`bayeslaw.posterior.replicates`). The scatter grows by exp(T) per decade.
 
     The result informs and does not judge: it names the formula with which the noise follows the
     input.
@@ -38,17 +38,25 @@ def check_noise_by_scale(fit: Draws) -> list[CheckResult]:
     note    noise by scale: the scatter of runs grows by a factor 0.94 per decade of data_size; ...
     """
     inputs = {
-        name: np.log10(x)
+        name: (x != spec.none, np.log10(x))
         for name, x in fit.runs.inputs.items()
-        if not fit.law.inputs[name].selector and len(set(x)) > 1
+        if not (spec := fit.law.inputs[name]).selector
     }
-    if len(fit.runs) < RUNS or not inputs:
-        reason = f"fewer than {RUNS} runs" if inputs else "no input has several values"
+    inputs = {
+        name: (some, x)
+        for name, (some, x) in inputs.items()
+        if some.sum() >= RUNS and np.ptp(x[some]) > 0
+    }
+    if not inputs:
+        reason = f"no input has several values in {RUNS} runs or more"
         return [not_run(NAME, SMALLEST, reason)]
     table = fit.runs.table
     rng = np.random.default_rng([fit.random_seed, 5])
     observed, replicated = residuals(fit.thinned(draws_for(len(table), DRAWS)), table, rng)
-    trends = {name: (_trend(observed, x), _trend(replicated, x)) for name, x in inputs.items()}
+    trends = {
+        name: tuple(_trend(r[:, some], x[some]) for r in (observed, replicated))
+        for name, (some, x) in inputs.items()
+    }
     p = {name: _two_sided(*both) for name, both in trends.items()}
     worst = min(p, key=lambda name: p[name])
     factor, smallest = float(np.exp(np.median(trends[worst][0]))), SMALLEST / len(p)

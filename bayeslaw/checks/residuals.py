@@ -45,9 +45,13 @@ def check_residuals(fit: Draws) -> list[CheckResult]:
     A small p says that residuals are more alike than the model allows, as where the law's form is
     wrong, or where runs were measured on the same samples; the bands are then too narrow. Curves
     are those of the discrepancy; without one, the runs of a group that differ only in the last
-    input. T_2 of a law of one input needs three of them. A process that runs share is sampled with
-    the law, and follows what they have in common: p is then larger than it should be, and what
-    fails has failed all the more.
+    input. T_2 of a law of one input needs three of them. For a law of several inputs without curves
+    both results inform and do not judge: with many runs no such law leaves nothing, and how far it
+    misses farther out is what a backtest shows. On the public runs of Chinchilla and of
+    benchmarks/README.md's repeated data p is .000 and 90 % bands of hidden runs hold .9 of them; on
+    other runs of equal compute p is .000 and they hold a third. A process that runs share is
+    sampled with the law, and follows what they have in common: p is then larger than it should be,
+    and what fails has failed all the more.
 
     References
     ----------
@@ -80,7 +84,8 @@ def check_residuals(fit: Draws) -> list[CheckResult]:
         )
         p = float((of_replicates >= of_runs).mean())
         advice = _advice(along_curves=spec.discrepancy.along_curves)
-        results = [_result(ALONG, "this autocorrelated along curves", p, advice)]
+        words = "this autocorrelated along curves"
+        results = [_result(ALONG, words, p, advice, judged=not surface)]
     if surface:
         return [*results, _in_common_by_quantity(fit, observed, replicated)]
     if first.sum() < CURVES:
@@ -100,12 +105,13 @@ def _in_common_by_quantity(fit: Draws, observed: np.ndarray, replicated: np.ndar
     worst = min(by_name, key=lambda name: by_name[name])
     among = f", the worst of {len(by_name)} quantities," if len(by_name) > 1 else ""
     words = f"this alike at equal {worst}{among}"
-    more = "" if fit.spec.discrepancy.kind == "grid" else ", or set discrepancy to 'grid'"
     advice = (
         f"The law's form is wrong along {worst}, or runs share their errors: forecasts farther"
-        f" along it are off by more than their bands say. Try another law of these inputs{more}."
+        f" along it may be off by more than their bands say. Hide the runs farthest along it in a"
+        " backtest, and try other laws of these inputs (bayeslaw.average)."
     )
-    return _result(IN_COMMON, words, by_name[worst], advice, SMALLEST / len(by_name))
+    smallest = SMALLEST / len(by_name)
+    return _result(IN_COMMON, words, by_name[worst], advice, smallest, judged=False)
 
 
 def _quantities(fit: Draws) -> dict[str, np.ndarray]:
@@ -176,10 +182,11 @@ def _advice(*, along_curves: bool) -> str:
 
 
 def _result(
-    name: str, words: str, p: float, advice: str, smallest: float = SMALLEST
+    name: str, words: str, p: float, advice: str, smallest: float = SMALLEST, *, judged: bool = True
 ) -> CheckResult:
-    message = (
-        f"if the model is right, residuals are {words} with probability {p:.3f}; at least"
-        f" {smallest:.2g} passes."
-    )
-    return CheckResult(name, p >= smallest, p, smallest, message, advice)
+    passed, message = p >= smallest, f"if the model is right, residuals are {words} with"
+    if judged:
+        message += f" probability {p:.3f}; at least {smallest:.2g} passes."
+        return CheckResult(name, passed, p, smallest, message, advice)
+    message += f" probability {p:.3f} (below {smallest:.2g} counts)."
+    return CheckResult(name, None, p, smallest, message, "" if passed else advice)

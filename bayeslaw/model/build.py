@@ -9,7 +9,8 @@ the process that runs share is sampled.
 
 The posterior has these variables for a parameter ``alpha``: ``alpha``, its population value in the
 paper's units; ``alpha_1|method``, the deviations of groups on the unconstrained scale;
-``alpha_1|method_sigma``, their standard deviation; ``alpha_log10(size)``, a trend. A parameter
+``alpha_1|method_sigma``, their standard deviation; ``alpha_log10(size)``, a trend. Student-t noise
+along curves has a weight for each run (`bayeslaw.spec.noise.WEIGHT`). A parameter
 sampled at the table's centre also has ``A_at_centre`` (see `bayeslaw.laws.base.Param`).
 """
 
@@ -39,6 +40,7 @@ from bayeslaw.runs.measurement import (
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design, cells
 from bayeslaw.spec.identifiability import Sensitivity, first_centring
+from bayeslaw.spec.noise import RUN, WEIGHT
 from bayeslaw.spec.spec import ModelSpec
 
 #: The ``pm.Data`` that says how far each deviation is centred. It is one vector for all deviations,
@@ -109,7 +111,8 @@ def build(
         scale = noise_scale(by_run["sigma"], table, law)
         if design.spec.discrepancy.along_curves:
             seen = pm.Data(SEEN, np.ones(len(runs)), dims="run")
-            log_density = _along_curves(design, runs, y - mean, scale**2, seen, by_run)
+            variance = scale**2 / _weights(design.spec, runs, by_run)
+            log_density = _along_curves(design, runs, y - mean, variance, seen, by_run)
             pm.Potential("response", log_density)
             return model
         family, shape = _noise(design.spec, by_run, scale)
@@ -170,6 +173,15 @@ def _noise(spec: ModelSpec, by_run: Mapping[str, Any], scale: Any) -> tuple[Any,
         case "laplace":
             return pm.Laplace, {"b": scale}
     return pm.Normal, {"sigma": scale}
+
+
+def _weights(spec: ModelSpec, runs: Runs, by_run: Mapping[str, Any]) -> Any:
+    """The weight of each run's noise along curves, (run,); 1 if the noise is normal."""
+    if spec.noise == "normal":
+        return 1.0
+    pm.modelcontext(None).add_coords({RUN: np.arange(len(runs))})
+    half_nu = by_run["nu"] / 2
+    return pm.Gamma(WEIGHT, alpha=half_nu, beta=half_nu, dims=RUN)
 
 
 def _baseline_error(runs: Runs) -> Any:

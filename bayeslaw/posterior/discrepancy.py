@@ -81,7 +81,7 @@ class _Discrepancy:
             mu = mu + self._shared.at(runs)
             y = self.spec.law.response.link.forward(self.runs.y[run_rows])
             residual[:, :n_runs] = y - mu
-            variance[:, :n_runs] = self.parameters.of_noise(runs)["sigma"] ** 2
+            variance[:, :n_runs] = self.parameters.variance_of_runs(run_rows)
             is_run[:n_runs] = 1.0
         components, origin = self.spec.discrepancy.own, self.spec.axis.origin
         return Curve(components, origin, t, params, residual, variance, is_run), n_runs
@@ -143,12 +143,16 @@ class DiscrepancyDraws(_Discrepancy):
         ----------
         rows : positions in the table.
         y : the response less the law, on its scale, (sample, row).
-        noise : the parameters of its noise, which is normal.
+        noise : the parameters of its noise. Of Student-t noise the weight of each point is drawn:
+            the mean over draws of the parameters is then one over weights too.
         """
         curve, n_runs = self._curve(rows)
         residual, variance = curve.residual.copy(), curve.variance.copy()
         residual[:, n_runs:] = y - self._common(rows)
         variance[:, n_runs:] = noise["sigma"] ** 2
+        if self.spec.noise == "student_t":
+            rng, half_nu = stream(self.seed, f"weights {self._label(rows)}"), noise["nu"] / 2
+            variance[:, n_runs:] /= rng.gamma(half_nu, 1 / half_nu, (len(residual), len(rows)))
         with_rows = replace(
             curve, residual=residual, variance=variance, seen=np.ones_like(curve.seen)
         )

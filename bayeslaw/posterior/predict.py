@@ -282,9 +282,7 @@ def each_block_observed(
 
     def score(block: Block) -> None:
         mean, variance = block.moments()
-        # The noise is normal wherever the variance is not zero (`bayeslaw.spec.spec`).
-        with_path = {**block.noise, "sigma": np.sqrt(block.noise["sigma"] ** 2 + variance)}
-        of_draws = noise.log_density(family, with_path, y[block.rows] - mean)
+        of_draws = noise.log_density(family, block.noise, y[block.rows] - mean, variance)
         drawn = block.mu + noise.draw(family, block.noise, block.mu.shape, block.rng)
         density = np.logaddexp.reduce(of_draws, axis=0) - np.log(len(of_draws))
         use(Observed(block.rows, drawn, density))

@@ -29,8 +29,8 @@ class ModelSpec:
         (`bayeslaw.spec.formula`). A parameter without one gets group terms for the grouping columns
         of the table (`bayeslaw.spec.effects`). ``sigma``, the scale of the noise, may have one too.
     noise : "student_t", "normal" or "laplace" (`bayeslaw.spec.noise`), on the response's scale.
-        None: Student-t; but normal with a discrepancy along curves, whose exact likelihood needs
-        normal noise.
+        None: Student-t; but normal with a discrepancy along curves, which takes Student-t noise on
+        request, at a price in time.
     discrepancy : how the law may be wrong: "none" (runs scatter independently around it), "curve",
         "grid", or a mapping of options (`bayeslaw.spec.discrepancy.Discrepancy`). None, or the kind
         of the law's default: the law's default, with its options.
@@ -107,10 +107,10 @@ class ModelSpec:
         if self.noise not in get_args(Noise):
             known = ", ".join(get_args(Noise))
             raise SpecError(f"noise is {self.noise!r}, and it must be one of {known}.", key="noise")
-        if self.discrepancy.along_curves and self.noise != "normal":
+        if self.discrepancy.along_curves and self.noise == "laplace":
             raise SpecError(
-                "A discrepancy along curves needs noise 'normal' for its exact likelihood, and"
-                f" noise is {self.noise!r}. Leave noise out, or set discrepancy to 'none'.",
+                "A discrepancy along curves needs noise 'normal' or 'student_t', and noise is"
+                f" {self.noise!r}. Leave noise out, or set discrepancy to 'none'.",
                 key="noise",
             )
 

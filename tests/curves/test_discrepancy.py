@@ -13,7 +13,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from helpers import PARAMS, covariance, from_the_prior, once, unsampled
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
 import bayeslaw as bl
 from bayeslaw.curves.binning import binned
@@ -22,11 +22,15 @@ from bayeslaw.curves.shared import basis, extended, knots, smooth_covariance
 from bayeslaw.curves.state_space import sequence, state_space
 from bayeslaw.defaults import CURVATURE_MEMORY, CURVE_POINTS, OWN_COMPONENTS
 from bayeslaw.errors import RunsWarning, SpecError
+from bayeslaw.fitting import fit_each
 from bayeslaw.model.build import build
 from bayeslaw.model.filter_op import Filtered
 from bayeslaw.model.sampling import draw_prior
 from bayeslaw.model.semivariance import TOGETHER, Semivariance
+from bayeslaw.posterior.draws import Convergence
+from bayeslaw.posterior.likelihood import log_likelihood
 from bayeslaw.spec.discrepancy import COMPONENTS
+from bayeslaw.spec.noise import WEIGHT, log_density
 from bayeslaw.spec.resolve import resolve
 
 OWN = [names for n in (1, 2, 3) for names in itertools.combinations(COMPONENTS, n)]
@@ -323,7 +327,7 @@ def test_long_curves_enter_as_weighted_averages() -> None:
         ({"discrepancy": {"kind": "curve", "owns": ["matern"]}}, "no option 'owns'"),
         ({"discrepancy": {"kind": "curve", "own": []}}, "must name one or more"),
         ({"discrepancy": {"kind": "curve", "along": "model_size"}}, "must be an input of power"),
-        ({"noise": "student_t"}, "needs noise 'normal'"),
+        ({"noise": "laplace"}, "needs noise 'normal' or 'student_t'"),
         ({"discrepancy": "none", "curve_by": ("task",)}, "discrepancy is 'none'"),
     ],
 )
@@ -496,3 +500,136 @@ def test_points_of_different_groups_are_on_different_new_curves() -> None:
     np.testing.assert_array_equal(departure[:, 0], departure[:, 1])
     assert abs(np.corrcoef(abs(departure[:, 0]) ** 0.5, departure[:, 2])[0, 1]) < 0.06
     assert abs(np.corrcoef(np.sign(departure[:, 0]), np.sign(departure[:, 2]))[0, 1]) < 0.06
+
+
+# Student-t noise along curves
+# ----------------------------------------------------------------------------------------------
+
+
+def test_student_t_noise_on_top_of_a_path_has_their_convolution_as_density() -> None:
+    """By numerical integration, to fifteen standard deviations; without a path it is SciPy's."""
+    at = np.array([0.0, 1.0, 4.0, 15.0])
+    for nu, sigma, sd in ((2.0, 1.0, 0.5), (4.0, 1.0, 1.0), (20.0, 1.0, 0.1), (4.0, 1.0, 1e-6)):
+        params = {"nu": np.full((1, 1), nu), "sigma": np.full((1, 1), sigma)}
+        found = log_density("student_t", params, at[None], sd**2)[0]
+        dense = [
+            integrate.quad(
+                lambda z, y=y, nu=nu, sd=sd: stats.norm.pdf(z) * stats.t.pdf(y - sd * z, nu), -9, 9
+            )[0]
+            for y in at
+        ]
+        np.testing.assert_allclose(found, np.log(dense), atol=1e-4)
+    exact = log_density("student_t", params, at[None])[0]
+    np.testing.assert_allclose(exact, stats.t.logpdf(at, 4.0))
+
+
+def with_weights(draws: int = 3) -> bl.Fit:
+    """Draws of a power law's prior with Student-t noise along two simulated curves."""
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame(
+        {"task": np.repeat(["a", "b"], 6), "data_size": 10 ** rng.uniform(6, 8, 12)}
+    )
+    table["loss"] = 2.0 * (table["data_size"] / 1e7) ** -0.1 * np.exp(rng.normal(0, 0.03, 12))
+    spec = bl.ModelSpec(
+        "power",
+        noise="student_t",
+        discrepancy={"kind": "curve", "own": OWN_COMPONENTS, "shared": False},
+        effects=dict.fromkeys(("A", "alpha", "E", "sigma", "delta_sigma"), "1"),
+        priors={name: PARAMS[name] for x in OWN_COMPONENTS for name in COMPONENTS[x].params}
+        | {"nu": 4.0},
+    )
+    runs = bl.read_runs(table, "power", groups=["task"])
+    model = build(resolve(spec, runs), runs)
+    names = [x.name for x in model.unobserved_RVs]
+    posterior = draw_prior(model, names, draws, 1)
+    verdict = Convergence(1.0, "", 4000, "", 4000, "", 0)
+    tree = xr.DataTree.from_dict({"posterior": posterior})
+    return bl.Fit(resolve(spec, runs), runs, tree, verdict, 1, (), {})
+
+
+def test_given_the_weights_curves_are_normal() -> None:
+    """The joint density by dense algebra, and that of a run given the others by numerical
+    integration of its noise.
+    """
+    fit = with_weights()
+    joint, each = log_likelihood(fit)
+    y, t = np.log(fit.runs.y), np.log10(fit.runs.inputs["data_size"])
+    mu = np.log(fit.predict(fit.runs.table, "mean").values[0])
+    task = fit.runs.table["task"].to_numpy()
+    for s in range(3):
+        sigma = float(fit.posterior["sigma"][0, s])
+        weight = fit.posterior[WEIGHT].values[0, s]
+        dense = 0.0
+        for name in "ab":
+            rows = np.flatnonzero(task == name)
+            K = covariance(OWN_COMPONENTS, t[rows], t[rows].min())
+            C, r = K + np.diag(sigma**2 / weight[rows]), y[rows] - mu[s, rows]
+            dense += stats.multivariate_normal(cov=C).logpdf(r)
+            others = np.arange(1, len(rows))
+            gain = np.linalg.solve(C[np.ix_(others, others)], C[others, 0])
+            mean, sd = gain @ r[others], np.sqrt(K[0, 0] - gain @ C[others, 0])
+            density, _ = integrate.quad(
+                lambda z, m=mean, sd=sd, r=r, sigma=sigma: (
+                    stats.norm.pdf(z) * stats.t.pdf(r[0] - m - sd * z, 4.0, 0, sigma)
+                ),
+                -9,
+                9,
+            )
+            np.testing.assert_allclose(each[s, rows[0]], np.log(density), atol=1e-4)
+        np.testing.assert_allclose(joint[s], dense, rtol=1e-8)
+
+
+def test_the_model_weighs_each_run_by_its_gamma() -> None:
+    """The model's log density as a function of the weights, by dense algebra and SciPy's gamma."""
+    fit = with_weights()
+    model = build(fit.design, fit.runs)
+    logp = model.compile_logp(mode=once(), jacobian=False)
+    point, joint = model.initial_point(), log_likelihood(fit)[0]
+    found = []
+    for s in range(2):
+        draw = {str(name): x.values[0, s] for name, x in fit.posterior.items()}
+        free = [rv.name for rv in model.free_RVs]
+        at = {f"{x}_log__": np.log(draw[x]) for x in free}
+        at["E_at_centre_logodds__"] = special.logit(draw["E_at_centre"])
+        at = {name: np.asarray(at[name]) for name in point}
+        priors = sum(
+            fit.design.priors[x].in_scipy(fit.runs.typical_response).logpdf(draw[x])
+            for x in free
+            if x != WEIGHT
+        )
+        weights = stats.gamma(2.0, scale=0.5).logpdf(draw[WEIGHT]).sum()
+        found.append(float(logp(at)) - priors - weights)
+    np.testing.assert_allclose(found, joint[:2], rtol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
+def test_weights_of_a_part_are_those_of_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    unsampled(monkeypatch)
+    fit = with_weights()
+    parts = [fit.runs.inputs["data_size"] < limit for limit in (2e7, 5e7)]
+    spec = fit.spec.replaced(priors={"nu": 4.0})
+    for part, used in zip(
+        fit_each(spec, fit.runs, parts, draws=50, chains=2, random_seed=1), parts, strict=True
+    ):
+        assert part.posterior[WEIGHT].sizes["row"] == used.sum() == len(part.runs)
+        assert np.isfinite(part.predict({"data_size": 1e9, "task": "a"})).all()
+        assert WEIGHT not in " ".join(map(str, part.summary().index))
+
+
+@pytest.mark.slow
+def test_one_run_that_is_off_by_ten_deviations_moves_a_robust_forecast_little() -> None:
+    rng = np.random.default_rng(4)
+    x = np.geomspace(1e6, 1e9, 24)
+    table = pd.DataFrame({"data_size": x})
+    table["loss"] = ((x / 3e7) ** -0.15 + 0.3) * np.exp(rng.normal(0, 0.01, 24))
+    table.loc[19, "loss"] *= np.exp(0.1)
+    truth = np.log((1e10 / 3e7) ** -0.15 + 0.3)
+    runs = bl.read_runs(table, "power")
+    error = {}
+    for noise in ("normal", "student_t"):
+        spec = bl.ModelSpec("power", noise=noise)
+        fit = bl.fit(spec, runs, random_seed=1, draws=500, progressbar=False, attempts=1)
+        error[noise] = abs(np.log(fit.bands({"data_size": 1e10}, "latent")["median"][0]) - truth)
+        if noise == "student_t":
+            assert fit.posterior[WEIGHT].isel(row=19).mean() < 0.2
+    assert error["student_t"] < error["normal"] / 2
