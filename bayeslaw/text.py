@@ -28,7 +28,7 @@ def label(value: Any) -> str:
     ('7e+09', '0.5', '12345678901234567')
     """
     if isinstance(value, str):
-        return value
+        return encodable(value)
     if np.ndim(value) == 0 and pd.isna(value):
         return ""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
@@ -42,6 +42,26 @@ def label(value: Any) -> str:
         if number(short) == value:
             return short
     return str(value)
+
+
+def encodable(text: str) -> str:
+    r"""Text that a file can hold: halves of surrogate pairs are written out.
+
+    >>> print(encodable("a\ud800"))
+    a\ud800
+    """
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
+def labels(column: pd.Series) -> pd.Series:
+    """The label of each value of a column; the column itself if it is all text."""
+    if isinstance(column.dtype, pd.StringDtype) and not column.hasnans:
+        return column
+    if not (isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf"):
+        return column.astype(object).map(label)
+    places, distinct = pd.factorize(column)  # a missing value has the last place, -1
+    names = np.array([*map(label, distinct.tolist()), ""], object)
+    return pd.Series(names[places], index=column.index, name=column.name)
 
 
 def shown(value: Any) -> str:

@@ -10,6 +10,7 @@ from bayeslaw.checks.base import CheckResult, draws_for, not_run
 from bayeslaw.defaults import KHAT_MAX, MOVED_MAX, SMOOTHED_FROM
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.likelihood import log_likelihood
+from bayeslaw.posterior.power_scaling import smoothed
 from bayeslaw.spec.spec import population_name
 
 #: Draws that are used, at most.
@@ -63,10 +64,9 @@ def _not_run(reason: str) -> list[CheckResult]:
 def _weights_without_each_run(fit: Draws) -> tuple[np.ndarray, np.ndarray]:
     """Weights of the draws in the posterior without each run, (run, sample), and their k-hat,
     (run,)."""
-    from arviz_stats.base import array_stats
-
     _, densities = log_likelihood(fit)
-    log_weights, khat = (np.asarray(x) for x in array_stats.psislw(densities, axis=0))
+    of_runs = [smoothed(-density) for density in densities.T]
+    log_weights, khat = np.array([x for x, _ in of_runs]), np.array([k for _, k in of_runs])
     weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
     return weights, khat

@@ -52,7 +52,11 @@ def check_sensitivity(fit: Draws, draws: int = DRAWS) -> list[CheckResult]:
     priors = log_prior(thinned)
     if not priors.data_vars:
         return [not_run("prior sensitivity", SENSITIVE_ABOVE, "every parameter is pinned")]
-    by_prior, by_runs = _distances(thinned, priors)
+    try:
+        by_prior, by_runs = _distances(thinned, priors)
+    except ValueError:  # ArviZ cannot fit a tail whose values are all the same
+        reason = "many draws have the same importance weight, which cannot be smoothed"
+        return [not_run("prior sensitivity", SENSITIVE_ABOVE, reason)]
     sensitive = [name for name in by_prior if by_prior[name] > SENSITIVE_ABOVE]
     sensitive.sort(key=lambda name: -by_prior[name])
     largest = max(by_prior, key=lambda name: by_prior[name])

@@ -35,6 +35,9 @@ from bayeslaw.priors import Prior
 if TYPE_CHECKING:
     import xarray as xr
 
+#: Log weights that differ by no more are the same, but for rounding.
+SAME = 1e-9
+
 
 def log_prior(fit: Draws) -> xr.Dataset:
     """The log prior density of each variable at the fit's draws, (chain, draw).
@@ -115,12 +118,30 @@ def total_log_prior(fit: Draws) -> np.ndarray:
 
 def power_weights(total: np.ndarray, alpha: float) -> tuple[np.ndarray, float]:
     """`prior_weights` from the result of `total_log_prior`, which serves every power."""
-    from arviz_stats.base import array_stats
-
     if not (np.isfinite(alpha) and alpha > 0):
         raise SpecError(f"alpha is {alpha}, and the power of a prior must be a positive number.")
-    log_weights, khat = (alpha - 1) * total, np.inf
-    if len(total) >= SMOOTHED_FROM:
-        log_weights, khat = array_stats.psislw((1 - alpha) * total)
+    log_weights, khat = smoothed((alpha - 1) * total)
     weights = np.exp(log_weights - np.max(log_weights))
-    return weights / weights.sum(), float(khat)
+    return weights / weights.sum(), khat
+
+
+def smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """Log weights, (sample,), with a smoothed tail, and the k-hat of that tail.
+
+    Weights that are all the same, as where every parameter is pinned, are exact: k-hat is 0. Where
+    the tail cannot be fitted, because there are too few draws or its draws are the same, k-hat is
+    infinite.
+    """
+    from arviz_stats.base import array_stats
+
+    if not np.isfinite(log_weights).all():
+        return np.zeros(len(log_weights)), np.inf
+    if len(log_weights) < SMOOTHED_FROM:
+        return log_weights, np.inf
+    if np.ptp(log_weights) <= SAME:
+        return log_weights, 0.0
+    try:
+        of_tail, khat = array_stats.psislw(-log_weights)
+    except ValueError:  # all values of the tail are the same
+        return log_weights, np.inf
+    return (np.asarray(of_tail), float(khat)) if np.isfinite(khat) else (log_weights, np.inf)

@@ -11,7 +11,7 @@ from bayeslaw.errors import Fault
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.kl import BestOfN, kl_of_n
 from bayeslaw.runs.faults import faults_of_values
-from bayeslaw.text import label
+from bayeslaw.text import labels
 
 #: FLOP of training per parameter and token: Kaplan et al. 2020 (arXiv 2001.08361), section 2.1.
 TRAINING = 6.0
@@ -66,7 +66,7 @@ def _best_of_n(frame: pd.DataFrame, law: Law) -> pd.Series:
         return pd.Series(isinstance(law, BestOfN), index=frame.index)
     if "method" not in frame:
         return pd.Series(False, index=frame.index)
-    return frame["method"].astype(object).map(label) == "bon"
+    return labels(frame["method"]) == "bon"
 
 
 def _kl(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import warnings
 from collections import Counter
@@ -15,13 +16,15 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import Fault, RunsError, SpecError, listed, suggest
-from bayeslaw.text import IDENTIFIER, shown
+from bayeslaw.text import IDENTIFIER, encodable, shown
 
 #: The separator of text files, by their ending.
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 
-#: What a file has where a cell begins like a name of digits (`IDENTIFIER`).
-ANY_IDENTIFIER = rb"(?:^|[\s,\"])[+-]?(?:0\d|\d{16})"
+#: What a file has where a cell begins with a zero that a number would lose.
+LEADING_ZERO = rb'0\d(?:(?<=[\s,"]0\d)|(?<=[\s,"][+-]0\d))'
+#: Numbers from here on may have so many digits that a float does not keep them (`IDENTIFIER`).
+LONG = 1e15
 
 #: Name of the index that holds the place of each row in the user's table.
 ROW = "row"
@@ -122,7 +125,7 @@ def _with_plain_names(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         problem = f"its columns have names of {frame.columns.nlevels} levels (a MultiIndex)"
         remedy = "Give each column one name: table.columns = ['_'.join(map(str, x)) for x in table]"
         raise RunsError(source, [Fault(problem, remedy)])
-    names = [str(name) for name in frame.columns]
+    names = [encodable(str(name)) for name in frame.columns]
     _refuse_repeated(names, source)
     return frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
 
@@ -155,14 +158,19 @@ def _read(path: Path) -> pd.DataFrame:
         with warnings.catch_warnings():
             # pandas warns of rows that are longer than the header, and would cut them.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = _read_text(path)
+            frame = _read_text(path).copy()  # in one piece, however many columns it has
             frame = frame.assign(**_identifiers(path, frame))
-            header = _read_text(path, header=None, nrows=1, dtype=str, keep_default_na=False)
         # pandas calls the second column of a name "loss.1"; columns without a name it numbers.
-        _refuse_repeated([name for name in header.iloc[0] if name], str(path))
+        _refuse_repeated(filter(None, _header(path)), str(path))
         rows = [f"line {i}" for i in range(2, len(frame) + 2)]
     frame.index = pd.Index(rows, name=ROW, dtype=object)
     return frame
+
+
+def _header(path: Path) -> list[str]:
+    """The names in the first line of a CSV or TSV file, as they stand there."""
+    with path.open(newline="", encoding="utf-8-sig") as lines:
+        return next(csv.reader(lines, delimiter=SEPARATORS[path.suffix.lower()]), [])
 
 
 def _read_text(path: Path, **options: Any) -> pd.DataFrame:
@@ -183,7 +191,8 @@ def _identifiers(path: Path, frame: pd.DataFrame) -> dict[str, pd.Series]:
     that different ones would become one number.
     """
     numeric = [i for i, kind in enumerate(frame.dtypes) if kind.kind in "iuf"]
-    if not (numeric and re.search(ANY_IDENTIFIER, path.read_bytes())):
+    is_long = bool((frame.iloc[:, numeric].abs().max() >= LONG).any())
+    if not (is_long or re.search(LEADING_ZERO, path.read_bytes())):
         return {}
     texts = _read_text(path, usecols=numeric, dtype=str)
     columns = {}

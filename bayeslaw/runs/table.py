@@ -21,7 +21,7 @@ from bayeslaw.runs.columns import DERIVED_FROM, derive, initial_policy, or_as_gi
 from bayeslaw.runs.files import load_table, melt, rename
 from bayeslaw.runs.measurement import AVERAGED, BASELINE, BASELINE_SE, se_column
 from bayeslaw.runs.validation import is_text, numbers_for, numbers_of, validated
-from bayeslaw.text import label, shown
+from bayeslaw.text import label, labels, shown
 
 #: Columns that are grouping columns if a table has them, in the order of default effects.
 GROUP_COLUMNS = (
@@ -460,8 +460,8 @@ def _group_names(
 
 def _names_rows(column: pd.Series) -> bool:
     """Whether every row has a value of its own."""
-    labels = column.astype(object).map(label)
-    return bool((labels != "").all() and labels.is_unique)
+    names = labels(column)
+    return bool((names != "").all() and names.is_unique)
 
 
 def _where(frame: pd.DataFrame, law: Law, where: str, names: Mapping[str, str]) -> pd.Series:

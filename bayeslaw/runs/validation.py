@@ -16,7 +16,7 @@ from bayeslaw.runs.columns import DERIVED_FROM, derive
 from bayeslaw.runs.faults import faults_of_values
 from bayeslaw.runs.files import load_table
 from bayeslaw.runs.measurement import AVERAGED, BASELINE_SE, se_column
-from bayeslaw.text import label
+from bayeslaw.text import labels
 
 
 def numbers_of(column: pd.Series) -> pd.Series:
@@ -136,7 +136,7 @@ def validated(
             faults += _faulty_values(name, frame[name], numbers.get(name), checks, units)
     if faults:
         raise RunsError(source, faults)
-    text = {name: frame[name].astype(object).map(label) for name in groups if name not in units}
+    text = {name: labels(frame[name]) for name in groups if name not in units}
     ordered = [*needed, *(c for c in frame.columns if c not in {*needed})]
     return frame[ordered].assign(**numbers, **text)
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from bayeslaw.errors import FormulaError, suggest
 from bayeslaw.runs.validation import numbers_of
-from bayeslaw.text import label, shown
+from bayeslaw.text import labels, shown
 
 #: Most characters of a formula. Longer ones could nest too deeply to be read.
 LONGEST = 500
@@ -64,7 +64,7 @@ class GroupTerm:
 
     def labels(self, table: pd.DataFrame) -> np.ndarray:
         """The group of each row, such as "mlsum:lora"; "" where a value is missing."""
-        parts = [table[column].astype(object).map(label) for column in self.factor]
+        parts = [labels(table[column]) for column in self.factor]
         if len(parts) > 1:  # escape colons, so that different groups keep different labels
             parts = [part.str.replace(":", "\\:") for part in parts]
         joined = parts[0].str.cat(parts[1:], sep=":") if len(parts) > 1 else parts[0]

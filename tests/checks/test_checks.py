@@ -37,7 +37,12 @@ from bayeslaw.model.sampling import draw_prior
 from bayeslaw.posterior.draws import Convergence
 from bayeslaw.posterior.likelihood import log_likelihood
 from bayeslaw.posterior.parameters import Parameters
-from bayeslaw.posterior.power_scaling import log_density_as_sampled, log_prior, prior_weights
+from bayeslaw.posterior.power_scaling import (
+    log_density_as_sampled,
+    log_prior,
+    power_weights,
+    prior_weights,
+)
 from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.spec import population_name
 
@@ -178,6 +183,35 @@ def test_a_prior_that_holds_the_posterior_away_cannot_be_weighed_off() -> None:
     assert khat > KHAT_MAX
     with pytest.raises(SpecError, match="must be a positive number"):
         prior_weights(fit, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("total", "khat"),
+    [
+        (np.zeros(400), 0.0),
+        (np.full(400, 1e300), 0.0),
+        (np.zeros(50), np.inf),
+        (np.repeat([0.0, 1.0], 200), np.inf),
+        (np.append(1e8, np.zeros(399)), np.inf),
+        (np.append(-np.inf, np.arange(399.0)), np.inf),
+        (np.full(400, np.nan), np.inf),
+    ],
+)
+def test_weights_whose_tail_cannot_be_fitted_are_not_judged(total: np.ndarray, khat: float) -> None:
+    """Unless they are all the same: then another power of the prior changes nothing."""
+    for alpha in (0.8, 1.25):
+        weights, found = power_weights(total, alpha)
+        assert found == khat
+        assert np.isclose(weights.sum(), 1)
+
+
+def test_draws_that_are_the_same_are_not_judged() -> None:
+    """As from chains that are stuck on runs without noise."""
+    fit = stored("grouped")
+    stuck = fit.with_draws(fit.posterior.isel(draw=[0] * fit.posterior.sizes["draw"]))
+    require_not_run(check_sensitivity(stuck), ["prior sensitivity"], "same importance weight")
+    _, told = check_influence(stuck)
+    assert told.value == np.inf
 
 
 def test_a_relative_prior_is_in_units_of_the_typical_response() -> None:

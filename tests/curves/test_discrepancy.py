@@ -27,7 +27,6 @@ from bayeslaw.model.build import build
 from bayeslaw.model.filter_op import Filtered
 from bayeslaw.model.sampling import draw_prior
 from bayeslaw.model.semivariance import TOGETHER, Semivariance
-from bayeslaw.posterior.draws import Convergence
 from bayeslaw.posterior.likelihood import log_likelihood
 from bayeslaw.spec.discrepancy import COMPONENTS
 from bayeslaw.spec.noise import WEIGHT, log_density
@@ -539,12 +538,7 @@ def with_weights(draws: int = 3) -> bl.Fit:
         | {"nu": 4.0},
     )
     runs = bl.read_runs(table, "power", groups=["task"])
-    model = build(resolve(spec, runs), runs)
-    names = [x.name for x in model.unobserved_RVs]
-    posterior = draw_prior(model, names, draws, 1)
-    verdict = Convergence(1.0, "", 4000, "", 4000, "", 0)
-    tree = xr.DataTree.from_dict({"posterior": posterior})
-    return bl.Fit(resolve(spec, runs), runs, tree, verdict, 1, (), {})
+    return from_the_prior(spec, runs, draws)
 
 
 def test_given_the_weights_curves_are_normal() -> None:

@@ -367,3 +367,13 @@ def test_labels_of_a_file_are_those_of_the_table(tmp_path: Path) -> None:
     for given in (frame, tmp_path / "runs.csv", tmp_path / "runs.parquet"):
         runs = bl.read_runs(given, "power", groups=[])
         assert runs.table["task"].tolist() == frame["task"].tolist()
+
+
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.RunsWarning")
+def test_halves_of_surrogate_pairs_are_written_out() -> None:
+    labels = pd.Series(["a\ud800", "a\ud801", "a\ud800", "b"], dtype=object)
+    frame = table(task=labels, n=1)
+    frame.columns = pd.Index([*frame.columns[:-1], "n\ud800"], dtype=object)
+    runs = bl.read_runs(frame, "chinchilla", groups=["task"])
+    assert runs.table["task"].tolist() == ["a\\ud800", "a\\ud801", "a\\ud800", "b"]
+    assert "n\\ud800" in runs.table
