@@ -135,7 +135,7 @@ class Prior:
                 raise SpecError(f"A prior needs a 'distribution'; it was given {dict(value)!r}.")
             return cls(**value)
         if isinstance(value, Real) and not isinstance(value, bool):
-            return cls("Constant", value=value)  # type: ignore[arg-type]
+            return cls("Constant", value=value)
         raise SpecError(
             f"A prior is a Prior, a table with 'distribution', or a number; it was given {value!r}."
         )
@@ -195,7 +195,8 @@ def _with_mu(parameters: dict[str, float]) -> dict[str, float]:
 def _check_value(distribution: str, name: str, value: Any) -> None:
     """Raise unless a parameter is a number that calculations can bear, and positive where it must
     be."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) <= LARGEST:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and -LARGEST <= value <= LARGEST):
         raise SpecError(
             f"Prior {distribution}: {name} is {_shown(value)}, and it must be a finite number of at"
             f" most {LARGEST:g}."

@@ -261,7 +261,8 @@ class _Moments:
         cls, fit: Draws, candidates: pd.DataFrame, options: pd.DataFrame, random_seed: int | None
     ) -> Self:
         """The moments of the draws."""
-        points = pd.concat([candidates, options], ignore_index=True)
+        both = [_with_inputs(fit, table) for table in (candidates, options)]
+        points = pd.concat(both, ignore_index=True)
         link = fit.law.response.link
         latent = predict(fit, points, "latent", random_seed=random_seed).values
         before_noise = np.asarray(link.forward(latent.reshape(fit.samples, -1)))
@@ -303,6 +304,14 @@ class _Moments:
         """The variance of a run of each option, with its noise, (option,)."""
         n = self.candidates
         return np.asarray(np.diag(self.covariance)[n:] + self.noise[n:])
+
+
+def _with_inputs(fit: Draws, table: pd.DataFrame) -> pd.DataFrame:
+    """A table of points with every input of the law: the one may have data where the other has
+    compute."""
+    if all(name in table for name in fit.law.inputs):
+        return table
+    return checked_points(fit.design, fit.runs, table)
 
 
 def _reductions(
