@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.decisions.utility import spread
+from bayeslaw.posterior.points import checked_points
 from bayeslaw.posterior.predict import predict
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Moments:
         cls, fit: Draws, candidates: pd.DataFrame, options: pd.DataFrame, random_seed: int | None
     ) -> Self:
         """The moments of the draws."""
-        points = pd.concat([candidates, options], ignore_index=True)
+        both = [_with_inputs(fit, table) for table in (candidates, options)]
+        points = pd.concat(both, ignore_index=True)
         link = fit.law.response.link
         latent = predict(fit, points, "latent", random_seed=random_seed).values
         before_noise = np.asarray(link.forward(latent.reshape(fit.samples, -1)))
@@ -87,6 +89,14 @@ class Moments:
         """The variance of a run of each option, with its noise, (option,)."""
         n = self.candidates
         return np.asarray(np.diag(self.covariance)[n:] + self.noise[n:])
+
+
+def _with_inputs(fit: Draws, table: pd.DataFrame) -> pd.DataFrame:
+    """A table of points with every input of the law: the one may have data where the other has
+    compute."""
+    if all(name in table for name in fit.law.inputs):
+        return table
+    return checked_points(fit.design, fit.runs, table)
 
 
 def _reductions(

@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.errors import LONGEST_NAME, RunsWarning, SpecError, listed, shortened, suggest
+from bayeslaw.errors import (
+    LONGEST_NAME,
+    ExpressionError,
+    RunsWarning,
+    SpecError,
+    listed,
+    shortened,
+    suggest,
+)
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.kl import Logarithmic
 from bayeslaw.laws.registry import law as find_law
@@ -278,6 +286,7 @@ def read_runs(
     group_names = (*group_names, *selectors)
     notes += [*derived, *not_groups]
     if where is not None:
+        _require_unscaled(where, frame, columns or {}, scale or {})
         kept = _where(frame, law, where, names)
         notes.append(f"{int(kept.sum())} of {len(kept)} rows satisfy {where}")
         frame = frame[kept]
@@ -476,6 +485,18 @@ def _where(frame: pd.DataFrame, law: Law, where: str, names: Mapping[str, str]) 
     for name in read & set(numeric):
         kept |= is_text(frame[name])
     return kept
+
+
+def _require_unscaled(
+    where: str, frame: pd.DataFrame, columns: Mapping[str, str], scale: Mapping[str, float]
+) -> None:
+    """Raise for a table's own name of a column that was multiplied: its values are not clear."""
+    for name, user in columns.items():
+        if name in scale and user not in frame and user in filters.names(where):
+            raise ExpressionError(
+                f"{where!r}: {user} is called {name} here, and multiplied by {scale[name]:g}: write"
+                f" {name}, with values in the law's unit."
+            )
 
 
 def _duplicates(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:

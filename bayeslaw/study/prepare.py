@@ -4,7 +4,7 @@ Every fault comes at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import pandas as pd
 
 from bayeslaw.answers.loss_curve import group_of, require_sizes, require_split
 from bayeslaw.decisions.options import require_thresholds
-from bayeslaw.errors import BayeslawError, ExpressionError, Fault, RunsError, StudyError
+from bayeslaw.errors import BayeslawError, ExpressionError, Fault, RunsError, StudyError, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.priors import Prior
@@ -207,6 +207,18 @@ def _design(options: dict[str, Any], law: Law, runs: Runs | None, faults: Faults
                 return None
 
 
+#: Keys that say what the options are, and which runs are hidden.
+OPTIONS, HIDDEN = ("options", "at", "cost"), ("holdout", "largest", "rolling")
+
+
+def _unclear(draft: Draft, section: str, needed: Sequence[str]) -> bool:
+    """Whether one of these keys of a section has a fault, or one that may be meant for it."""
+    keys = [key for key in draft.faulty if key[0] == section]
+    return any(
+        len(key) == 1 or key[1] in needed or suggest(str(key[1]), needed) != "" for key in keys
+    )
+
+
 @contextmanager
 def _or_without(
     values: dict[str, Any], name: str, faults: Faults, *key: str | int
@@ -256,7 +268,7 @@ def _requests(draft: Draft, ground: Ground, faults: Faults) -> dict[str, Any]:
 
 def _check_backtest(draft: Draft, ground: Ground | None, faults: Faults) -> None:
     section = draft.study.backtest
-    if section is None:
+    if section is None or _unclear(draft, "backtest", HIDDEN):
         return
     with faults.of("backtest"):
         known_baselines(section.baselines)
@@ -286,7 +298,8 @@ def _check_filter(text: str, ground: Ground | None) -> None:
 def _check_decision(draft: Draft, faults: Faults) -> None:
     """Check what can be checked without a law."""
     decision = draft.study.decision
-    if decision is not None and not draft.doubts("decision"):
+    doubted = any(draft.doubts("decision", key) for key in ("go_at", "no_go_at"))
+    if decision is not None and not doubted:
         with faults.of("decision"):
             require_thresholds(decision.go_at, decision.no_go_at)
     if draft.study.next_runs is not None and decision is None and not draft.doubts("decision"):
@@ -314,9 +327,10 @@ def _options(draft: Draft, ground: Ground, faults: Faults) -> dict[str, Any]:
     section, requests = draft.study.decision, dict[str, Any]()
     if section is None:
         return requests
-    with faults.of("decision", "target"):
-        requests["target"] = target_of(section, ground.law)
-    if draft.doubts("decision"):
+    if not draft.doubts("decision", "target"):
+        with faults.of("decision", "target"):
+            requests["target"] = target_of(section, ground.law)
+    if _unclear(draft, "decision", OPTIONS):
         return requests
     with faults.of("decision"):
         options = options_of(section, ground)
@@ -330,17 +344,24 @@ def _options(draft: Draft, ground: Ground, faults: Faults) -> dict[str, Any]:
 
 def _candidates(draft: Draft, ground: Ground, faults: Faults) -> dict[str, Any]:
     wanted, decision = draft.study.next_runs, draft.study.decision
-    if wanted is None or decision is None or draft.doubts("decision"):
+    if wanted is None or decision is None:
         return {}
     with faults.of("next_runs"):
         candidates, cost = candidates_of(wanted, decision)
-        errors = list(ground.faults_of(candidates))
-        for error in errors:
-            faults.record(error, "next_runs")
-        if not errors or not isinstance(cost, str):
-            checked = candidates if errors else ground.points(candidates)
-            costs = costs_of_candidates(candidates, cost, checked)
-            return {"candidates": candidates, "candidate_costs": costs}
+        errors = []
+        if not _unclear(draft, "decision", OPTIONS):
+            errors = list(ground.faults_of(candidates))
+            for error in errors:
+                faults.record(error, "next_runs")
+        if draft.doubts("next_runs", "cost"):
+            return {}
+        if not isinstance(cost, str):
+            costs = costs_of_candidates(candidates, cost, candidates)
+        elif not errors and not draft.doubts("decision"):
+            costs = costs_of_candidates(candidates, cost, ground.points(candidates))
+        else:
+            return {}
+        return {"candidates": candidates, "candidate_costs": costs}
     return {}
 
 

@@ -170,7 +170,7 @@ class Draft:
 
     Attributes
     ----------
-    study : what is right in it. Of a section with a fault there is only what `_kept` says.
+    study : what is right in it. A key with a fault has its default, or what `STAND_INS` says.
     lines : the lines of its keys.
     faults : of its keys and values.
     faulty : the keys of the faults.
@@ -234,18 +234,25 @@ def _depth(data: Any) -> int:
     return depth
 
 
-def _kept(data: Mapping[str, Any], faulty: Collection[Key]) -> dict[str, Any]:
-    """The data of a study file without what is wrong.
+#: What stands in for the keys that a section must have, where they have faults.
+STAND_INS: Mapping[str, Mapping[str, Any]] = {
+    "study": {"name": "-", "law": "-"},
+    "decision": {"target": {}},
+    "allocate": {"compute": 1.0},
+}
 
-    Of [study], [runs] and [model] every key without a fault is kept, of [decision] only the target;
-    of [[predict]] every table without a fault, the others being empty. Other sections with a fault
-    are left out.
+
+def _kept(data: Mapping[str, Any], faulty: Collection[Key]) -> dict[str, Any]:
+    """The data of a study file without what is wrong: of each section the keys without a fault, and
+    of [[predict]] the tables without one, the others being empty.
     """
 
-    def right(*key: str | int) -> bool:
-        return not any(_nested(key, other) for other in faulty)
+    around = {key[:end] for key in faulty for end in range(1, len(key) + 1)}
 
-    kept: dict[str, Any] = {}
+    def right(*key: str | int) -> bool:
+        return key not in around and not any(key[:end] in faulty for end in range(1, len(key)))
+
+    kept: dict[str, Any] = {"study": STAND_INS["study"], "runs": {}}
     for name, value in data.items():
         if name not in Study.model_fields:
             continue
@@ -253,15 +260,12 @@ def _kept(data: Mapping[str, Any], faulty: Collection[Key]) -> dict[str, Any]:
             kept[name] = value
         elif name == "predict" and isinstance(value, list):
             kept[name] = [x if right(name, i) else {} for i, x in enumerate(value)]
-        elif name in ("study", "runs", "model", "decision") and isinstance(value, dict):
-            known = ("target",) if name == "decision" else value
-            kept[name] = {key: value[key] for key in known if key in value and right(name, key)}
-    if "decision" in kept and "target" not in kept["decision"]:
-        del kept["decision"]
-    return kept | {
-        "study": {"name": "-", "law": "-", **kept.get("study", {})},
-        "runs": kept.get("runs", {}),
-    }
+        elif isinstance(value, dict):
+            keys = {key: x for key, x in value.items() if right(name, key)}
+            kept[name] = {**STAND_INS.get(name, {}), **keys}
+    if "candidates" not in kept.get("next_runs", {"candidates": []}):
+        del kept["next_runs"]
+    return kept
 
 
 def _nested(key: Key, other: Key) -> bool:
@@ -351,6 +355,8 @@ def dotted(key: Sequence[str | int]) -> str:
 
 def _key(text: str) -> Key:
     """The parts of a dotted key, without quotes."""
+    if text.replace("-", "_").isidentifier():
+        return (text,)
     inside, parts = tomllib.loads(f"{text} = 0"), []
     while isinstance(inside, dict):
         ((part, inside),) = inside.items()
@@ -372,6 +378,8 @@ def _no_file(path: Path) -> Fault:
 def _not_toml(error: ValueError) -> Fault:
     """tomllib's message, with the line in front."""
     message, line = str(error), ""
+    if not isinstance(error, tomllib.TOMLDecodeError):
+        return Fault("It has an integer of thousands of digits.", "Write it as 1e30, or as text.")
     if place := re.search(r" \(at line (\d+), column \d+\)", message):
         message, line = message.replace(place[0], ""), f"line {place[1]}"
     remedy = "Text stands in quotes."
@@ -390,17 +398,22 @@ def _faults(error: ValidationError, lines: Lines) -> dict[Key, Fault]:
     """The faults that pydantic reports, by their keys, in the terms of the file. Pydantic reports a
     value that may have several forms once for each form; here it is one fault.
     """
+    reports = [(_key_in_file(report["loc"]), report) for report in error.errors(include_url=False)]
+    specific = {key for key, report in reports if not _of_form(report)}
+    specific.update(key[:end] for key, _ in reports for end in range(1, len(key)))
     faults: dict[Key, Fault] = {}
-    around: set[Key] = set()  # the keys around those that have a fault
-    for report in error.errors(include_url=False, include_context=True):
-        key = _key_in_file(report["loc"])
-        outer = [key[:end] for end in range(len(key) + 1)]
-        if key in around or any(known in faults for known in outer):
-            continue
-        around.update(outer)
-        problem, remedy = _words(key, report)
-        faults[key] = Fault(problem, remedy, dotted(key), lines(*key), report.get("input"))
+    for key, report in reports:
+        if _of_form(report) and key in specific:
+            continue  # another form fits so far that the fault is inside of it
+        if not any(key[:end] in faults for end in range(1, len(key) + 1)):
+            problem, remedy = _words(key, report, near=len(faults) < StudyError.SHOWN)
+            faults[key] = Fault(problem, remedy, dotted(key), lines(*key), report.get("input"))
     return faults
+
+
+def _of_form(report: Mapping[str, Any]) -> bool:
+    """Whether a report is that a value has another form than one of those that it may have."""
+    return str(report["type"]).endswith("_type")
 
 
 #: Pydantic's names for the forms of a value.
@@ -436,20 +449,22 @@ def _annotated(section: type[BaseModel], key: str) -> Any:
     return next((part for part in parts if _is_section(part)), annotation)
 
 
-def _words(key: Key, report: Mapping[str, Any]) -> tuple[str, str]:
-    """A fault and its remedy in words."""
+def _words(key: Key, report: Mapping[str, Any], *, near: bool) -> tuple[str, str]:
+    """A fault and its remedy in words, with ``near`` also the known names like an unknown one."""
     section, known = _section(key)
     value = report.get("input")
     match report["type"]:
         case "extra_forbidden":
-            near = suggest(str(key[-1]), known)
-            return f"There is no such key.{near}", f"{section} has: {', '.join(known)}."
+            like = suggest(str(key[-1]), known) if near else ""
+            return f"There is no such key.{like}", f"{section} has: {', '.join(known)}."
         case "missing":
             return "It is missing.", f"{section} needs {key[-1]}."
         case "literal_error":
             return f"It is {_shown(value)}, and it must be {report['ctx']['expected']}.", ""
         case "model_type" | "model_attributes_type":
             return f"It is {_shown(value)}, and it must be a section: [{key[-1]}].", ""
+        case "too_short":
+            return "It is an empty list.", ""
         case "on_one_line":
             return f"It is {_shown(value)}, and it must be {report['msg']}.", ""
     message = report["msg"].removeprefix("Input ").replace("should", "must")
