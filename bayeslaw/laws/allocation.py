@@ -76,10 +76,26 @@ def flops_per_token(
 #: What grows with compute, by the option ``of``.
 OPTIMA: Mapping[str, Response] = {
     "model_scale": Response(
-        "optimal_model_scale", "FLOP per token", scale="log", plausible=(1e-2, 1e2)
+        "optimal_model_scale",
+        "FLOP per token",
+        scale="log",
+        plausible=(1e-2, 1e2),
+        usual=(6e4, 6e14),
     ),
-    "model_size": Response("optimal_model_size", "parameters", scale="log", plausible=(1e-2, 1e2)),
-    "data_size": Response("optimal_data", "tokens", scale="log", plausible=(1e-2, 1e2)),
+    "model_size": Response(
+        "optimal_model_size",
+        "parameters",
+        scale="log",
+        plausible=(1e-2, 1e2),
+        usual=INPUTS["model_size"].plausible,
+    ),
+    "data_size": Response(
+        "optimal_data",
+        "tokens",
+        scale="log",
+        plausible=(1e-2, 1e2),
+        usual=INPUTS["data_size"].plausible,
+    ),
 }
 
 
@@ -115,10 +131,11 @@ class Allocation(Law):
         "a": Param("a", "exponent of compute", lognormal(0.5, 0.25), varies=False),
     }
     monotone = {"compute": "increasing"}
+    choices = {"of": tuple(OPTIMA)}
     of: str = "model_size"
 
     def __post_init__(self) -> None:
-        self.check_option("of", self.of, OPTIMA)
+        self.check_option("of", self.of, self.choices["of"])
 
     @property
     def response(self) -> Response:

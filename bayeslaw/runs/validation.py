@@ -95,7 +95,7 @@ def validated(
     """
     units = _units(frame, law, response)
     needed = [*units, *(name for name in groups if name not in units)]
-    faults = [*known, *_missing_columns(frame, needed, units)]
+    faults = [*known, *_missing_columns(frame, needed, units, law)]
     if not len(frame):
         faults.append(Fault("there are no rows", "Check the file, and the filter (where)."))
     faults += _faulty_values(frame, schema(law, groups, response=response), units)
@@ -119,7 +119,7 @@ def _units(frame: pd.DataFrame, law: Law, response: bool) -> dict[str, str]:
 
 
 def _missing_columns(
-    frame: pd.DataFrame, needed: Sequence[str], units: Mapping[str, str]
+    frame: pd.DataFrame, needed: Sequence[str], units: Mapping[str, str], law: Law
 ) -> list[Fault]:
     """A fault for each column that the table does not have."""
     has = ", ".join(map(str, frame.columns))
@@ -133,10 +133,21 @@ def _missing_columns(
             unit = f" ({units[name]})"
         remedy = (
             f"Add it{unit}, or say which column it is: columns={{{name!r}: ...}}, on the command"
-            f' line --column {name}="...".{suggest(name, unread)} The table has: {has}'
+            f' line --column {name}="...".{suggest(name, unread)}{_chosen(name, law)} The table'
+            f" has: {has}"
         )
         faults.append(Fault("the column is missing", remedy, name))
     return faults
+
+
+def _chosen(column: str, law: Law) -> str:
+    """How to choose another input than ``column``, with a space before it; "" without a choice."""
+    if not (option := law.option_of(column)):
+        return ""
+    return (
+        f" {law.name} reads {column} unless another is chosen: --law {law.name}:{option}=NAME, in"
+        f" Python bl.law({law.name!r}, {option}=NAME)."
+    )
 
 
 def _faulty_values(
@@ -205,7 +216,9 @@ def _response_columns(law: Law) -> dict[str, pa.Column]:
 
     response = _numeric(-np.inf if law.response.scale == "linear" else 0.0)
     if law.response.scale == "logit":
-        below_one = "it must be below 1|Write a rate as a fraction."
+        below_one = (
+            "it must be below 1|Write a rate as a fraction; if it is in per cent, scale it by 0.01."
+        )
         response.checks.append(pa.Check(lambda s: ~(numbers_of(s) >= 1), name=below_one))
     columns = {law.response.name: response, AVERAGED: _numeric(0.0)}
     return columns | {x: _numeric(AT_LEAST_ZERO) for x in (se_column(law), BASELINE_SE)}
