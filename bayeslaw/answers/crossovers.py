@@ -80,7 +80,8 @@ def crossover(
     >>> tie.attrs["p_crossover"], tie["crossover"].median()
     """
     by = _check(fit, over, between, at or {}, by, kind)
-    low, high = search_bounds(runs_selected(fit, over, at)[over], bounds)
+    of_runs = runs_selected(fit, over, at)[over]
+    low, high = search_bounds(fit.law.inputs[over].present(of_runs), bounds)
     table = points_at(fit, at, [{over: low, by: group} for group in between])
     names = np.array([label(group) for group in between], dtype=object)
     _require_seen(fit, by, between)

@@ -75,6 +75,8 @@ def solve_for(
     """
     _check(fit, name, target, of, kind)
     of_runs = pd.to_numeric(_runs_of(fit, name, at or {})[name])
+    if name in fit.law.inputs:
+        of_runs = fit.law.inputs[name].present(of_runs)
     low, high = search_bounds(of_runs, bounds)
     x = np.geomspace(low, high, TRIED)
     shared = {**dict.fromkeys(open_columns(fit.design)), **_anywhere(fit, of), **(at or {})}

@@ -36,7 +36,7 @@ def laws(
     as_json: AsJson = False,
     allow_import: AllowImport = False,
 ) -> None:
-    """List every law: formula, inputs with units, parameters, source.
+    """List every law: formula, options, inputs with units, parameters, source.
 
     Example: `bayeslaw laws chinchilla`
     """
@@ -53,6 +53,13 @@ def laws(
             show_header=False,
             padding=(0, 2),
         )
+        for option, values in law.choices.items():
+            table.add_row(
+                "option",
+                f"{law.name}:{option}={getattr(law, option)}",
+                f"{option} is one of {', '.join(values)}",
+                "",
+            )
         for column, spec in law.inputs.items():
             table.add_row("input", column, spec.unit, spec.meaning)
         for parameter, param in law.params.items():
@@ -113,6 +120,10 @@ def _law_json(law: Law) -> dict[str, Any]:
     return {
         "name": law.name,
         "formula": law.formula,
+        "options": {
+            option: {"default": getattr(law, option), "values": list(values)}
+            for option, values in law.choices.items()
+        },
         "response": {"name": law.response.name, "unit": law.response.unit},
         "inputs": {
             name: {"unit": spec.unit, "meaning": spec.meaning} for name, spec in law.inputs.items()

@@ -20,7 +20,7 @@ from bayeslaw.laws.base import (
 from bayeslaw.priors import Prior, lognormal
 
 #: Pretraining loss, in the unit of the table (nats per token in the papers).
-LOSS = Response("loss", "nats per token", scale="log", plausible=(0.1, 20.0))
+LOSS = Response("loss", "nats per token", scale="log", plausible=(0.1, 20.0), usual=(0.1, 20.0))
 
 #: What the laws of this file share, with their priors. An irreducible loss is some half of the
 #: typical one.

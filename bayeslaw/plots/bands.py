@@ -18,6 +18,8 @@ from bayeslaw.text import label, named
 
 #: Panels a figure may have before it is unreadable.
 MOST_PANELS = 36
+#: What stands for none of an input is below this (`bayeslaw.laws.base.Input.none`).
+NEXT_TO_NONE = 1e-29
 
 
 def bands(
@@ -99,6 +101,7 @@ def _panel(
     runs_are: str,
 ) -> None:
     """Bands and runs of one group."""
+    runs, hidden = on_log_axis(runs, x), on_log_axis(hidden, x)
     at = part[x].to_numpy(float)
     fill_bands(axis, at, part, BAND, "{:g} % of runs")
     axis.plot(at, part["median"], color=BAND, linewidth=1.4, label="median")
@@ -239,6 +242,11 @@ def rows_of(table: pd.DataFrame | None, chosen: dict[str, object]) -> pd.DataFra
     for column, value in chosen.items():
         table = table[table[column].map(label) == label(value)]
     return table
+
+
+def on_log_axis(table: pd.DataFrame | None, x: str) -> pd.DataFrame | None:
+    """The rows for which a logarithmic axis has a place: those with some of the input x."""
+    return None if table is None else table[table[x] > NEXT_TO_NONE]
 
 
 def scale_and_name(

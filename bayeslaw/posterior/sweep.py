@@ -109,7 +109,8 @@ def sweep(
     with_inputs = points.assign(**{name: law_input(fit, points, name) for name in missing})
     columns = [name for name in with_inputs.columns if name != along and _is_shown(fit, name)]
     combinations = with_inputs[columns].drop_duplicates()
-    places = _places(along, [*runs[along], *with_inputs[along]])
+    seen = law.inputs[along].present(runs[along])
+    places = _places(along, [*seen, *with_inputs[along]])
     grid = combinations.merge(places, how="cross") if columns else places
     curves = bands(fit, grid, kind, probs, random_seed=random_seed)
     same = [c for c in columns if combinations[c].map(label).nunique() == 1]

@@ -22,12 +22,12 @@ from bayeslaw.errors import (
     suggest,
 )
 from bayeslaw.laws.base import Law
-from bayeslaw.laws.kl import Logarithmic
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.runs import filters
 from bayeslaw.runs.columns import DERIVED_FROM, derive, initial_policy, or_as_given
 from bayeslaw.runs.files import load_table, melt, rename
 from bayeslaw.runs.measurement import AVERAGED, BASELINE, BASELINE_SE, se_column
+from bayeslaw.runs.plausibility import plausibility_warnings
 from bayeslaw.runs.validation import is_text, numbers_for, numbers_of, validated
 from bayeslaw.text import label, labels, shown
 
@@ -47,8 +47,6 @@ GROUP_COLUMNS = (
 )
 #: Optional columns on how well a row was measured, besides the response's standard error.
 MEASUREMENT = (AVERAGED, BASELINE, BASELINE_SE)
-#: A KL in nats that RL exceeds soon if it is that of whole sequences.
-KL_OF_SEQUENCES = 1.0
 #: Grouping columns that tell repeats apart; by default they make no effects.
 REPEAT_COLUMNS = ("run", "seed")
 
@@ -67,7 +65,7 @@ class Runs:
     source : where the table came from, for messages.
     notes : what was done to the table: derived columns, unused columns, rows left out.
     warnings : what should be looked at: duplicates, groups of one run, values that look as if they
-        were in another unit.
+        were in another unit or something else (`bayeslaw.runs.plausibility`).
     own_names : the table's own names of columns that were renamed, with the names that they have
         here. Filters may use either. A column that was scaled has only the name that it has here.
     """
@@ -154,7 +152,7 @@ class Runs:
             return dict.fromkeys(self.law.inputs, 1.0)
         centre = {}
         for name, x in self.inputs.items():
-            present = x[x != self.law.inputs[name].none]
+            present = self.law.inputs[name].present(x)
             centre[name] = float(np.exp(np.log(present if len(present) else x).mean()))
         return centre
 
@@ -194,6 +192,8 @@ class Runs:
         lines = [f"{len(self)} runs from {self.source}, for the law {self.law.name}"]
         for name, unit in units.items():
             x = self.table[name]
+            if name in self.law.inputs:
+                x = self.law.inputs[name].written(x)
             lines.append(
                 f"  {name:<18} {x.min():.4g} to {x.max():.4g} {unit}, {x.nunique()} values"
             )
@@ -248,8 +248,8 @@ def read_runs(
 
     Warns
     -----
-    RunsWarning : duplicate rows, groups with a single run, or values that look as if they were in
-        another unit.
+    RunsWarning : duplicate rows, groups with a single run, or what `bayeslaw.runs.plausibility`
+        finds: values that look as if they were in another unit, a loss that rises, checkpoints.
 
     Notes
     -----
@@ -297,8 +297,9 @@ def read_runs(
     used = {*law.inputs, law.response.name, *group_names, *MEASUREMENT, se_column(law)}
     if others := [str(c) for c in checked.columns if c not in used]:
         notes.append(f"other columns, which effects may name: {listed(others)}")
+    unscaled = {name: own for name, own in (columns or {}).items() if name not in (scale or {})}
     warnings = [*_duplicates(checked, law, group_names), *_single_runs(checked, group_names)]
-    warnings += [*_implausible(checked, law), *_kl_per_token(checked, law)]
+    warnings += plausibility_warnings(checked, law, group_names, unscaled)
     for text in warnings:
         warnings_module.warn(text, RunsWarning, stacklevel=2)
     return Runs(law, checked, group_names, source, tuple(notes), tuple(warnings), names)
@@ -524,30 +525,3 @@ def _single_runs(table: pd.DataFrame, groups: Sequence[str]) -> list[str]:
                 f" ({_first_six(single)}). What is estimated for them rests on the other groups."
             )
     return warnings
-
-
-def _implausible(table: pd.DataFrame, law: Law) -> list[str]:
-    """A warning for each input with values that look like another unit."""
-    warnings = []
-    for name, spec in law.inputs.items():
-        low, high = spec.plausible
-        present = table[name][table[name] != spec.none]
-        smallest, largest = present.min(), present.max()
-        if smallest < low or largest > high:
-            warnings.append(
-                f"{name} runs from {smallest:g} to {largest:g}, outside {low:g} to {high:g}"
-                f" {spec.unit}. If the column is in another unit, say so: scale={{{name!r}: 1e9}}"
-                " for billions."
-            )
-    return warnings
-
-
-def _kl_per_token(table: pd.DataFrame, law: Law) -> list[str]:
-    """A warning where the KL of RL looks like a mean per token."""
-    if not isinstance(law, Logarithmic) or not (largest := table["kl"].max()) < KL_OF_SEQUENCES:
-        return []
-    return [
-        f"KL is at most {largest:g}. Per sequence, RL reaches 1 to 100 nats, so this looks like a"
-        " mean per token, as TRL and verl log it. The fit does not depend on the unit; KLs that you"
-        " ask for, and those of answers, are in the unit of this column."
-    ]

@@ -127,7 +127,7 @@ def validated(
     """
     units = _units(frame, law, response)
     needed = [*units, *(name for name in groups if name not in units)]
-    faults = [*known, *_missing_columns(frame, needed, units, known_values)]
+    faults = [*known, *_missing_columns(frame, needed, units, law, known_values)]
     if not len(frame):
         faults.append(Fault("there are no rows", "Check the file, and the filter (where)."))
     numbers = {name: numbers_of(frame[name]) for name in units if name in frame}
@@ -156,6 +156,7 @@ def _missing_columns(
     frame: pd.DataFrame,
     needed: Sequence[str],
     units: Mapping[str, str],
+    law: Law,
     known_values: Mapping[str, str] | None = None,
 ) -> list[Fault]:
     """A fault for each column that the table does not have; ``known_values`` as in `validated`."""
@@ -176,10 +177,21 @@ def _missing_columns(
             continue
         remedy = (
             f"Add it{unit}, or say which column it is: columns={{{name!r}: ...}}, on the command"
-            f' line --column {name}="...".{near} The table has: {has}'
+            f' line --column {name}="...".{near}{_chosen(name, law)} The table has:'
+            f" {has}"
         )
         faults.append(Fault("the column is missing", remedy, name))
     return faults
+
+
+def _chosen(column: str, law: Law) -> str:
+    """How to choose another input than ``column``, with a space before it; "" without a choice."""
+    if not (option := law.option_of(column)):
+        return ""
+    return (
+        f" {law.name} reads {column} unless another is chosen: --law {law.name}:{option}=NAME, in"
+        f" Python bl.law({law.name!r}, {option}=NAME)."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,8 +86,8 @@ class Discrepancy:
     unit : the length of one unit of t, in decades or, for laws of KL, in nat^½. None: 1, or for
         laws of KL a third of the centre of the table's :math:`\sqrt{\mathrm{KL}}`, so that priors
         do not depend on the unit of KL.
-    start : the t up to which ``wiener`` and ``smooth`` are zero on every curve. None: the smallest
-        of the runs, or for laws of KL 0.
+    start : the t up to which ``wiener`` and ``smooth`` are zero on every curve, and where rows with
+        none of the input lie. None: the smallest of the runs, or for laws of KL 0.
 
     Raises
     ------

@@ -166,9 +166,12 @@ def _with_curves(spec: ModelSpec, runs: Runs) -> ModelSpec:
     unit = spec.discrepancy.unit or spec.law.axis_unit(runs.centre)
     discrepancy = replace(spec.discrepancy, shared=shared, along=spec.along, unit=unit)
     spec = spec.replaced(curve_by=by, discrepancy=discrepancy)
-    if not discrepancy.begins_at_zero or spec.axis.origin is not None:
+    x = runs.inputs[spec.along]
+    present = spec.law.inputs[spec.along].present(x)
+    begins = discrepancy.begins_at_zero or len(present) < len(x)
+    if not begins or not len(present) or spec.axis.origin is not None:
         return spec
-    start = float(spec.axis.forward(runs.inputs[spec.along]).min())
+    start = float(spec.axis.forward(present).min())
     return spec.replaced(discrepancy=replace(discrepancy, start=start))
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Self, get_args
 
+import numpy as np
+
 from bayeslaw.errors import SpecError, listed, suggest
 from bayeslaw.laws.base import DECADES, Axis, Law, Param
 from bayeslaw.laws.registry import law as find_law
@@ -155,14 +157,20 @@ class ModelSpec:
     def axis(self) -> Axis:
         """The axis along which a discrepancy measures distance.
 
-        It is the law's own axis along curves, and decades over a grid.
+        It is the law's own axis along curves, and decades over a grid. Rows with none of the input
+        lie where the curves start.
         """
         if not self.discrepancy.along_curves:
             return DECADES
         axis, unit, start = self.law.axis, self.discrepancy.unit, self.discrepancy.start
         if unit not in (None, 1.0):
             axis = axis.in_units_of(unit)
-        return axis if start is None else replace(axis, origin=start)
+        if start is None:
+            return axis
+        none, forward = self.law.inputs[self.along].none, axis.forward
+        if none is not None:
+            axis = replace(axis, forward=lambda x: np.where(x == none, start, forward(x)))
+        return replace(axis, origin=start)
 
     def discrepancy_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The quantities along which the shared discrepancy runs, by name.

@@ -42,7 +42,7 @@ Values = Mapping[str, Any]
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "alpha_at": ("centre", "nat"),
     "factor": tuple(INPUTS),
-    "input": tuple(INPUTS),
+    "input": (*INPUTS, "draft_length"),
     "of": ("model_scale", *INPUTS),
 }
 #: Where a limit "to infinity" or "to zero" is looked at: exponents go down to .03, and 1e300^.03 is
@@ -764,8 +764,9 @@ def test_every_option_is_tried_here(name: str) -> None:
     assert set(options_of(cls)) <= set(OPTIONS), "add the option's candidates to OPTIONS"
     for option in options_of(cls):
         assert len({getattr(one, option) for one in LAWS if type(one) is cls}) >= 2
-        with pytest.raises(SpecError, match=f"{option} is 'nonsense', and it must be one of"):
-            law(name, **{option: "nonsense"})
+        with pytest.raises(SpecError, match=f"{option} is 'not a name', and it must be one of"):
+            law(name, **{option: "not a name"})
+        assert option in cls.choices
 
 
 # ---- Golden values
@@ -859,6 +860,16 @@ def test_an_unknown_option_names_the_laws_own() -> None:
         law({"name": "chinchilla", "factor": "model_size"})
     with pytest.raises(SpecError, match="needs a 'name'"):
         law({"factor": "model_size"})
+
+
+def test_any_column_may_be_the_input_of_a_law_of_one_input() -> None:
+    one = law("power", input="draft_length")
+    assert (list(one.inputs), one.inputs["draft_length"].unit) == (
+        ["draft_length"],
+        "the table's unit",
+    )
+    with pytest.raises(SpecError, match="input is 'loss', which is what the law gives"):
+        law("power", input="loss")
 
 
 def test_options_by_keyword_win_over_those_of_a_table() -> None:

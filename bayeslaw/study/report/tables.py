@@ -144,6 +144,8 @@ def data(result: StudyResult) -> Table:
     rows: list[Sequence[Any]] = []
     for name, unit in units.items():
         values = runs.table[name]
+        if name in runs.law.inputs:
+            values = runs.law.inputs[name].written(values)
         extent = f"{number(values.min())} to {number(values.max())}"
         rows.append((name, extent, unit, values.nunique()))
     for name in runs.groups:
