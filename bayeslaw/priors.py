@@ -196,7 +196,9 @@ def _check_value(distribution: str, name: str, value: Any) -> None:
     """Raise unless a parameter is a number that calculations can bear, and positive where it must
     be."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (is_number and -LARGEST <= value <= LARGEST):
+    # NumPy would round the ends to its own precision.
+    exact = float(value) if isinstance(value, np.floating) else value
+    if not (is_number and -LARGEST <= exact <= LARGEST):
         raise SpecError(
             f"Prior {distribution}: {name} is {_shown(value)}, and it must be a finite number of at"
             f" most {LARGEST:g}."

@@ -239,7 +239,10 @@ def _cells(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     """The number of each row's combination of values in some columns."""
     if not len(columns):
         return pd.Series(0, index=table.index)
-    return table.groupby(list(columns), sort=False, dropna=False).ngroup()
+    # Without the index, which may have the name of a column.
+    keys = table[list(columns)].reset_index(drop=True)
+    number = keys.groupby(list(columns), sort=False, dropna=False).ngroup()
+    return pd.Series(number.to_numpy(), index=table.index)
 
 
 def _rank_correlation(x: pd.Series, y: pd.Series, cell: pd.Series) -> tuple[float, int, int]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings as warnings_module
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +23,23 @@ from bayeslaw.errors import (
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.runs import filters
-from bayeslaw.runs.columns import DERIVED_FROM, derive, initial_policy, or_as_given
+from bayeslaw.runs.arguments import (
+    GROUP_COLUMNS,
+    MEASUREMENT,
+    as_columns,
+    check_groups,
+    check_kinds,
+    check_names,
+    is_number,
+    own_names,
+)
+from bayeslaw.runs.columns import derive, initial_policy, or_as_given
 from bayeslaw.runs.files import load_table, melt, rename
-from bayeslaw.runs.measurement import AVERAGED, BASELINE, BASELINE_SE, se_column
+from bayeslaw.runs.measurement import AVERAGED, se_column
 from bayeslaw.runs.plausibility import plausibility_warnings
 from bayeslaw.runs.validation import is_text, numbers_for, numbers_of, validated
 from bayeslaw.text import label, labels, shown
 
-#: Columns that are grouping columns if a table has them, in the order of default effects.
-GROUP_COLUMNS = (
-    "task",
-    "method",
-    "dataset",
-    "family",
-    "model",
-    "checkpoint",
-    "policy_size",
-    "reward_model_size",
-    "reward_model_data",
-    "run",
-    "seed",
-)
-#: Optional columns on how well a row was measured, besides the response's standard error.
-MEASUREMENT = (AVERAGED, BASELINE, BASELINE_SE)
 #: Grouping columns that tell repeats apart; by default they make no effects.
 REPEAT_COLUMNS = ("run", "seed")
 
@@ -266,13 +259,13 @@ def read_runs(
     15 runs from pretraining_simulated, for the law chinchilla
     """
     law = find_law(law)
-    _check_kinds(columns, scale, where)
+    check_kinds(columns, scale, where)
     if groups is not None:
         groups = as_columns(groups, "groups")
-        _check_groups(groups, law)
+        check_groups(groups, law)
     frame, source = load_table(table)
     columns = {str(name): str(user) for name, user in (columns or {}).items()}
-    _check_names(columns, law, groups or ())
+    check_names(columns, law, groups or ())
     names = own_names(columns, law, scale or {})
     frame = rename(frame, columns, source)
     if groups is not None:
@@ -303,76 +296,6 @@ def read_runs(
     for text in warnings:
         warnings_module.warn(text, RunsWarning, stacklevel=2)
     return Runs(law, checked, group_names, source, tuple(notes), tuple(warnings), names)
-
-
-def own_names(columns: Mapping[str, str], law: Law, scale: Mapping[str, float]) -> dict[str, str]:
-    """The table's own names, with the names that ``columns`` gives them; without those that mean
-    something else here, and those of columns that ``scale`` multiplies.
-
-    >>> own_names({"model_size": "params", "loss": "data_size"}, law("power"), {})
-    {'params': 'model_size'}
-    """
-    means_something = {*law.inputs, law.response.name, *columns, *DERIVED_FROM}
-    return {
-        user: name
-        for name, user in columns.items()
-        if user not in means_something and name not in scale
-    }
-
-
-def _check_kinds(columns: object, scale: object, where: object) -> None:
-    """Raise SpecError for arguments of another type than `read_runs` takes."""
-    for name, value in {"columns": columns, "scale": scale}.items():
-        if value is not None and not isinstance(value, Mapping):
-            raise SpecError(
-                f"{name} is {shown(value)}, and it must be a dictionary by canonical names.",
-                key=name,
-            )
-    if where is not None and not isinstance(where, str):
-        raise SpecError(
-            f"where is {shown(where)}, and it must be text such as 'model_size >= 8e9'.",
-            key="where",
-        )
-
-
-def as_columns(names: object, argument: str) -> tuple[str, ...]:
-    """The names of columns that an argument has, each once.
-
-    Raises
-    ------
-    SpecError : it is no list of names, or has one twice.
-    """
-    if isinstance(names, str) or not isinstance(names, Collection):
-        raise SpecError(
-            f"{argument} is {shown(names)}, and it must be a list of columns: [{shown(names)}].",
-            key=argument,
-        )
-    columns = tuple(map(str, names))
-    if repeated := [name for name in dict.fromkeys(columns) if columns.count(name) > 1]:
-        raise SpecError(f"{argument} names {listed(repeated)} twice: give it once.", key=argument)
-    return columns
-
-
-def _check_groups(groups: Sequence[str], law: Law) -> None:
-    """Raise SpecError for grouping columns that hold what is predicted, or how well it is known."""
-    measured = (law.response.name, se_column(law), AVERAGED, BASELINE_SE)
-    if wrong := [name for name in groups if name in measured]:
-        what = "what is predicted" if wrong[0] == law.response.name else "how well it is known"
-        raise SpecError(
-            f"groups names {wrong[0]}, which is {what}: it cannot make groups. Leave it out.",
-            key="groups",
-        )
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is a real number that a float can hold, truth values left out."""
-    if not isinstance(value, Real) or isinstance(value, bool):
-        return False
-    try:
-        float(value)
-    except OverflowError:
-        return False
-    return True
 
 
 def _first_six(labels: Iterable[str]) -> str:
@@ -424,20 +347,6 @@ def _scaled(
             frame = frame.assign(**{column: or_as_given(number * float(factor), given)})
             notes.append(f"{column} was multiplied by {factor:g}")
     return frame, notes
-
-
-def _check_names(columns: Mapping[str, str], law: Law, groups: Sequence[str]) -> None:
-    """Raise for a misspelt canonical name, which would make a column that nothing reads."""
-    known = [*law.inputs, law.response.name, "compute"]
-    others = (*GROUP_COLUMNS, *groups, *MEASUREMENT, se_column(law), *DERIVED_FROM)
-    allowed = {*known, *others}
-    for name in columns:
-        if name not in allowed and (near := suggest(name, known)):
-            raise SpecError(
-                f"columns maps {name}, which is no name of {law.name} ({', '.join(known)}) nor a"
-                f" known grouping column.{near}",
-                key=("columns", name),
-            )
 
 
 def _group_names(

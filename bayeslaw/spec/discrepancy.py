@@ -57,7 +57,7 @@ from bayeslaw.defaults import OWN_COMPONENTS
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.laws.base import DECADES, Axis, Param, scale_of_groups
 from bayeslaw.priors import Prior, lognormal
-from bayeslaw.runs.table import is_number
+from bayeslaw.runs.arguments import is_number
 from bayeslaw.text import shown
 
 Kind = Literal["none", "curve", "grid"]

@@ -13,7 +13,7 @@ from bayeslaw.errors import SpecError, listed, suggest
 from bayeslaw.laws.base import DECADES, Axis, Law, Param
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.priors import Prior
-from bayeslaw.runs.table import as_columns
+from bayeslaw.runs.arguments import as_columns
 from bayeslaw.spec.discrepancy import Discrepancy, discrepancy_params
 from bayeslaw.spec.formula import Formula
 from bayeslaw.spec.noise import Noise, noise_params

@@ -14,10 +14,11 @@ import pandas as pd
 
 from bayeslaw.errors import BayeslawError, RunsError, RunsWarning, SpecError
 from bayeslaw.laws.base import Law
+from bayeslaw.runs.arguments import own_names
 from bayeslaw.runs.columns import DERIVED_FROM, derive
 from bayeslaw.runs.datasets import dataset
 from bayeslaw.runs.files import load_table, melt
-from bayeslaw.runs.table import Runs, own_names, read_runs
+from bayeslaw.runs.table import Runs, read_runs
 from bayeslaw.runs.validation import numbers_for, numbers_of
 from bayeslaw.study.schema import Draft, RunsSection
 

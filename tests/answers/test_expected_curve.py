@@ -75,7 +75,11 @@ def test_the_expected_curve_is_the_conditional_mean_of_the_lasting_process(curve
     predicted = np.log(draws_of(curves.predict(new, "mean")))
     # On a curve without runs the law is expected.
     of_law, at_runs = (
-        np.log(draws_of(curves.predict(points[["data_size"]].assign(task="new"), "mean")))
+        np.log(
+            draws_of(
+                curves.predict(points[["data_size"]].assign(task="new"), "mean", new_groups=True)
+            )
+        )
         for points in (new, runs)
     )
     start = np.log10(curves.runs.table["data_size"].min())

@@ -107,7 +107,8 @@ def test_distance_is_from_the_points_own_group() -> None:
     """LoRA ran to 1e5 examples and full finetuning to 1e7: 1e6 is ten times beyond for the one,
     within for the other.
     """
-    rows = [("lora", d, 1.0) for d in (1e3, 1e4, 1e5)] + [("fmt", d, 1.0) for d in (1e4, 1e6, 1e7)]
+    rows = [("lora", d, d**-0.1) for d in (1e3, 1e4, 1e5)]
+    rows += [("fmt", d, d**-0.1) for d in (1e4, 1e6, 1e7)]
     runs = bl.read_runs(pd.DataFrame(rows, columns=["method", "data_size", "loss"]), "power")
     design = resolve(bl.ModelSpec("power"), runs)
     verdict = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
@@ -164,7 +165,8 @@ def test_a_corner_that_no_run_was_near_is_far_although_each_input_is_in_range() 
     """
     budget, size = np.meshgrid([1e18, 1e19, 1e20], np.geomspace(0.1, 10, 5))
     n = np.sqrt(budget / 120).ravel() * size.ravel()
-    table = pd.DataFrame({"model_size": n, "data_size": budget.ravel() / 6 / n, "loss": 2.0})
+    table = pd.DataFrame({"model_size": n, "data_size": budget.ravel() / 6 / n})
+    table = table.assign(loss=10 * budget.ravel() ** -0.05)
     both = pd.concat([table.assign(task="a"), table[budget.ravel() < 5e19].assign(task="b")])
     runs = bl.read_runs(both.reset_index(drop=True), "chinchilla", groups=["task"])
     design = resolve(bl.ModelSpec("chinchilla"), runs)

@@ -353,7 +353,7 @@ def test_default_formula(rows: list[tuple[Any, ...]], columns: str, formula: str
 
 def test_cells_of_one_run_are_no_groups() -> None:
     table = pd.DataFrame(CROSSING, columns=["task", "method"]).assign(
-        data_size=np.arange(1, 7) * 1e8, loss=2.0
+        data_size=np.arange(1, 7) * 1e8, loss=np.linspace(3, 2, 6)
     )
     runs = bl.read_runs(table, "power")
     assert str(default_formula(runs, varies=True)) == "1 + (1 | task) + (1 | method)"
