@@ -450,7 +450,7 @@ def test_long_curves_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("averages" in text for text in fit.warnings)
 
 
-def drawn_from_the_prior(own: tuple[str, ...]) -> bl.Fit:
+def drawn_from_the_prior(own: tuple[str, ...], shared: tuple[str, ...] | bool = False) -> bl.Fit:
     """A fit whose draws are those of the prior, to three simulated curves."""
     x = np.geomspace(2e3, 2e6, 9)
     table = pd.DataFrame(
@@ -461,7 +461,7 @@ def drawn_from_the_prior(own: tuple[str, ...]) -> bl.Fit:
     spec = bl.ModelSpec(
         "power",
         effects=dict.fromkeys(("A", "alpha", "E"), "1"),  # only the processes tell curves apart
-        discrepancy={"kind": "curve", "own": own, "shared": False},
+        discrepancy={"kind": "curve", "own": own, "shared": shared},
     )
     design = resolve(spec, runs)
     model = build(design, runs)
@@ -504,3 +504,21 @@ def test_points_of_different_groups_are_on_different_new_curves() -> None:
     np.testing.assert_array_equal(departure[:, 0], departure[:, 1])
     assert abs(np.corrcoef(abs(departure[:, 0]) ** 0.5, departure[:, 2])[0, 1]) < 0.06
     assert abs(np.corrcoef(np.sign(departure[:, 0]), np.sign(departure[:, 2]))[0, 1]) < 0.06
+
+
+def test_many_points_are_predicted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that runs share is then drawn where it is asked for, as parts of one path; and the
+    bands of a curve of many points are those of its parts.
+    """
+    fit = drawn_from_the_prior(("matern",), shared=())
+    points = {"data_size": np.geomspace(1e3, 1e8, 8), "task": ["task0", "new"]}
+    predicted, bands = fit.predict(points, "latent"), fit.bands(points, "latent", (0.5,))
+    monkeypatch.setattr("bayeslaw.defaults.SHARED_VALUES", 0)
+    np.testing.assert_allclose(fit.predict(points, "latent"), predicted, rtol=1e-9)
+    monkeypatch.setattr("bayeslaw.defaults.POINTS_PER_CURVE", 5)
+    monkeypatch.setattr("bayeslaw.curves.paths.POINTS_OF_BLOCK", 7)
+    in_parts = fit.bands(points, "latent", (0.5,))
+    sd = (bands["upper_50"] - bands["lower_50"]) / 1.35
+    error = sd * np.sqrt(2 * np.pi / 2 / fit.samples)  # of the difference of two medians
+    assert ((in_parts["median"] - bands["median"]).abs() < 4 * error + 1e-12).all()
+    assert not in_parts["median"].equals(bands["median"])
