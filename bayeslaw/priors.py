@@ -131,9 +131,9 @@ class Prior:
         if isinstance(value, Prior):
             return value
         if isinstance(value, Mapping):
-            if "distribution" not in value:
+            if not isinstance(value.get("distribution"), str):
                 raise SpecError(f"A prior needs a 'distribution'; it was given {dict(value)!r}.")
-            return cls(**value)
+            return cls(**{str(name): x for name, x in value.items()})
         if isinstance(value, Real) and not isinstance(value, bool):
             return cls("Constant", value=value)
         raise SpecError(

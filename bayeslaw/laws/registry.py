@@ -105,7 +105,7 @@ def law(which: str | Law | Mapping[str, Any], *, allow_import: bool = False, **o
         which = which["name"]
     if ":" in str(which):
         which = _imported(str(which), allow_import)
-    if which not in _LAWS:
+    if not (isinstance(which, str) and which in _LAWS):
         raise UnknownNameError("law", str(which), _LAWS)
     cls = _LAWS[which]
     known = {field.name for field in fields(cls)}  # type: ignore[arg-type]

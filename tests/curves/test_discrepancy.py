@@ -28,6 +28,7 @@ from bayeslaw.model.filter_op import Filtered
 from bayeslaw.model.sampling import draw_prior
 from bayeslaw.model.semivariance import TOGETHER, Semivariance
 from bayeslaw.posterior.likelihood import log_likelihood
+from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.spec.discrepancy import COMPONENTS
 from bayeslaw.spec.noise import WEIGHT, log_density
 from bayeslaw.spec.resolve import resolve
@@ -451,7 +452,7 @@ def test_long_curves_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("averages" in text for text in fit.warnings)
 
 
-def drawn_from_the_prior(own: tuple[str, ...]) -> bl.Fit:
+def drawn_from_the_prior(own: tuple[str, ...], shared: tuple[str, ...] | bool = False) -> bl.Fit:
     """A fit whose draws are those of the prior, to three simulated curves."""
     x = np.geomspace(2e3, 2e6, 9)
     table = pd.DataFrame(
@@ -462,7 +463,7 @@ def drawn_from_the_prior(own: tuple[str, ...]) -> bl.Fit:
     spec = bl.ModelSpec(
         "power",
         effects=dict.fromkeys(("A", "alpha", "E"), "1"),  # only the processes tell curves apart
-        discrepancy={"kind": "curve", "own": own, "shared": False},
+        discrepancy={"kind": "curve", "own": own, "shared": shared},
     )
     return from_the_prior(spec, runs, 4000)
 
@@ -548,7 +549,7 @@ def test_given_the_weights_curves_are_normal() -> None:
     fit = with_weights()
     joint, each = log_likelihood(fit)
     y, t = np.log(fit.runs.y), np.log10(fit.runs.inputs["data_size"])
-    mu = np.log(fit.predict(fit.runs.table, "mean").values[0])
+    mu = Parameters.at(fit, fit.runs.table, "mean").mu_on_link(fit.runs.table)
     task = fit.runs.table["task"].to_numpy()
     for s in range(3):
         sigma = float(fit.posterior["sigma"][0, s])
@@ -627,3 +628,21 @@ def test_one_run_that_is_off_by_ten_deviations_moves_a_robust_forecast_little() 
         if noise == "student_t":
             assert fit.posterior[WEIGHT].isel(row=19).mean() < 0.2
     assert error["student_t"] < error["normal"] / 2
+
+
+def test_many_points_are_predicted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that runs share is then drawn where it is asked for, as parts of one path; and the
+    bands of a curve of many points are those of its parts.
+    """
+    fit = drawn_from_the_prior(("matern",), shared=())
+    points = {"data_size": np.geomspace(1e3, 1e8, 8), "task": ["task0", "new"]}
+    predicted, bands = fit.predict(points, "latent"), fit.bands(points, "latent", (0.5,))
+    monkeypatch.setattr("bayeslaw.defaults.SHARED_VALUES", 0)
+    np.testing.assert_allclose(fit.predict(points, "latent"), predicted, rtol=1e-9)
+    monkeypatch.setattr("bayeslaw.defaults.POINTS_PER_CURVE", 5)
+    monkeypatch.setattr("bayeslaw.curves.paths.POINTS_OF_BLOCK", 7)
+    in_parts = fit.bands(points, "latent", (0.5,))
+    sd = (bands["upper_50"] - bands["lower_50"]) / 1.35
+    error = sd * np.sqrt(2 * np.pi / 2 / fit.samples)  # of the difference of two medians
+    assert ((in_parts["median"] - bands["median"]).abs() < 4 * error + 1e-12).all()
+    assert not in_parts["median"].equals(bands["median"])
