@@ -180,11 +180,8 @@ def _response_outside(table: pd.DataFrame, law: Law, columns: Mapping[str, str])
 def _wrong_way(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:
     """A warning where the response rises with an input with which the law can only fall, or the
     reverse."""
-    y, name = table[law.response.name], law.response.name
-    if len(table) > 1 and y.nunique() == 1:
-        return [
-            f"{name} is {y.iloc[0]:g} in all {len(table)} runs, so they say nothing about the law."
-        ]
+    name = law.response.name
+    y = table[name]
     found = []
     for argument, direction in law.monotone.items():
         column = law.columns.get(argument, argument)
@@ -239,7 +236,10 @@ def _cells(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     """The number of each row's combination of values in some columns."""
     if not len(columns):
         return pd.Series(0, index=table.index)
-    return table.groupby(list(columns), sort=False, dropna=False).ngroup()
+    # a column may have the name of the index
+    rows = table[list(columns)].reset_index(drop=True)
+    cell = rows.groupby(list(columns), sort=False, dropna=False).ngroup()
+    return cell.set_axis(table.index)
 
 
 def _rank_correlation(x: pd.Series, y: pd.Series, cell: pd.Series) -> tuple[float, int, int]:

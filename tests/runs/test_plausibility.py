@@ -48,7 +48,6 @@ def said(frame: pd.DataFrame, law: str | Law = "chinchilla", **options: Any) -> 
         ({"loss": 1e9 * LOSS}, ["outside 0.1 to 20", "probably in another unit: scale"]),
         ({"loss": 1e-9 * LOSS}, ["outside 0.1 to 20", "subtracted", "scale={'loss': ...}"]),
         ({"loss": 1 / LOSS}, ["rises with model_size (", " and data_size (", "a score"]),
-        ({"loss": np.full(12, 2.5)}, ["loss is 2.5 in all 12 runs"]),
         ({"model_size": SIZE / 1e9}, ["scale={'model_size': 1e9} for billions"]),
         ({"data_size": DATA / 1e9}, ["{'data_size': 1e9} for billions", "1e12 for trillions"]),
         ({"model_size": SIZE / 1e4}, ["tokens a parameter", "scale={'model_size': 1e6}"]),
