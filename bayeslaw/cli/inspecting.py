@@ -53,13 +53,6 @@ def laws(
             show_header=False,
             padding=(0, 2),
         )
-        for option, values in law.choices.items():
-            table.add_row(
-                "option",
-                f"{law.name}:{option}={getattr(law, option)}",
-                f"{option} is one of {', '.join(values)}",
-                "",
-            )
         for column, spec in law.inputs.items():
             table.add_row("input", column, spec.unit, spec.meaning)
         for parameter, param in law.params.items():
@@ -80,6 +73,9 @@ def laws(
                 f"at {', '.join(law.columns.get(x, x) for x in at.inputs)}",
             )
         out.print(table)
+        for option, values in law.choices.items():
+            given = f"{law.name}:{option}={getattr(law, option)}"
+            out.print(f"  option       {given}   {option} is one of {', '.join(values)}")
         out.print(f"  source       {law.source}")
         if name:
             out.print()

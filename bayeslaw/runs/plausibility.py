@@ -21,10 +21,16 @@ KL_OF_SEQUENCES = 1.0
 #: Tokens a parameter in the middle of a table of pretraining runs. Public tables have 4 to 93
 #: there; counting one of the two in millions moves it by a million.
 TOKENS_PER_PARAMETER = (0.01, 1e5)
+#: Rows that show which way a response goes; of larger tables every second one, or fewer, is read.
+ROWS = 100_000
 #: Rank correlation, where all else is equal, from which a response is said to go the wrong way, and
 #: how many of its standard errors it must be: four runs in the wrong order, or more that mostly
 #: are.
 WRONG_WAY, STANDARD_ERRORS = 0.5, 1.7
+#: A curve turns if it has so many points from its best on, and if the last is worse by so much, on
+#: the response's scale. It is said of a table if so large a share of its rows is on such curves; of
+#: public runs on repeated data, some of which overfit, at most .18 are.
+TURNED_POINTS, TURNED_BY, TURNED_SHARE = 4, 0.01, 0.25
 #: The fall of the log loss for each e-fold of the inputs together below which runs are said to lie
 #: near a floor, and the range of the inputs, a factor, from which this is judged. Public curves of
 #: losses fall by .02 to .6.
@@ -72,8 +78,8 @@ def plausibility_warnings(
     if not found:
         found += _tokens_per_parameter(table, law)
     found += _response_outside(table, law, columns)
-    wrong = _wrong_way(table, law, groups)
-    found += wrong or _near_floor(table, law, groups)
+    some = table.iloc[:: max(1, len(table) // ROWS)]
+    found += _wrong_way(some, law, groups) or _near_floor(some, law, groups)
     return found + _checkpoints(table, law, groups)
 
 
@@ -180,11 +186,8 @@ def _response_outside(table: pd.DataFrame, law: Law, columns: Mapping[str, str])
 def _wrong_way(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:
     """A warning where the response rises with an input with which the law can only fall, or the
     reverse."""
-    y, name = table[law.response.name], law.response.name
-    if len(table) > 1 and y.nunique() == 1:
-        return [
-            f"{name} is {y.iloc[0]:g} in all {len(table)} runs, so they say nothing about the law."
-        ]
+    name = law.response.name
+    y = table[name]
     found = []
     for argument, direction in law.monotone.items():
         column = law.columns.get(argument, argument)
@@ -197,7 +200,7 @@ def _wrong_way(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str
         if seen := _against(y, product, _cells(table, groups), *directions):
             found.append((" times ".join(law.inputs), seen, bool(groups)))
     if not found:
-        return []
+        return _turning(table, law, groups)
     falls = law.monotone[next(iter(law.monotone))] == "decreasing"
     verb, only = ("rises", "fall") if falls else ("falls", "rise")
     with_inputs = " and ".join(f"{what} ({seen})" for what, seen, _ in found)
@@ -206,6 +209,44 @@ def _wrong_way(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str
         f"{name} {verb} with {with_inputs}{where}, and {law.name} can only {only}."
         f" {_instead(law, found[0][0].split()[0], falls)}"
     ]
+
+
+def _turning(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:
+    """A warning where, past its best, most of the response goes the way that the law excludes."""
+    name = law.response.name
+    y = pd.Series(law.response.link.forward(table[name].to_numpy(float)), index=table.index)
+    found = []
+    for argument, direction in law.monotone.items():
+        column = law.columns.get(argument, argument)
+        cell = _cells(table, [*(other for other in law.inputs if other != column), *groups])
+        falls = direction == "decreasing"
+        turned, rows = _turned(table[column], y if falls else -y, cell)
+        if rows and rows >= TURNED_SHARE * len(table):
+            verb, best, end = ("rises", "lowest", "fall") if falls else ("falls", "highest", "rise")
+            found.append(
+                f"{name} {verb} again with {column} in {turned} of {cell.nunique()} curves, past"
+                f" the {best} of each, and {law.name} can only {end}. If runs overfit, or broke"
+                f" down, leave out the rows past each curve's {best} {name}."
+            )
+    return found
+
+
+def _turned(x: pd.Series, y: pd.Series, cell: pd.Series) -> tuple[int, int]:
+    """How many cells have a y that, past its least, rises clearly with x to the end; and how many
+    rows these cells have."""
+    frame = pd.DataFrame({"x": x.to_numpy(), "y": y.to_numpy(), "cell": cell.to_numpy()})
+    turned = rows = 0
+    for _, part in frame.groupby("cell"):
+        curve = part.groupby("x")["y"].mean().to_numpy()
+        later = curve[curve.argmin() :] if len(curve) else curve
+        if len(later) < TURNED_POINTS:
+            continue
+        noise = float(np.median(abs(np.diff(curve, 2)))) / 2
+        steps = np.diff(later)
+        clear = later[-1] - later[0] > max(TURNED_BY, 5 * noise)
+        if clear and steps[steps > 0].sum() > 0.9 * abs(steps).sum():
+            turned, rows = turned + 1, rows + len(part)
+    return turned, rows
 
 
 def _against(y: pd.Series, x: pd.Series, cell: pd.Series, direction: str) -> str:
@@ -239,10 +280,10 @@ def _cells(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     """The number of each row's combination of values in some columns."""
     if not len(columns):
         return pd.Series(0, index=table.index)
-    # Without the index, which may have the name of a column.
-    keys = table[list(columns)].reset_index(drop=True)
-    number = keys.groupby(list(columns), sort=False, dropna=False).ngroup()
-    return pd.Series(number.to_numpy(), index=table.index)
+    # a column may have the name of the index
+    rows = table[list(columns)].reset_index(drop=True)
+    cell = rows.groupby(list(columns), sort=False, dropna=False).ngroup()
+    return cell.set_axis(table.index)
 
 
 def _rank_correlation(x: pd.Series, y: pd.Series, cell: pd.Series) -> tuple[float, int, int]:

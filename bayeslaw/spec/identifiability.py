@@ -183,8 +183,14 @@ def identifiability_warnings(design: Design, runs: Runs, at: Sensitivity) -> lis
 
 
 def _one_value(runs: Runs) -> list[str]:
-    """A message for each input that does not vary."""
-    return [
+    """A message for each input that does not vary, and for a response that does not."""
+    messages = []
+    if len(runs) > 1 and np.ptp(runs.y) == 0:
+        messages.append(
+            f"{runs.law.response.name} is {runs.y[0]:g} in all {len(runs)} runs, so they show no"
+            " effect of any input. Look whether the column is the right one."
+        )
+    return messages + [
         f"{name} has one value, {x[0]:g}, in all {len(runs)} runs, so they say nothing about its"
         " exponent, which keeps its prior. Add runs at other values, or pin the exponent."
         for name, x in runs.inputs.items()

@@ -100,8 +100,14 @@ def test_laws_lists_every_law(capsys: pytest.CaptureFixture[str]) -> None:
     for name, law in bl.laws().items():
         assert name in printed
         assert law.formula in printed
+        for option, values in law.choices.items():
+            assert f"{name}:{option}={getattr(law, option)}" in printed
+            assert f"{option} is one of {', '.join(values)}" in printed
     assert run(["laws", "--json"]) == 0
-    assert {law["name"] for law in json.loads(capsys.readouterr().out)} == set(bl.laws())
+    listed = {law["name"]: law["options"] for law in json.loads(capsys.readouterr().out)}
+    assert set(listed) == set(bl.laws())
+    assert listed["chinchilla"] == {}
+    assert listed["allocation"]["of"]["default"] == "model_size"
     assert run(["laws", "chinchila"]) == 2
     assert "Did you mean 'chinchilla'" in capsys.readouterr().err
 

@@ -293,6 +293,21 @@ def test_promised_limits(one: Law) -> None:
                 assert (errors[2] <= errors[0] + 1e-15).all()
 
 
+@every_law
+def test_what_stands_for_none_of_an_input_is_none_of_it(one: Law) -> None:
+    """Where a law has a value at x = 0, the number that stands for 0 in a table gives that value,
+    with finite gradients; also in units of the table's centre, as models are built."""
+    if not getattr(one, "starts", False):
+        assert all(spec.none is None for name, spec in one.inputs.items() if name != "kl")
+        return
+    (name, spec), params = *one.inputs.items(), parameters(one)
+    (limit,) = (limit for limit in one.limits if limit.to == "zero")
+    for unit in (1.0, centre_of(one)[name]):
+        response, *gradients = compiled(one)(np.full(40, spec.none / unit), *params.values())
+        np.testing.assert_allclose(response, limit.value(params), rtol=2e-3)
+        assert np.isfinite(gradients).all()
+
+
 # ---- Closed forms against numbers
 
 

@@ -48,7 +48,6 @@ def said(frame: pd.DataFrame, law: str | Law = "chinchilla", **options: Any) -> 
         ({"loss": 1e9 * LOSS}, ["outside 0.1 to 20", "probably in another unit: scale"]),
         ({"loss": 1e-9 * LOSS}, ["outside 0.1 to 20", "subtracted", "scale={'loss': ...}"]),
         ({"loss": 1 / LOSS}, ["rises with model_size (", " and data_size (", "a score"]),
-        ({"loss": np.full(12, 2.5)}, ["loss is 2.5 in all 12 runs"]),
         ({"model_size": SIZE / 1e9}, ["scale={'model_size': 1e9} for billions"]),
         ({"data_size": DATA / 1e9}, ["{'data_size': 1e9} for billions", "1e12 for trillions"]),
         ({"model_size": SIZE / 1e4}, ["tokens a parameter", "scale={'model_size': 1e6}"]),
@@ -92,6 +91,21 @@ def test_a_rate_that_falls_and_a_loss_that_rises() -> None:
         rate.rename(columns={"pass_rate": "loss"}).assign(loss=x), bl.law("power", input="step")
     )
     assert "loss rises with step (rank correlation 1.00 over 6 runs)" in text
+
+
+def test_curves_that_turn() -> None:
+    """Overfitting, and a policy that collapses; and no curve that only ends with noise."""
+    x = np.tile(np.geomspace(1e6, 1e9, 10), 2)
+    frame = pd.DataFrame({"task": np.repeat(["a", "b"], 10), "data_size": x})
+    falls = 3 * (x / 1e6) ** -0.2
+    (text,) = said(frame.assign(loss=falls + 0.2 * x / 1e8), "power")
+    assert "loss rises again with data_size in 2 of 2 curves, past the lowest of each" in text
+    noise = np.where(np.arange(20) % 2, 1.02, 1.0)
+    assert bl.read_runs(frame.assign(loss=falls * noise), "power").warnings == ()
+    step = np.arange(1.0, 13.0)
+    rate = pd.DataFrame({"step": step, "pass_rate": 0.5 - 0.01 * abs(step - 7)})
+    (text,) = said(rate, bl.law("sigmoid_compute", input="step"))
+    assert "pass_rate falls again with step in 1 of 1 curves, past the highest of each" in text
 
 
 def test_all_runs_near_a_floor() -> None:
