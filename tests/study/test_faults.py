@@ -336,7 +336,7 @@ def test_budgets_are_checked_before_anything_is_sampled(
     [
         "a = " + "[" * 5000,
         "a = " + "[" * 300 + "]" * 300,
-        "a = " + "{a = " * 3000,
+        "a = " + "{a = " * 3000 + "1" + "}" * 3000,
         ".".join("a" * 2000) + " = 1",
         "a = " + "9" * 5000,
     ],
@@ -345,6 +345,23 @@ def test_a_file_that_nests_deeply_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(text)
     with pytest.raises(StudyError, match=r"nested more than|thousands of digits"):
         read_study(tmp_path / "study.toml")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('"draws" = 300', "line 14: It is not TOML: Cannot overwrite a value"),
+        ("'draws' = 300", "line 14: It is not TOML: Cannot overwrite a value"),
+        ('"\\u0064raws" = 300', "line 14: It is not TOML: Cannot overwrite a value"),
+        ("target-accept = 0.9", "line 14, sampling.target-accept: There is no such key."),
+        ("Draws = 300", "line 14, sampling.Draws: There is no such key. Did you mean 'draws'"),
+    ],
+)
+def test_a_key_has_one_spelling_and_stands_once(line: str, says: str, tmp_path: Path) -> None:
+    path = written(tmp_path, changed(("draws = 250", f"draws = 250\n{line}")))
+    with pytest.raises(StudyError) as caught:
+        prepare(path)
+    assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".toml", "\0.toml"])
