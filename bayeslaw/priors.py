@@ -52,8 +52,8 @@ class Prior:
 
     Raises
     ------
-    SpecError : an unknown distribution, missing or surplus parameters, or a scale that is not
-        positive.
+    SpecError : an unknown distribution, missing or surplus parameters, a scale that is not
+        positive, or numbers so large or small that a computer cannot calculate with them.
 
     Examples
     --------

@@ -213,12 +213,10 @@ def csv_of(table: pd.DataFrame, *, raw: bool = False) -> str:
     qa,2
     """
     if not raw:
-        texts = {
-            name: column.map(_no_formula)
-            for name, column in table.items()
-            if not pd.api.types.is_numeric_dtype(column)
-        }
-        table = table.assign(**texts).rename(columns=_no_formula)
+        table = table.rename(columns=_no_formula)
+        for i, (_, column) in enumerate(list(table.items())):
+            if not pd.api.types.is_numeric_dtype(column):
+                table.isetitem(i, column.map(_no_formula))
     return str(table.to_csv(index=False))
 
 

@@ -162,6 +162,10 @@ def options_of(decision: DecisionSection, ground: Ground) -> pd.DataFrame | None
             "cost is both a key of [decision] and a column of the options: leave one out.",
             key="cost",
         )
+    spelt = options.drop(columns="cost", errors="ignore").map(canonical_label)
+    if (same := spelt.duplicated()).any():
+        named = ", ".join(spelt[same].iloc[0])
+        raise SpecError(f"Two options are the same, {named}: give it once.", key="options")
     return options
 
 

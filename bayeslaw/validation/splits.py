@@ -10,6 +10,7 @@ from bayeslaw.errors import SpecError
 from bayeslaw.runs import filters
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
+from bayeslaw.text import label
 
 
 def splits(
@@ -25,7 +26,8 @@ def splits(
 
     Raises
     ------
-    SpecError : not exactly one of holdout, largest and rolling; nothing hidden, or nothing left.
+    SpecError : not exactly one of holdout, largest and rolling; nothing hidden, or nothing left; or
+        a group hidden that can only be predicted from its own runs.
 
     Examples
     --------
@@ -39,7 +41,27 @@ def splits(
             raise SpecError(
                 f"{split}: {which} of the {len(runs)} runs would be hidden.", key=option
             )
+        _require_seen(design, runs, split, rows, option)
     return hidden
+
+
+def _require_seen(design: Design, runs: Runs, split: str, rows: np.ndarray, option: str) -> None:
+    """Raise SpecError if a split hides all runs of a group that can only be predicted from its own
+    runs."""
+    unpooled = {
+        predictor.formula.by: f"the groups of {name} are not pooled ({predictor.formula})"
+        for name, predictor in design.predictors.items()
+        if predictor.formula.by is not None
+    }
+    own_unit = {name: f"each {name} has a unit of its own" for name in design.law.selector_columns}
+    for column, reason in {**unpooled, **own_unit}.items():
+        labels = runs.table[column].map(label).to_numpy(str)
+        if unseen := sorted(set(labels[rows]) - set(labels[~rows])):
+            raise SpecError(
+                f"{split}: all runs of {column} {', '.join(unseen)} would be hidden, and they could"
+                f" not be predicted: {reason}.",
+                key=option,
+            )
 
 
 def selected(

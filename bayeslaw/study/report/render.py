@@ -128,6 +128,8 @@ def _faults_of(template: str | Path) -> Iterator[None]:
         said = visible(str(error))[:LONGEST] or "no reason"
         if isinstance(error, RecursionError):
             said = "it extends or includes itself"
+        elif isinstance(error, jinja2.TemplateNotFound):
+            said = f"there is no template {said}, beside it or in the package"
         elif not isinstance(error, jinja2.TemplateError):
             said = f"{type(error).__name__}: {said}"
         remedy = "No result is lost: bayeslaw report lays out the report again."
