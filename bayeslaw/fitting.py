@@ -142,26 +142,27 @@ def _sampled(spec: ModelSpec, runs: Runs, pinned: Mapping[str, float]) -> dict[s
     runs, _ = binned(design, runs)
     known = {name: pinned[name] for name in pinned if name in params}
     others = [name for name in params if name not in known]
-    priors = {name: design.priors[population_name(name, params[name])] for name in others}
     unit = runs.typical_response
-    found = []
-    for quantile in (0.5, 0.9):
-        free = {
-            name: dict(prior.in_units(unit))["value"]
-            if prior.distribution == "Constant"
-            else float(prior.in_scipy(unit).ppf(quantile))
-            for name, prior in priors.items()
-        }
-        found.append(centred(law, known, runs.centre, free))
-    if differ := [name for name in names if not np.isclose(found[0][name], found[1][name])]:
-        raise SpecError(
-            f"fixed has {', '.join(differ)}, which {', '.join(others)} decide too, because what is"
-            f" sampled is {params[differ[0]].at_centre}. Fix"
-            f" {'that' if len(others) == 1 else 'those'} as well, or"
-            f" {population_name(differ[0], params[differ[0]])}.",
-            key="fixed",
-        )
-    renamed = {population_name(name, params[name]): value for name, value in found[0].items()}
+
+    def somewhere(name: str, quantile: float) -> float:
+        """A value that a parameter that is not known may have."""
+        prior = design.priors[population_name(name, params[name])]
+        if prior.distribution == "Constant":
+            return float(prior.in_units(unit)["value"])
+        return float(prior.in_scipy(unit).ppf(quantile))
+
+    middle = {name: somewhere(name, 0.5) for name in others}
+    sampled = centred(law, known, runs.centre, middle)
+    for name in others:
+        moved = centred(law, known, runs.centre, {**middle, name: somewhere(name, 0.9)})
+        if differ := [x for x in names if not np.isclose(moved[x], sampled[x])]:
+            raise SpecError(
+                f"fixed has {', '.join(differ)}, which {name} decides too, because what is sampled"
+                f" is {params[differ[0]].at_centre}. Fix {name} as well, or"
+                f" {population_name(differ[0], params[differ[0]])}.",
+                key="fixed",
+            )
+    renamed = {population_name(name, params[name]): value for name, value in sampled.items()}
     return {name: value for name, value in pinned.items() if name not in params} | renamed
 
 

@@ -282,13 +282,18 @@ def decision_on(
         ).items()
     }
     labels = tuple(named_rows(points))
+    other_words = (
+        _prior_in_words(other_priors, ahead.khat, decides=bool(of_prior))
+        if fit.convergence.sampled
+        else []
+    )
     reasons = [
         *_verdict_in_words(
             verdict, table, chosen, named_run(points.iloc[chosen]), target, go_at, no_go_at, doubts
         ),
         f"That option meets a target of {targets['go']:.4g} with probability {100 * go_at:g} %, and"
         f" one of {targets['no-go']:.4g} with probability {100 * no_go_at:g} %.",
-        *_prior_in_words(other_priors, ahead.khat, decides=bool(of_prior)),
+        *other_words,
         *_unseen_levels_in_words(fit, points.iloc[chosen]),
     ]
     return Decision(

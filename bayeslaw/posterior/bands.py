@@ -117,7 +117,8 @@ def summary(
     Parameters
     ----------
     fit : the posterior.
-    var_names : names of variables, as in ArviZ. None: all but the deviations of groups.
+    var_names : names of variables, as in ArviZ. None: all but the deviations of groups; of
+        published coefficients, these.
     ci_prob : probability of the equal-tailed interval.
 
     Returns
@@ -133,6 +134,8 @@ def summary(
     import arviz_stats
 
     posterior = fit.posterior
+    if var_names is None and not fit.convergence.sampled:
+        var_names = list(fit.law.params)
     if var_names is None:
         var_names = [
             str(name) for name, x in posterior.items() if x.dims == DIMS or "|" not in str(name)

@@ -96,13 +96,13 @@ class Runs:
 
         Raises
         ------
-        SpecError : the other law has other inputs, another response, or needs another column.
+        SpecError : the other law has other inputs or another response, or needs another column.
         """
         mine, other = self.law, law
         if mine == other:
             return self
         same = (
-            other.inputs.items() <= mine.inputs.items()
+            other.inputs == mine.inputs
             and set(other.selector_columns) <= set(mine.selector_columns)
             and (other.response.name, other.response.scale)
             == (mine.response.name, mine.response.scale)

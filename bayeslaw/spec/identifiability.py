@@ -166,7 +166,7 @@ class PooledLaw:
             (self.expected(theta + step) - self.expected(theta - step)) / (2 * STEP)
             for step in steps
         ]
-        return np.stack(columns, axis=1)
+        return np.reshape(columns, (len(steps), len(self.runs))).T  # no columns, if all are pinned
 
 
 def identifiability_warnings(design: Design, runs: Runs, at: Sensitivity) -> list[str]:
