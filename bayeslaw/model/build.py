@@ -29,6 +29,7 @@ from bayeslaw.curves.state_space import runs_in_sequence, state_space
 from bayeslaw.defaults import PILOT_CENTRING
 from bayeslaw.model.effects import RAW, Effects, law_at_groups
 from bayeslaw.model.filter_op import Filtered
+from bayeslaw.model.noise_weights import noise_weights
 from bayeslaw.model.semivariance import reparametrised
 from bayeslaw.runs.measurement import (
     BASELINE,
@@ -40,7 +41,6 @@ from bayeslaw.runs.measurement import (
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design, cells
 from bayeslaw.spec.identifiability import Sensitivity, first_centring
-from bayeslaw.spec.noise import RUN, WEIGHT
 from bayeslaw.spec.spec import ModelSpec
 
 #: The ``pm.Data`` that says how far each deviation is centred. It is one vector for all deviations,
@@ -111,7 +111,9 @@ def build(
         scale = noise_scale(by_run["sigma"], table, law)
         if design.spec.discrepancy.along_curves:
             seen = pm.Data(SEEN, np.ones(len(runs)), dims="run")
-            variance = scale**2 / _weights(design.spec, runs, by_run)
+            variance = scale**2
+            if design.spec.noise == "student_t":
+                variance = variance / noise_weights(by_run["nu"], len(runs))
             log_density = _along_curves(design, runs, y - mean, variance, seen, by_run)
             pm.Potential("response", log_density)
             return model
@@ -173,15 +175,6 @@ def _noise(spec: ModelSpec, by_run: Mapping[str, Any], scale: Any) -> tuple[Any,
         case "laplace":
             return pm.Laplace, {"b": scale}
     return pm.Normal, {"sigma": scale}
-
-
-def _weights(spec: ModelSpec, runs: Runs, by_run: Mapping[str, Any]) -> Any:
-    """The weight of each run's noise along curves, (run,); 1 if the noise is normal."""
-    if spec.noise == "normal":
-        return 1.0
-    pm.modelcontext(None).add_coords({RUN: np.arange(len(runs))})
-    half_nu = by_run["nu"] / 2
-    return pm.Gamma(WEIGHT, alpha=half_nu, beta=half_nu, dims=RUN)
 
 
 def _baseline_error(runs: Runs) -> Any:

