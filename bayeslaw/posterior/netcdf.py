@@ -66,9 +66,9 @@ def read(path: str | Path) -> tuple[xr.DataTree, bool]:
     import xarray as xr
 
     path = Path(path)
-    if not path.is_file():
-        raise StorageError(f"There is no file {path}.")
     try:
+        if not path.is_file():
+            raise StorageError(f"There is no file {path}.")
         data = path.read_bytes()
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
