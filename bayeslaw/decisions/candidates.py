@@ -163,7 +163,9 @@ def next_runs(
             ranked["value_of_run"] = singles
         if priced is not None:
             ranked["net_value"] = ranked["value_of_run"] - priced
-        advice = Advice.of(worth, batches, singles, priced, named_rows(points), unit)
+        affordable = costs <= (np.inf if budget is None else budget)
+        bought_alone = np.where(affordable, singles, -np.inf).tolist()
+        advice = Advice.of(worth, batches, bought_alone, priced, named_rows(points), unit)
         ranked.attrs |= {"pays": advice.pays, "advice": advice.text}
         bought, by = advice.bought(bought, by)
     if budget is not None:

@@ -122,7 +122,11 @@ class Advice:
         names: Sequence[str],
         unit: str,
     ) -> Self:
-        """The advice on batches of candidates, whose beginnings and single runs are looked at."""
+        """The advice on what can be bought: batches, their beginnings, and single runs. The worth
+        of a single run that cannot be bought is -inf.
+        """
+        if not np.isfinite(singles).any():
+            return cls(False, "The budget buys no candidate: decide now.")
         if prices is not None:
             return cls._priced(worth, batches, singles, prices, names, unit)
         together = max([worth.of_batch(batch) for batch in batches.values()] + list(singles))
@@ -156,10 +160,10 @@ class Advice:
             for by, batch in batches.items()
             for size in range(1, min(len(batch), LONGEST) + 1)
         ]
-        affordable = {i for batch in batches.values() for i in batch}
-        tried += [(singles[i] - prices[i], [i], "per_cost") for i in sorted(affordable)]
-        if not tried:
-            return cls(False, f"{NO} The budget buys no candidate.")
+        tried += [
+            (x - price, [i], "per_cost")
+            for i, (x, price) in enumerate(zip(singles, prices, strict=True))
+        ]
         net, batch, by = max(tried, key=lambda each: each[0])
         which = names[batch[0]] if len(batch) == 1 else f"a batch of {len(batch)} runs"
         price = _amount(prices[batch].sum(), unit)

@@ -24,6 +24,7 @@ from bayeslaw.decisions.utility import evpi_along, met
 from bayeslaw.errors import StorageError
 from bayeslaw.fitted import Fit, load
 from bayeslaw.fitting import fit
+from bayeslaw.posterior.points import warn_of_new_groups
 from bayeslaw.posterior.sweep import Sweep, sweep
 from bayeslaw.study.requests import rows_of
 from bayeslaw.study.store import (
@@ -337,10 +338,14 @@ def _allocation(prepared: Prepared, fitted: Fit) -> pd.DataFrame | None:
 def _bands(prepared: Prepared, fitted: Fit) -> tuple[pd.DataFrame | None, Sweep | None]:
     """Bands at the points to predict, or else at the options; and the bands for the figure, which
     goes through the options, or else through the points."""
-    at_points = None if prepared.points is None else fitted.bands(prepared.points)
-    # A new group among the options is said by the reasons of the decision.
+    at_points = None
+    if prepared.points is not None:
+        remedy = "If it is misspelt, correct it in [[predict]]."
+        warn_of_new_groups(fitted, prepared.points, remedy)
+        at_points = fitted.bands(prepared.points, new_groups=True)
     if prepared.option_points is None:
         return at_points, None if at_points is None else sweep(fitted, at_points)
+    # The reasons of the decision say which groups are new.
     at_options = fitted.bands(prepared.option_points, new_groups=True)
     return at_options if at_points is None else at_points, sweep(fitted, at_options)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import REPOSITORY, STORED, public_path
+from helpers import REPOSITORY, STORED, public_path, stored
 from typer.main import get_command
 
 import bayeslaw as bl
 from bayeslaw.cli import app, run
 from bayeslaw.cli.arguments import points
-from bayeslaw.cli.terminal import print_table, save_fit
+from bayeslaw.cli.terminal import print_fit, print_table, save_fit
 from bayeslaw.errors import StorageError
 from bayeslaw.spec.resolve import resolve
 from bayeslaw.validation.splits import selected
@@ -192,6 +192,31 @@ def test_predict_needs_a_place_and_draws_what_it_can(
     points.write_text("data_size,task\n1e10,task0\n-1,task1\n")
     assert run(["predict", saved, "--points", str(points)]) == 2
     assert "must be above 0" in capsys.readouterr().err
+
+
+def test_predict_warns_of_a_group_that_no_run_has(
+    grouped_fit: bl.Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt task is no other forecast without a word; one that is meant is none to warn of."""
+    command = ["predict", str(grouped_fit.save(tmp_path / "fit.nc")), "--at", "data_size=1e10"]
+    assert run([*command, "--at", "task=taks0"]) == 0
+    warned = capsys.readouterr()
+    assert "Warning: No run has task taks0. Did you mean 'task0'" in warned.err
+    assert "--new-group" in warned.err
+    assert run([*command, "--at", "task=taks0", "--new-group"]) == 0
+    meant = capsys.readouterr()
+    assert meant.err == ""
+    assert meant.out == warned.out
+    assert run(command) == 2
+    missing = capsys.readouterr().err
+    assert "--at task=..." in missing
+    assert "The runs have task0, task1, task2, task3, task4, task5." in missing
+
+
+def test_a_summary_says_where_the_centre_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_fit(stored("chinchilla"), checks=[])
+    said = "..._at_centre: at model size 1B, data size 20B, the geometric mean of each input."
+    assert said in capsys.readouterr().out
 
 
 def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ against closed forms.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -238,13 +239,18 @@ TASK = {"data_size": [4e9], "task": ["task0"]}
 CANDIDATES = {"data_size": [1e9, 2e9, 4e9], "task": ["task0"]}
 
 
+@cache
+def grouped() -> bl.Fit:
+    return stored("grouped")
+
+
 def advised(target: float, **terms: Any) -> pd.DataFrame:
-    return bl.next_runs(stored("grouped"), CANDIDATES, TASK, target=target, **terms)
+    return bl.next_runs(grouped(), CANDIDATES, TASK, target=target, **terms)
 
 
 def middle() -> float:
     """A target that a run of the option meets with probability 1/2."""
-    return float(np.median(stored("grouped").predict(TASK).values))
+    return float(np.median(grouped().predict(TASK).values))
 
 
 def test_a_run_that_costs_more_than_it_is_worth_is_not_bought() -> None:
@@ -286,6 +292,13 @@ def test_nothing_is_bought_where_nothing_can_be_gained() -> None:
     assert open_.attrs["pays"]
     assert (open_["bought"] > 0).all()
     assert 0 < open_["p_verdict_changes"].max() <= 1
+
+
+def test_a_budget_that_buys_nothing_is_told() -> None:
+    for terms in ({}, {"value": 1000.0}):
+        found = advised(middle(), cost=[5.0] * 3, budget=1.0, **terms)
+        assert found.attrs["advice"] == "The budget buys no candidate: decide now."
+        assert (found["bought"] == 0).all()
 
 
 def test_costs_in_flop_are_no_price() -> None:
