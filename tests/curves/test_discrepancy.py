@@ -645,19 +645,20 @@ def test_weights_of_a_part_are_those_of_its_runs(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
-def test_one_run_that_is_off_by_ten_deviations_moves_a_robust_forecast_little() -> None:
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.ConvergenceWarning")  # few draws
+def test_a_run_that_is_off_by_ten_deviations_is_weighed_off() -> None:
+    """Of 24 simulated points, the twentieth."""
     rng = np.random.default_rng(4)
     x = np.geomspace(1e6, 1e9, 24)
     table = pd.DataFrame({"data_size": x})
     table["loss"] = ((x / 3e7) ** -0.15 + 0.3) * np.exp(rng.normal(0, 0.01, 24))
     table.loc[19, "loss"] *= np.exp(0.1)
-    truth = np.log((1e10 / 3e7) ** -0.15 + 0.3)
-    runs = bl.read_runs(table, "power")
-    error = {}
-    for noise in ("normal", "student_t"):
-        spec = bl.ModelSpec("power", noise=noise)
-        fit = bl.fit(spec, runs, random_seed=1, draws=500, progressbar=False, attempts=1)
-        error[noise] = abs(np.log(fit.bands({"data_size": 1e10}, "latent")["median"][0]) - truth)
-        if noise == "student_t":
-            assert fit.posterior[WEIGHT].isel(row=19).mean() < 0.2
-    assert error["student_t"] < error["normal"] / 2
+    spec = bl.ModelSpec("power", noise="student_t")
+    effort = {"draws": 300, "tune": 500, "chains": 2, "attempts": 1}
+    fit = bl.fit(spec, bl.read_runs(table, "power"), random_seed=1, progressbar=False, **effort)
+    weights = fit.posterior[WEIGHT].mean(("chain", "draw"))
+    assert weights.argmin() == 19 and weights[19] < 0.2
+    band = fit.bands({"data_size": 1e10}, "latent").iloc[0]
+    truth = (1e10 / 3e7) ** -0.15 + 0.3
+    assert abs(np.log(band["median"] / truth)) < 0.04
+    assert band["lower_90"] < truth < band["upper_90"]
