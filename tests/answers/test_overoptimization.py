@@ -225,7 +225,7 @@ def test_n_is_of_best_of_n_only() -> None:
         bl.read_runs(table.assign(kl=np.nan), "overoptimization")
     with pytest.raises(RunsError, match="column 'kl': the column is missing"):
         bl.read_runs(rows(n=[4, 8], gold_score=[0.4, 0.9]), "overoptimization_rl")
-    with pytest.raises(RunsError, match="row 1, column 'n': it is not a number"):
+    with pytest.raises(RunsError, match="row 1, column 'n': 'many': it is not a number"):
         bl.read_runs(rows(n=[4, "many"], gold_score=[0.4, 0.9]), "overoptimization_bon")
 
 
@@ -277,7 +277,7 @@ def test_relative_scores_names_every_fault() -> None:
             by="policy",
         )
     text = str(raised.value)
-    assert "row 2, column 'gold_score': it is not a number" in text
+    assert "row 2, column 'gold_score': 'x': it is not a finite number" in text
     assert "policy = b has no row with kl == 0" in text
     assert "policy = a has one row of the initial policy, of unknown error" in text
     with pytest.raises(RunsError) as raised:

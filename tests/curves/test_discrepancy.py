@@ -480,7 +480,7 @@ def test_rows_asked_beside_a_point_do_not_change_its_distribution(
     fit = drawn_from_the_prior(own)
 
     def departure(x: list[float], which: int) -> np.ndarray:
-        drawn = fit.predict({"data_size": x, "task": task}, "latent")
+        drawn = fit.predict({"data_size": x, "task": task}, "latent", new_groups=True)
         without = fit.predict({"data_size": x, "task": task or "another"}, "mean", new_groups=True)
         return (np.log(drawn) - np.log(without)).values[0, :, which]
 
@@ -497,7 +497,8 @@ def test_points_of_different_groups_are_on_different_new_curves() -> None:
     """A missing task is one new curve, and a task of another name is another."""
     fit = drawn_from_the_prior(("matern",))
     points = pd.DataFrame({"data_size": [1e5, 1e5, 1e5], "task": [None, None, "another"]})
-    departure = np.log(fit.predict(points, "latent") / fit.predict(points, "mean")).values[0]
+    latent, mean = (fit.predict(points, kind, new_groups=True) for kind in ("latent", "mean"))
+    departure = np.log(latent / mean).values[0]
     np.testing.assert_array_equal(departure[:, 0], departure[:, 1])
     assert abs(np.corrcoef(abs(departure[:, 0]) ** 0.5, departure[:, 2])[0, 1]) < 0.06
     assert abs(np.corrcoef(np.sign(departure[:, 0]), np.sign(departure[:, 2]))[0, 1]) < 0.06
@@ -633,22 +634,23 @@ def test_weights_of_a_part_are_those_of_its_runs(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
-def test_one_run_that_is_off_by_ten_deviations_moves_a_robust_forecast_little() -> None:
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.ConvergenceWarning")  # few draws
+def test_a_run_that_is_off_by_ten_deviations_is_weighed_off() -> None:
+    """Of 24 simulated points, the twentieth."""
     rng = np.random.default_rng(4)
     x = np.geomspace(1e6, 1e9, 24)
     table = pd.DataFrame({"data_size": x})
     table["loss"] = ((x / 3e7) ** -0.15 + 0.3) * np.exp(rng.normal(0, 0.01, 24))
     table.loc[19, "loss"] *= np.exp(0.1)
-    truth = np.log((1e10 / 3e7) ** -0.15 + 0.3)
-    runs = bl.read_runs(table, "power")
-    error = {}
-    for noise in ("normal", "student_t"):
-        spec = bl.ModelSpec("power", noise=noise)
-        fit = bl.fit(spec, runs, random_seed=1, draws=500, progressbar=False, attempts=1)
-        error[noise] = abs(np.log(fit.bands({"data_size": 1e10}, "latent")["median"][0]) - truth)
-        if noise == "student_t":
-            assert fit.posterior[WEIGHT].isel(row=19).mean() < 0.2
-    assert error["student_t"] < error["normal"] / 2
+    spec = bl.ModelSpec("power", noise="student_t")
+    effort = {"draws": 300, "tune": 500, "chains": 2, "attempts": 1}
+    fit = bl.fit(spec, bl.read_runs(table, "power"), random_seed=1, progressbar=False, **effort)
+    weights = fit.posterior[WEIGHT].mean(("chain", "draw"))
+    assert weights.argmin() == 19 and weights[19] < 0.2
+    band = fit.bands({"data_size": 1e10}, "latent").iloc[0]
+    truth = (1e10 / 3e7) ** -0.15 + 0.3
+    assert abs(np.log(band["median"] / truth)) < 0.04
+    assert band["lower_90"] < truth < band["upper_90"]
 
 
 def test_many_points_are_predicted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -656,7 +658,7 @@ def test_many_points_are_predicted_in_parts(monkeypatch: pytest.MonkeyPatch) -> 
     bands of a curve of many points are those of its parts.
     """
     fit = drawn_from_the_prior(("matern",), shared=())
-    points = {"data_size": np.geomspace(1e3, 1e8, 8), "task": ["task0", "new"]}
+    points = {"data_size": np.geomspace(1e3, 1e8, 8), "task": ["task0", None]}
     predicted, bands = fit.predict(points, "latent"), fit.bands(points, "latent", (0.5,))
     monkeypatch.setattr("bayeslaw.defaults.SHARED_VALUES", 0)
     np.testing.assert_allclose(fit.predict(points, "latent"), predicted, rtol=1e-9)

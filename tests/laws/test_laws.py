@@ -773,6 +773,12 @@ def test_a_law_survives_json(one: Law) -> None:
     assert hash(law(plain)) == hash(one)
 
 
+@every_law
+def test_only_losses_are_better_low(one: Law) -> None:
+    """An optimal model size is on a logarithmic scale, and a target for it is met from there up."""
+    assert one.response.lower_is_better is one.response.name.endswith("loss")
+
+
 @every_name
 def test_every_option_is_tried_here(name: str) -> None:
     cls = laws()[name]
