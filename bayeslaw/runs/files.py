@@ -110,8 +110,19 @@ def _from_frame(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     try:
         frame.isna()
     except ArithmeticError:  # a signalling NaN, which cannot even be compared
-        frame = frame.map(lambda x: np.nan if isinstance(x, Decimal) and x.is_snan() else x)
+        frame = frame.assign(
+            **{
+                name: pd.Series(list(map(_without_signal, x)), index=frame.index, dtype=object)
+                for name, x in frame.items()
+                if x.dtype == object
+            }
+        )
     return frame, source
+
+
+def _without_signal(value: Any) -> Any:
+    """A value; NaN for a signalling one."""
+    return np.nan if isinstance(value, Decimal) and value.is_snan() else value
 
 
 def _with_plain_names(frame: pd.DataFrame, source: str) -> pd.DataFrame:

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.errors import LONGEST_NAME, RunsWarning, SpecError, listed, shortened, suggest
+from bayeslaw.errors import (
+    LONGEST_NAME,
+    Fault,
+    RunsError,
+    RunsWarning,
+    SpecError,
+    listed,
+    shortened,
+    suggest,
+)
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.kl import Logarithmic
 from bayeslaw.laws.registry import law as find_law
@@ -254,6 +263,10 @@ def read_runs(
     used = {*law.inputs, law.response.name, *group_names, *MEASUREMENT, se_column(law)}
     if others := [str(c) for c in checked.columns if c not in used]:
         notes.append(f"other columns, which effects may name: {listed(others)}")
+    if law.response.scale == "linear" and not checked[law.response.name].any():
+        problem = f"all {len(checked)} values are 0"
+        remedy = "There is nothing to fit. Is it the right column (columns)?"
+        raise RunsError(source, [Fault(problem, remedy, law.response.name)])
     warnings = [*_duplicates(checked, law, group_names), *_single_runs(checked, group_names)]
     warnings += [*_implausible(checked, law), *_kl_per_token(checked, law)]
     for text in warnings:
@@ -324,7 +337,7 @@ def _first_six(labels: Iterable[str]) -> str:
 
 def _melted(frame: pd.DataFrame, law: Law, into: str, source: str) -> pd.DataFrame:
     """A wide table as a long one, with the column headers as values of an input."""
-    if into not in law.inputs:
+    if not (isinstance(into, str) and into in law.inputs):
         raise SpecError(
             f"melt_into is {into!r}, and it must be an input of {law.name}:"
             f" {', '.join(law.inputs)}.",
