@@ -8,7 +8,7 @@ from .answers.overoptimization import peaks, proxy_gold_gap, stopping
 from .answers.tuning import hyperparameters, optimum
 from .checks import CheckResult, check
 from .decisions import Decision, best_checkpoint, decide, next_runs, which_pays
-from .fitted import Fit, load
+from .fitted import Fit, known, load
 from .fitting import fit
 from .laws import law, laws, register
 from .laws.allocation import flops_per_token
@@ -48,6 +48,7 @@ __all__ = [
     "isoflop",
     "isoloss",
     "kl_of_n",
+    "known",
     "law",
     "laws",
     "load",

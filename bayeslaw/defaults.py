@@ -65,8 +65,9 @@ GO_ON_BELOW = 0.2
 #: P(target met) from which the verdict is go, and up to which it is no-go: odds of four to one.
 GO_AT = 0.8
 NO_GO_AT = 0.2
-#: Decades beyond the runs, in any input, from which nothing is decided. Forecasts were tested on
-#: public runs up to one to one and a half decades (benchmarks/README.md), and not further.
+#: Decades beyond the runs, in any input or in all together, from which nothing is decided.
+#: Forecasts were tested on public runs up to one to one and a half decades (benchmarks/README.md),
+#: and not further.
 FAR = 1.5
 #: The bands of a backtest that are judged, and the probability of a coverage as low as theirs, if
 #: the model is right, below which nothing is decided.
@@ -122,3 +123,7 @@ MOVED_MAX = 2.0
 PRIOR_POWERS = (0.8, 1.25)
 #: Change of P(target met) under such a prior above which the prior, and not the runs, decides.
 PRIOR_MOVES_MAX = 0.1
+
+#: How likely candidate runs must be to change a verdict that stands, for it to be worth waiting for
+#: them where no value says what they are worth: a choice, as surprising as a p-value of this size.
+VERDICT_CHANGES_MIN = 0.05

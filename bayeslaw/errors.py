@@ -19,6 +19,7 @@ BayeslawWarning
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +103,9 @@ class StudyError(BayeslawError):
             text = f"{fault.problem} {fault.remedy}".rstrip().replace("\n", "\n    ")
             lines.append(f"  - {place}: {text}" if place else f"  - {text}")
         if len(self.faults) > self.SHOWN:
-            lines.append(f"  ... and {len(self.faults) - self.SHOWN} more")
+            lines.append(
+                f"  ... and {len(self.faults) - self.SHOWN} more (all in the error's .faults)"
+            )
         super().__init__("\n".join(lines))
 
 
@@ -129,12 +132,12 @@ class UnknownNameError(BayeslawError):
     def __init__(
         self,
         what: str,
-        name: str,
+        name: object,
         known: Iterable[str],
         *,
         key: str | tuple[str | int, ...] = (),
     ):
-        known = sorted(known)
+        known, name = sorted(known), str(name)
         super().__init__(
             f"There is no {what} named {shortened(name, LONGEST_NAME)!r}.{suggest(name, known)}"
             f" Known: {listed(known)}.",
@@ -204,3 +207,20 @@ def shortened(text: str, longest: int) -> str:
         return text
     kept = (longest - len(" ... ")) // 2
     return f"{text[:kept]} ... {text[-kept:]}"
+
+
+#: What cannot be seen, or would be obeyed by a terminal or a page: control characters but the end
+#: of a line and the tab, halves of surrogate pairs, what turns the direction of text, and the two
+#: characters that XML does not have.
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def visible(text: str) -> str:
+    r"""Text in which every character can be seen: others are written out.
+
+    >>> print(visible("red \x1b[31m"))
+    red \x1b[31m
+    """
+    return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)

@@ -24,9 +24,10 @@ from bayeslaw.priors import Prior
 from bayeslaw.runs.measurement import BASELINE, BASELINE_SE, baseline_labels
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
+from bayeslaw.spec.noise import RUN
 from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.settings import Sampler, SamplerSettings, Sampling
-from bayeslaw.spec.spec import ModelSpec
+from bayeslaw.spec.spec import ModelSpec, population_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,10 +49,11 @@ def fit(
     Parameters
     ----------
     spec : what to fit, or the name of a law, which stands for its defaults.
-    runs : from `bayeslaw.read_runs`.
+    runs : from `bayeslaw.read_runs`, for this law or another one of the same inputs and response.
     sampler : "nutpie", "pymc" or "numpyro"; the last needs the extra ``numpyro``.
     fixed : variables of the model whose values are known, for the second of two fits:
-        ``first.known("E", "beta")``. Their uncertainty is then in no band. Known deviations of
+        ``first.known("E", "beta")``; or published coefficients in the paper's units, ``{"E": 1.69,
+        "A": 406.4, "alpha": 0.34}``. Their uncertainty is then in no band. Known deviations of
         groups are not part of the new fit's spec: fitting that spec again would estimate them.
     **sampling : ``draws, tune, chains, random_seed, target_accept, attempts, cores, progressbar``,
         explained in `bayeslaw.spec.settings.Sampling`.
@@ -80,8 +82,9 @@ def fit(
     ('chain', 'draw', 'point')
     """
     spec = as_spec(spec, runs)
+    runs = runs.with_law(spec.law)
     pinned = {name: float(value) for name, value in (fixed or {}).items() if np.ndim(value) == 0}
-    priors = {name: Prior.of(value) for name, value in pinned.items()}
+    priors = {name: Prior.of(value) for name, value in _sampled(spec, runs, pinned).items()}
     design = resolve(spec.replaced(priors={**spec.priors, **priors}), runs)
     others = {name: value for name, value in (fixed or {}).items() if name not in pinned}
     deviations = _fixed_deviations(design, others)
@@ -113,6 +116,54 @@ def _fitted(
     model = build(design, runs, fixed=fixed, sensitivity=at)
     verdict, tree = converge(Compiled(model, sampler=settings.sampler), settings)
     return _with_verdict(design, runs, tree, verdict, settings, notes)
+
+
+def _sampled(spec: ModelSpec, runs: Runs, pinned: Mapping[str, float]) -> dict[str, float]:
+    """The known values by what is sampled: a parameter in the paper's units that is sampled at the
+    table's centre becomes its value there.
+
+    Raises
+    ------
+    SpecError : that value depends on parameters that are not known.
+    """
+    from bayeslaw.spec.centre import centred
+
+    law, params = spec.law, spec.law.params
+    names = [name for name in pinned if name in params and params[name].at_centre]
+    if not names:
+        return dict(pinned)
+    if selectors := [x.selector for x in law.inputs.values() if x.selector]:
+        raise SpecError(
+            f"fixed has {names[0]}, whose value at the table's centre differs by {selectors[0]}:"
+            f" fix {population_name(names[0], params[names[0]])}.",
+            key="fixed",
+        )
+    design = resolve(spec, runs)
+    runs, _ = binned(design, runs)
+    known = {name: pinned[name] for name in pinned if name in params}
+    others = [name for name in params if name not in known]
+    unit = runs.typical_response
+
+    def somewhere(name: str, quantile: float) -> float:
+        """A value that a parameter that is not known may have."""
+        prior = design.priors[population_name(name, params[name])]
+        if prior.distribution == "Constant":
+            return float(prior.in_units(unit)["value"])
+        return float(prior.in_scipy(unit).ppf(quantile))
+
+    middle = {name: somewhere(name, 0.5) for name in others}
+    sampled = centred(law, known, runs.centre, middle)
+    for name in others:
+        moved = centred(law, known, runs.centre, {**middle, name: somewhere(name, 0.9)})
+        if differ := [x for x in names if not np.isclose(moved[x], sampled[x])]:
+            raise SpecError(
+                f"fixed has {', '.join(differ)}, which {name} decides too, because what is sampled"
+                f" is {params[differ[0]].at_centre}. Fix {name} as well, or"
+                f" {population_name(differ[0], params[differ[0]])}.",
+                key="fixed",
+            )
+    renamed = {population_name(name, params[name]): value for name, value in sampled.items()}
+    return {name: value for name, value in pinned.items() if name not in params} | renamed
 
 
 def _fixed_deviations(design: Design, fixed: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -184,8 +235,10 @@ def fit_each(
     from bayeslaw.spec.identifiability import sensitivity
 
     in_any = np.logical_or.reduce(parts)
+    spec = as_spec(spec, runs)
+    runs = runs.with_law(spec.law)
     union = runs.rows(in_any)
-    design = resolve(as_spec(spec, runs), union)
+    design = resolve(spec, union)
     settings = SamplerSettings.of(sampling, design.spec)
     if len(parts) == 1 or design.numeric_columns or binned(design, union)[1]:
         tables = [runs.rows(used) for used in parts]
@@ -237,6 +290,8 @@ def _restricted(tree: xr.DataTree, design: Design, part: Runs, seen: np.ndarray)
     kept["in_common"] = sorted(set(design.shared_labels(part.table)))
     posterior = tree["posterior"].to_dataset()
     posterior = posterior.sel({dim: x for dim, x in kept.items() if dim in posterior.dims})
+    if RUN in posterior.dims:
+        posterior = posterior.isel({RUN: seen}).assign_coords({RUN: np.arange(int(seen.sum()))})
     observed = tree["observed_data"].to_dataset().isel(run=seen)
     groups = {
         "posterior": posterior,

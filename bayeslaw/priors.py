@@ -33,6 +33,9 @@ DISTRIBUTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 CONSTANT = ("value",)
 #: Distributions with mass on the whole real line, which suit no positive parameter.
 REAL_LINE = ("Normal", "StudentT")
+#: No number of a prior is larger, and no scale is smaller than its inverse: products of a few of
+#: them are still numbers.
+LARGEST = 1e100
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -49,8 +52,8 @@ class Prior:
 
     Raises
     ------
-    SpecError : an unknown distribution, missing or surplus parameters, or a scale that is not
-        positive.
+    SpecError : an unknown distribution, missing or surplus parameters, a scale that is not
+        positive, or numbers so large or small that a computer cannot calculate with them.
 
     Examples
     --------
@@ -70,10 +73,15 @@ class Prior:
             parameters = _with_mu(parameters)
         names_of = {name: names for name, (names, _) in DISTRIBUTIONS.items()}
         names_of["Constant"] = CONSTANT
-        if distribution not in names_of:
+        if str(distribution) not in names_of:
             raise SpecError(
-                f"There is no prior distribution {distribution!r}.{suggest(distribution, names_of)}"
+                f"There is no prior distribution {distribution!r}."
+                f"{suggest(str(distribution), names_of)}"
                 f" Known: {', '.join(names_of)}."
+            )
+        if not isinstance(relative, bool | np.bool_):
+            raise SpecError(
+                f"Prior {distribution}: relative is {relative!r}, and it must be true or false."
             )
         names = names_of[distribution]
         if set(parameters) != set(names):
@@ -85,6 +93,7 @@ class Prior:
             _check_value(distribution, name, value)
         if distribution == "Uniform" and not parameters["lower"] < parameters["upper"]:
             raise SpecError("Prior Uniform: lower must be below upper.")
+        _check_reach(distribution, parameters)
         values = tuple((name, float(parameters[name])) for name in names)
         object.__setattr__(self, "distribution", distribution)
         object.__setattr__(self, "parameters", values)
@@ -122,11 +131,11 @@ class Prior:
         if isinstance(value, Prior):
             return value
         if isinstance(value, Mapping):
-            if not isinstance(value.get("distribution"), str):
+            if "distribution" not in value:
                 raise SpecError(f"A prior needs a 'distribution'; it was given {dict(value)!r}.")
             return cls(**{str(name): x for name, x in value.items()})
         if isinstance(value, Real) and not isinstance(value, bool):
-            return cls("Constant", value=float(value))
+            return cls("Constant", value=value)
         raise SpecError(
             f"A prior is a Prior, a table with 'distribution', or a number; it was given {value!r}."
         )
@@ -174,27 +183,62 @@ def _with_mu(parameters: dict[str, float]) -> dict[str, float]:
     if "mu" in parameters:
         raise SpecError("Prior LogNormal takes mu or median, not both.")
     median = parameters["median"]
-    if not (isinstance(median, Real) and median > 0):
+    if isinstance(median, bool) or not (isinstance(median, Real) and 0 < median < LARGEST):
         raise SpecError(
-            f"Prior LogNormal: the median is {median!r}, and it must be a positive number."
+            f"Prior LogNormal: the median is {_shown(median)}, and it must be a positive number of"
+            f" at most {LARGEST:g}."
         )
     others = {name: value for name, value in parameters.items() if name != "median"}
     return {**others, "mu": math.log(median)}
 
 
 def _check_value(distribution: str, name: str, value: Any) -> None:
-    """Raise unless a parameter is finite, and positive where it must be."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    """Raise unless a parameter is a number that calculations can bear, and positive where it must
+    be."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    # NumPy would round the ends to its own precision.
+    exact = float(value) if isinstance(value, np.floating) else value
+    if not (is_number and -LARGEST <= exact <= LARGEST):
         raise SpecError(
-            f"Prior {distribution}: {name} is {value!r}, and it must be a finite number."
+            f"Prior {distribution}: {name} is {_shown(value)}, and it must be a finite number of at"
+            f" most {LARGEST:g}."
         )
     must_be_positive = (
         name in ("sigma", "nu")
         or distribution == "Beta"
         or (distribution == "Gamma" and name == "mu")
     )
-    if must_be_positive and not float(value) > 0:
-        raise SpecError(f"Prior {distribution}: {name} is {value!r}, and it must be positive.")
+    if must_be_positive and not float(value) >= 1 / LARGEST:
+        raise SpecError(
+            f"Prior {distribution}: {name} is {value!r}, and it must be positive, and at least"
+            f" {1 / LARGEST:g}."
+        )
+
+
+def _check_reach(distribution: str, parameters: Mapping[str, float]) -> None:
+    """Raise if a prior reaches beyond the numbers that a computer has."""
+    p = {name: float(value) for name, value in parameters.items()}
+    reaches = abs(p["mu"]) + 4 * p["sigma"] if distribution == "LogNormal" else 0.0
+    if reaches > math.log(LARGEST):
+        raise SpecError(
+            f"Prior LogNormal: with mu={p['mu']:g} and sigma={p['sigma']:g} it reaches beyond"
+            f" {LARGEST:g}, or below {1 / LARGEST:g}: sigma is on the log scale, where 1 is a"
+            " factor of 2.7."
+        )
+    if distribution == "Gamma" and not 1e-10 < p["mu"] / p["sigma"] < 1e10:
+        raise SpecError(
+            f"Prior Gamma: mu={p['mu']:g} and sigma={p['sigma']:g} differ by more than a computer"
+            " can calculate with."
+        )
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "an integer of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def lognormal(median: float, sigma: float, *, relative: bool = False) -> Prior:

@@ -148,3 +148,78 @@ def named_rows(table: pd.DataFrame) -> list[str]:
     if len(set(short)) == len(short):
         return short
     return [", ".join(f"{c.replace('_', ' ')} {label(x)}" for c, x in row) for row in rows]
+
+
+def number(x: Any) -> str:
+    """A number with four digits: 1.024, 90,000, 7B, 5.88e+23. Text stays as it is, and a missing
+    value is "".
+
+    >>> number(1.02415), number(21600), number(7e9), number(None)
+    ('1.024', '21,600', '7B', '')
+    """
+    if isinstance(x, str):
+        return x
+    if pd.isna(x):
+        return ""
+    x = float(x)
+    if 1e9 <= x < 1e15:
+        return magnitude(x)
+    if abs(x) < 1e-12:  # rounding
+        return "0"
+    if not abs(x) < 1e9 or abs(x) < 1e-4:
+        return f"{x:.3g}"
+    whole_thousands = x == int(x) and abs(x) >= 1000
+    return f"{x:,.0f}" if abs(x) >= 1e4 or whole_thousands else f"{x:.4g}"
+
+
+def percent(p: float) -> str:
+    """A probability in whole percent, halves rounded up, as the report's script rounds them. Never
+    0 or 100, which no number of draws can show.
+
+    >>> percent(0.965), percent(0.9649), percent(1.0), percent(0.0049)
+    ('97 %', '96 %', 'more than 99 %', 'less than 1 %')
+    """
+    if not np.isfinite(p):
+        return "unknown"
+    whole = int(np.floor(100 * float(p) + 0.5))
+    if whole < 1:
+        return "less than 1 %"
+    return f"{whole} %" if whole < 100 else "more than 99 %"
+
+
+def named_run(row: pd.Series) -> str:
+    """A whole run in words, every column of it: "lora, model size 16B, data size 10K".
+
+    >>> named_run(pd.Series({"method": "lora", "model_size": 16e9, "task": None}))
+    'lora, model size 16B'
+    """
+    return ", ".join(named(str(column), x) for column, x in row.items() if label(x))
+
+
+#: How a text begins that a spreadsheet takes for a formula: OWASP, "CSV Injection".
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_of(table: pd.DataFrame, *, raw: bool = False) -> str:
+    """A table as CSV.
+
+    A text, or the name of a column, that a spreadsheet would take for a formula has an apostrophe
+    in front, by which the spreadsheet knows it for a text; other programs read the apostrophe.
+    Numbers are as they are. With ``raw`` all texts are.
+
+    >>> print(csv_of(pd.DataFrame({"task": ["=1+1", "qa"], "x": [-1, 2]})), end="")
+    task,x
+    '=1+1,-1
+    qa,2
+    """
+    if not raw:
+        table = table.rename(columns=_no_formula)
+        for i, (_, column) in enumerate(list(table.items())):
+            if not pd.api.types.is_numeric_dtype(column):
+                table.isetitem(i, column.map(_no_formula))
+    return str(table.to_csv(index=False))
+
+
+def _no_formula(value: Any) -> Any:
+    """A value; a text that would be a formula with an apostrophe in front."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

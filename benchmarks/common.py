@@ -154,7 +154,8 @@ def rows(
         row |= {"seconds": result.seconds[str(method)]}
         rows.append(row)
     (fit,) = result.fits.values()
-    rows[0] |= {"converged": fit.convergence.passed}
+    (p_of_coverage,) = result.coverage_p.values()
+    rows[0] |= {"coverage_p": p_of_coverage, "converged": fit.convergence.passed}
     print(f"{data.stem}, {split}: {len(fit.runs)} runs seen; {fit.convergence}", flush=True)
     return rows
 

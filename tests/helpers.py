@@ -209,3 +209,21 @@ def covariance(own: tuple[str, ...], t: np.ndarray, start: float) -> np.ndarray:
     if "local" in own:
         total += PARAMS["local_sigma"] ** 2 * np.exp(-abs(a - b) / PARAMS["local_length"])
     return total
+
+
+def from_the_prior(spec: bl.ModelSpec, runs: bl.Runs, draws: int) -> bl.Fit:
+    """A fit whose draws are those of the prior: for tests of what follows from draws, which no
+    sampler has a part in.
+    """
+    from bayeslaw.model.build import build
+    from bayeslaw.model.convergence import Convergence
+    from bayeslaw.model.sampling import draw_prior
+    from bayeslaw.spec.resolve import resolve
+
+    design = resolve(spec, runs)
+    model = build(design, runs)
+    variables = [*model.free_RVs, *model.deterministics]
+    names = [x.name for x in variables if not x.name.endswith("_raw")]
+    tree = xr.DataTree.from_dict({"posterior": draw_prior(model, names, draws, 1)})
+    as_if = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
+    return bl.Fit(design, runs, tree, as_if, 1, (), {})

@@ -255,7 +255,7 @@ def test_wrong_effort_is_refused(argument: str, value: float, chinchilla_runs: b
 
 
 def test_runs_of_another_law_are_refused(chinchilla_runs: bl.Runs) -> None:
-    with pytest.raises(SpecError, match="were read for the law"):
+    with pytest.raises(SpecError, match="were read for chinchilla, whose columns are"):
         bl.fit(bl.ModelSpec("power"), chinchilla_runs)
 
 

@@ -63,7 +63,7 @@ def allocate(
     Returns
     -------
     Dataset, dims (chain, draw), and compute or target where several were given: ``model_size``
-    (parameters), ``data_size`` (tokens), ``loss`` (the law's curve, kind "mean"),
+    (parameters), ``data_size`` (tokens), ``loss`` (the expected curve, kind "mean"),
     ``training_compute``, ``total_compute`` (FLOP), ``tokens_per_parameter``. NaN in draws without
     an optimum inside 1e3 to 1e20 parameters and tokens, such as a target below the irreducible
     loss: the attribute ``p_none`` says how likely that is (largest over the budgets).
@@ -199,7 +199,7 @@ def isoflop(
     probs: Sequence[float] = defaults.PROBS,
 ) -> pd.DataFrame:
     """The loss along a budget of training compute: a row a model size, with ``data_size`` and bands
-    of the law's curve (kind "mean").
+    of the expected curve (kind "mean").
 
     >>> bl.isoflop(fit, 1e22, [1e9, 3e9, 1e10])[["model_size", "data_size", "median"]]
     """

@@ -21,13 +21,18 @@ def search_bounds(values: pd.Series, bounds: tuple[float, float] | None) -> tupl
 
     Raises
     ------
-    SpecError : bounds that are not two positive numbers, the lower one first.
+    SpecError : bounds that are not two positive numbers, the lower one first; or none, and no runs.
 
     Examples
     --------
     >>> search_bounds(pd.Series([1e6, 1e9]), None)
     (10000.0, 100000000000.0)
     """
+    if bounds is None and not len(values):
+        raise SpecError(
+            "There are no runs to say where to search: give bounds, such as (1e9, 1e13).",
+            key="bounds",
+        )
     low, high = bounds or (float(values.min()) / BEYOND, float(values.max()) * BEYOND)
     numbers = all(isinstance(end, int | float) for end in (low, high))
     if not numbers or not 0 < low < high < np.inf:

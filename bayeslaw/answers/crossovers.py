@@ -16,6 +16,8 @@ from bayeslaw.laws.base import Law
 from bayeslaw.posterior.draws import Draws, Kind, require_kind
 from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import points_at
+from bayeslaw.posterior.predict import along
+from bayeslaw.runs.arguments import as_list
 from bayeslaw.text import label
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 TRIED = 257
 #: Bisections: a step of the grid is halved so often that its error is rounding.
 BISECTIONS = 50
+#: The first tie, how many there are, and the differences at both ends, each (sample,).
+type Ties = tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]
 #: Up to here two irreducible losses count as one, relative to the loss.
 SAME = 1e-12
 
@@ -52,8 +56,8 @@ def crossover(
     by : the column of ``between``. None: the one grouping column of the runs that has both values.
     bounds : where to search, in the unit of ``over``. None: from 100 times below to 100 times above
         the runs.
-    kind : "mean" (the law's curves), or "latent" (with the deviations of groups that no run had,
-        the same for both where they share the group).
+    kind : "mean" (the expected curves), or "latent" (with the deviations of groups that no run had,
+        the same for both where they share the group, and draws of the discrepancy).
 
     Returns
     -------
@@ -63,7 +67,8 @@ def crossover(
     ``p_crossover``; ``p_<group>_throughout``, where there is no tie: with it, every draw is
     accounted for; ``p_<group>_below`` among draws with a tie; the bounds. Better is the lower loss,
     or the higher score. Ties are in closed form where the law has one and both have one irreducible
-    loss (Zhang et al. 2024, arXiv 2402.17193, eq. 3), else by bisection of all draws at once.
+    loss (Zhang et al. 2024, arXiv 2402.17193, eq. 3), else by bisection of all draws at once. With
+    a discrepancy that changes the curve they are interpolated between `TRIED` values.
 
     Raises
     ------
@@ -76,12 +81,15 @@ def crossover(
     >>> tie.attrs["p_crossover"], tie["crossover"].median()
     """
     by = _check(fit, over, between, at or {}, by, kind)
-    low, high = search_bounds(runs_selected(fit, over, at)[over], bounds)
+    of_runs = runs_selected(fit, over, at)[over]
+    low, high = search_bounds(fit.law.inputs[over].present(of_runs), bounds)
     table = points_at(fit, at, [{over: low, by: group} for group in between])
     names = np.array([label(group) for group in between], dtype=object)
     _require_seen(fit, by, between)
-    pair = _Pair.of(fit, table, over, kind)
-    x, crossings, at_ends = pair.ties(low, high)
+    if fit.spec.discrepancy.changes_the_curve:
+        x, crossings, at_ends = _interpolated_ties(fit, table, over, kind, (low, high))
+    else:
+        x, crossings, at_ends = _Pair.of(fit, table, over, kind).ties(low, high)
     if not any(end.any() for end in at_ends):
         raise SpecError(
             f"With this at, the model predicts the same for {names[0]} and {names[1]}. Add the"
@@ -100,6 +108,30 @@ def crossover(
     }
     drawn = {"crossover": x, "crossings": crossings, "below": below, "above": above}
     return fit.dataset(drawn, **attrs)
+
+
+def _interpolated_ties(
+    fit: Draws, table: pd.DataFrame, over: str, kind: Kind, bounds: tuple[float, float]
+) -> Ties:
+    """The ties of predictions at `TRIED` values of ``over`` for each of two rows."""
+    tried = np.geomspace(*bounds, TRIED)
+    points = table.loc[np.repeat([0, 1], TRIED)].assign(**{over: np.tile(tried, 2)})
+    first, second = np.hsplit(along(fit, points.reset_index(drop=True), kind, over), 2)
+    difference = first - second
+    crossings, interval = _changes_of_sign(difference)
+    draw, log_x = np.arange(len(difference)), np.log(tried)
+    before, after = difference[draw, interval], difference[draw, interval + 1]
+    with np.errstate(invalid="ignore"):  # draws without a tie may be equal at both
+        share = before / (before - after)
+    x = np.exp(log_x[interval] + share * (log_x[interval + 1] - log_x[interval]))
+    return np.where(crossings > 0, x, np.nan), crossings, (difference[:, 0], difference[:, -1])
+
+
+def _changes_of_sign(difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How often a difference, (sample, point), changes its sign, and the interval in which it first
+    does, each (sample,)."""
+    changes = (difference[:, :-1] < 0) != (difference[:, 1:] < 0)
+    return changes.sum(axis=1), changes.argmax(axis=1)
 
 
 def _probabilities(names: np.ndarray, none: np.ndarray, below: np.ndarray) -> dict[str, float]:
@@ -123,9 +155,9 @@ def _check(
 ) -> str:
     """Raise for what is wrong with a question of `crossover`; return the column of ``between``."""
     inputs = fit.law.inputs
-    if over not in inputs:
+    if not (isinstance(over, str) and over in inputs):
         raise UnknownNameError("input", over, inputs, key="over")
-    if len(between) != 2 or label(between[0]) == label(between[1]):
+    if len(as_list(between, "between")) != 2 or label(between[0]) == label(between[1]):
         raise SpecError(f"between is {between!r}, and it must be two groups.", key="between")
     require_kind(kind, ("mean", "latent"))
     by = by or _column_of(fit, between)
@@ -199,14 +231,11 @@ class _Pair:
         first, second = map(response, self.params, self.inputs)
         return np.asarray(first - second)
 
-    def ties(
-        self, low: float, high: float
-    ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """The first tie, how many there are, and the differences at both ends, each (sample,)."""
+    def ties(self, low: float, high: float) -> Ties:
+        """The ties of the law's curves."""
         grid = np.geomspace(low, high, TRIED)
         values = self.difference(grid[None, :])
-        changes = (values[:, :-1] < 0) != (values[:, 1:] < 0)
-        crossings, first = changes.sum(axis=1), changes.argmax(axis=1)
+        crossings, first = _changes_of_sign(values)
         a, b = np.log(grid[first]), np.log(grid[first + 1])
         negative = values[np.arange(len(values)), first] < 0
 

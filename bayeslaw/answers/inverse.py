@@ -13,8 +13,9 @@ from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.posterior.draws import Draws, Kind, require_kind
 from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import checked_points, open_columns
-from bayeslaw.posterior.predict import predict
-from bayeslaw.text import label
+from bayeslaw.posterior.predict import along
+from bayeslaw.runs.arguments import as_mapping, is_finite
+from bayeslaw.text import label, shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,9 +51,10 @@ def solve_for(
         ``at``.
     bounds : where to search, in the unit of ``name``. None: from 100 times below to 100 times above
         the runs.
-    kind : "mean" (the law's curve, without deviations of groups that ``name`` makes) or "latent"
-        (with the deviation of a group that no run had, and the discrepancy). "latent" needs a
-        ``name`` that makes neither groups nor curves: each tried value would be one of its own.
+    kind : "mean" (the expected curve, without what single values of ``name`` have of their own) or
+        "latent" (with the deviation of a group that no run had, and draws of the discrepancy).
+        "latent" needs a ``name`` that makes neither groups nor curves: each tried value would be
+        one of its own.
 
     Returns
     -------
@@ -73,16 +75,16 @@ def solve_for(
     >>> bl.solve_for(fit, "data_size", target=2.1, at={"model_size": 1e9}).median()
     """
     _check(fit, name, target, of, kind)
+    at = as_mapping(at, "at")
     of_runs = pd.to_numeric(_runs_of(fit, name, at or {})[name])
+    if name in fit.law.inputs:
+        of_runs = fit.law.inputs[name].present(of_runs)
     low, high = search_bounds(of_runs, bounds)
     x = np.geomspace(low, high, TRIED)
     shared = {**dict.fromkeys(open_columns(fit.design)), **_anywhere(fit, of), **(at or {})}
     tried = pd.DataFrame({key: [value] * TRIED for key, value in shared.items()} | {name: x})
     table = checked_points(fit.design, fit.runs, tried)
-    if kind == "latent":
-        values = predict(fit, table, kind).values.reshape(-1, TRIED)
-    else:
-        values = _along_trend(fit, table, name, of)
+    values = along(fit, table, kind, name) if of is None else _of_law(fit, table, name, of)
     solution = _first_crossing(np.log(x), values, target)
     none = np.isnan(solution)
     attrs = {
@@ -100,14 +102,14 @@ def _check(fit: Draws, name: str, target: float, of: str | None, kind: Kind) -> 
     """Raise for what is wrong with a question of `solve_for`."""
     law, design = fit.law, fit.design
     known = [*law.inputs, *design.numeric_columns]
-    if name not in known:
+    if not (isinstance(name, str) and name in known):
         raise UnknownNameError("input or covariate to solve for", name, known, key="name")
-    if of is not None and of not in law.quantities:
+    if of is not None and not (isinstance(of, str) and of in law.quantities):
         raise UnknownNameError("quantity", of, law.quantities, key="of")
     if of is not None and name in law.inputs:
         raise SpecError(f"{of} does not depend on {name}.", key="of")
-    if not np.isfinite(target):
-        raise SpecError(f"target is {target}, and it must be a number.", key="target")
+    if not is_finite(target):
+        raise SpecError(f"target is {shown(target)}, and it must be a number.", key="target")
     if of is not None and kind != "mean":
         raise SpecError(
             f"kind is {kind!r}, and it must be 'mean' where a quantity is given (of).", key="kind"
@@ -148,14 +150,11 @@ def _anywhere(fit: Draws, of: str | None) -> dict[str, Any]:
     return {**fit.runs.centre, **switches}
 
 
-def _along_trend(fit: Draws, table: pd.DataFrame, name: str, of: str | None) -> np.ndarray:
-    """The law's curve, or a quantity of it, (sample, row), without deviations: those of a group of
+def _of_law(fit: Draws, table: pd.DataFrame, name: str, of: str) -> np.ndarray:
+    """A quantity of the law along a trend, (sample, row), without deviations: those of a group of
     the runs do not count where a row happens to have its value."""
     parameters = Parameters.at(fit, table, "mean").without_effects_of(name)
-    if of is None:
-        values = fit.law.response.link.inverse(parameters.mu_on_link(table))
-    else:
-        values = fit.law.value(of, **parameters.of_law(table))
+    values = fit.law.value(of, **parameters.of_law(table))
     return np.broadcast_to(values, (fit.samples, len(table)))
 
 

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from bayeslaw.answers.roots import bisect, smallest_minimum
 from bayeslaw.errors import SpecError
+from bayeslaw.laws.base import Law
+from bayeslaw.posterior.discrepancy import ExpectedByInput
 from bayeslaw.posterior.parameters import Parameters
-from bayeslaw.posterior.points import points_at
+from bayeslaw.posterior.points import LEAVE_OUT, points_of_design, warn_of_new_groups
+from bayeslaw.runs.arguments import as_mapping
 from bayeslaw.runs.columns import TRAINING, tokens_of
+from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
 
 if TYPE_CHECKING:
@@ -32,16 +37,39 @@ def require_split(design: Design) -> None:
 
     >>> require_split(fit.design)
     """
-    if not {"model_size", "data_size"} <= set(design.law.inputs):
-        raise SpecError(
-            f"{design.law.name} is not a law of model_size and data_size: there is no compute to"
-            " split. Laws that are: chinchilla, skaling, kaplan, data_constrained."
-        )
+    require_sizes(design.law)
     if varying := {"model_size", "data_size"}.intersection(design.numeric_columns):
         raise SpecError(
             f"A parameter of this model varies with {min(varying)}, so that the law's optimum is"
             " not the model's: the split of compute is not offered."
         )
+
+
+def require_sizes(law: Law) -> None:
+    """Raise SpecError unless a law is one of model size and data size.
+
+    >>> require_sizes(bl.law("chinchilla"))
+    """
+    if not {"model_size", "data_size"} <= set(law.inputs):
+        raise SpecError(
+            f"{law.name} is not a law of model_size and data_size: there is no compute to"
+            " split. Laws that are: chinchilla, skaling, kaplan, data_constrained."
+        )
+
+
+def group_of(design: Design, runs: Runs, at: Mapping[str, Any] | None) -> pd.DataFrame:
+    """The group whose compute is split, as a checked table of one point.
+
+    Raises
+    ------
+    SpecError : ``at`` has a size, which is solved for, or what neither the model nor the runs have.
+    RunsError : as `bayeslaw.posterior.points.checked_points`.
+    """
+    if taken := {"model_size", "data_size"} & set(at or {}):
+        names = ", ".join(sorted(taken))
+        raise SpecError(f"at has {names}, which this call solves for: leave it out.", key="at")
+    # at a size that no run had: the deviation of a checkpoint is not the law's
+    return points_of_design(design, runs, at, [{"model_size": 1.0, "data_size": 1.0}])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +90,31 @@ class LossCurve:
 
     @classmethod
     def of(cls, fit: Draws, at: Mapping[str, Any] | None) -> LossCurve:
-        """The law's curve (kind "mean") of the group that ``at`` names."""
+        """The expected loss (kind "mean") of the group that ``at`` names."""
         law = fit.spec.law
         require_split(fit.design)
-        if taken := {"model_size", "data_size"} & set(at or {}):
-            names = ", ".join(sorted(taken))
-            raise SpecError(f"at has {names}, which this call solves for: leave it out.", key="at")
-        # at a size that no run had: the deviation of a checkpoint is not the law's
-        table = points_at(fit, at, [{"model_size": 1.0, "data_size": 1.0}])
+        warn_of_new_groups(fit, pd.DataFrame([as_mapping(at, "at")]), LEAVE_OUT)
+        table = group_of(fit.design, fit.runs, at)
         drawn = Parameters.at(fit, table, "mean").of_law(table)
         params = {name: x[:, 0] for name, x in drawn.items()}
         given = {name: float(x[0]) for name, x in law.given(table).items()}
+        link = law.response.link
+        departs = fit.spec.discrepancy.changes_the_curve
+        discrepancy = ExpectedByInput.of(fit, table) if departs else None
 
         def evaluate(size: Any, data: Any) -> Any:
             many = np.ndim(size) > 1 or np.ndim(data) > 1
             values = {name: x[:, None] if many else x for name, x in params.items()}
+            inputs = {**given, "model_size": size, "data_size": data}
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                return law.evaluate({**given, "model_size": size, "data_size": data}, values)
+                loss = law.evaluate(inputs, values)
+                if discrepancy is None:
+                    return loss
+                return link.inverse(link.forward(loss) + discrepancy.at(inputs))
 
         def closed_form(product: Any) -> Any:
-            return law.optimal_size(product=product, **params)
+            # The law's optimum is that of the loss where nothing is added to the law.
+            return None if departs else law.optimal_size(product=product, **params)
 
         return cls(evaluate, closed_form, fit.samples)
 

@@ -12,19 +12,24 @@ import pandas as pd
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.laws.base import Law
+from bayeslaw.laws.kl import n_of_kl
 from bayeslaw.posterior.bands import intervals_of
 from bayeslaw.posterior.draws import Draws
-from bayeslaw.posterior.parameters import Parameters
-from bayeslaw.posterior.points import Points
-from bayeslaw.posterior.predict import predict
+from bayeslaw.posterior.points import Points, checked_points
+from bayeslaw.posterior.predict import along, predict
 from bayeslaw.posterior.quantities import group_table, quantity
-from bayeslaw.text import label, numeric_labels
+from bayeslaw.runs.arguments import is_finite
+from bayeslaw.text import label, numeric_labels, shown
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: KLs at which `stopping` compares the expected score.
+#: KLs at which the expected score is compared.
 TRIED = 400
+#: What `peaks` gives of each peak.
+PEAK = ("kl_peak", "d_peak", "score_peak", "n_peak")
+#: Where a curve is not the law's, its peak is looked for from this share of the reach on.
+NEAREST = 1e-6
 #: A peak beyond this many times the largest KL of the group's runs is out of reach: no run has
 #: shown that the law holds so far.
 REACH = 10.0
@@ -40,6 +45,9 @@ def peaks(
 ) -> pd.DataFrame:
     """Where the gold score peaks, how high, and how likely there is a peak within reach: a row a
     group.
+
+    The peak is that of the expected curve (kind "mean"): of the law, in closed form, unless the
+    model has a discrepancy that changes the curve; it is then looked for within the reach.
 
     Parameters
     ----------
@@ -104,8 +112,10 @@ def _check(fit: Draws, reach: float | None, current_kl: float | None, method: st
             f"method is {method!r}; {fit.law.name} has {known or 'one method'}.", key="method"
         )
     for name, value in (("reach", reach), ("current_kl", current_kl)):
-        if value is not None and not (np.isfinite(value) and value > 0):
-            raise SpecError(f"{name} is {value}, and it must be a positive KL in nats.", key=name)
+        if value is not None and not (is_finite(value) and value > 0):
+            raise SpecError(
+                f"{name} is {shown(value)}, and it must be a positive KL in nats.", key=name
+            )
 
 
 def _table(
@@ -118,21 +128,88 @@ def _table(
     runs = [_runs_of(fit, row[columns].to_dict()) for _, row in groups.iterrows()]
     limit = np.array([reach or REACH * _largest_kl(fit, of_group, method) for of_group in runs])
     table = groups.assign(runs=list(map(len, runs)))
-    for name in ("kl_peak", "d_peak", "score_peak", "n_peak"):
+    if fit.spec.discrepancy.changes_the_curve:
+        curves = [_curve_of(fit, row) for _, row in groups.iterrows()]
+        drawn = _of_curves(fit, curves, limit, current_kl)
+    else:
+        drawn = _of_law(fit, suffix, current_kl)
+    for name in PEAK:
         if f"{name}{suffix}" in fit.law.quantities:
-            table = table.assign(**intervals_of(name, _draws(fit, name + suffix), probs))
-    out_of_reach = _draws(fit, f"kl_peak{suffix}") > limit
-    table = table.assign(no_peak_below=limit, p_no_peak=out_of_reach.mean(axis=0))
+            table = table.assign(**intervals_of(name, drawn[name], probs))
+    p_no_peak = (drawn["kl_peak"] > limit).mean(axis=0)
+    table = table.assign(no_peak_below=limit, p_no_peak=p_no_peak)
     if current_kl is None:
         return table
-    gap = _draws(fit, f"kl_gap{suffix}", kl=current_kl)
-    lost = _draws(fit, f"overoptimization_loss{suffix}", kl=current_kl)
+    gap, lost = drawn["kl_gap"], drawn["overoptimization_loss"]
     return table.assign(
         current_kl=current_kl,
         p_past_peak=(gap < 0).mean(axis=0),
         **intervals_of("kl_gap", gap, probs),
         overoptimization_loss=lost.mean(axis=0),
     )
+
+
+def _of_law(fit: Draws, suffix: str, current_kl: float | None) -> dict[str, np.ndarray]:
+    """The law's peaks in closed form, and how far they are from a KL, each (sample, group)."""
+    known, at_kl = fit.law.quantities, ("kl_gap", "overoptimization_loss")
+    names = [name for name in PEAK if f"{name}{suffix}" in known]
+    drawn = {name: _draws(fit, name + suffix) for name in names}
+    if current_kl is None:
+        return drawn
+    return drawn | {name: _draws(fit, name + suffix, kl=current_kl) for name in at_kl}
+
+
+def _of_curves(
+    fit: Draws, curves: Sequence[Mapping[str, Any]], limit: np.ndarray, current_kl: float | None
+) -> dict[str, np.ndarray]:
+    """The same of the expected curves, which are not the law's: their highest of `TRIED` values up
+    to a limit, (group,), and a parabola through its neighbours. Infinite where the last is highest.
+    """
+    peaks_of_curves = []
+    for columns, farthest in zip(curves, limit, strict=True):
+        kl = np.geomspace(NEAREST * farthest, farthest, TRIED)
+        tried = kl if current_kl is None else np.append(kl, current_kl)
+        score = _expected_scores(fit, columns, tried)
+        kl_peak, score_peak = _highest(np.log(kl), score[:, :TRIED])
+        peak = {"kl_peak": kl_peak, "d_peak": np.sqrt(kl_peak), "score_peak": score_peak}
+        peak["n_peak"] = n_of_kl(kl_peak)
+        if current_kl is not None:
+            gap = kl_peak - current_kl
+            lost = np.where(gap < 0, score_peak - score[:, -1], 0.0)
+            peak |= {"kl_gap": gap, "overoptimization_loss": lost}
+        peaks_of_curves.append(peak)
+    return {
+        name: np.stack([peak[name] for peak in peaks_of_curves], axis=1)
+        for name in peaks_of_curves[0]
+    }
+
+
+def _highest(log_x: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each draw of ``values``, (sample, x), is highest, and how high, each (sample,)."""
+    draw, best = np.arange(len(values)), values.argmax(axis=1)
+    middle = best.clip(1, len(log_x) - 2)
+    left, top, right = (values[draw, middle + i] for i in (-1, 0, 1))
+    inside = best == middle
+    bend = np.where(inside, left - 2 * top + right, -1.0)
+    shift = np.where(inside, (left - right) / (2 * bend), 0.0)
+    x = np.exp(log_x[best] + shift * (log_x[1] - log_x[0]))
+    highest = np.where(inside, top - (left - right) * shift / 4, values[draw, best])
+    return np.where(best == len(log_x) - 1, np.inf, x), highest
+
+
+def _curve_of(fit: Draws, group: pd.Series) -> dict[str, Any]:
+    """The columns of a group's curve; where it has several, of one that no run had."""
+    columns = [name for name in (*fit.design.law_group_columns, "method") if name in group]
+    runs = _runs_of(fit, group[columns].to_dict())
+    alike = [name for name in fit.spec.curve_by or () if runs[name].nunique() == 1]
+    own = {name: runs[name].iloc[0] for name in alike}
+    return {name: group.get(name, own.get(name)) for name in fit.design.columns}
+
+
+def _expected_scores(fit: Draws, columns: Mapping[str, Any], kl: np.ndarray) -> np.ndarray:
+    """The expected curve (kind "mean") at KLs, (sample, kl)."""
+    points = pd.DataFrame({name: [value] * len(kl) for name, value in columns.items()} | {"kl": kl})
+    return along(fit, checked_points(fit.design, fit.runs, points), "mean", "kl")
 
 
 def _largest_kl(fit: Draws, of_group: pd.DataFrame, method: Mapping[str, str]) -> float:
@@ -243,9 +320,6 @@ def _best_kl(fit: Draws, group: pd.Series, current_kl: float) -> tuple[float, fl
     exceeds the one at ``current_kl``."""
     farthest = max(float(group["no_peak_below"]), current_kl * 1.0001)
     kl = np.geomspace(current_kl, farthest, TRIED)
-    columns = {name: [group.get(name)] * TRIED for name in fit.design.columns}
-    points = pd.DataFrame(columns | {"kl": kl})
-    mu = Parameters.at(fit, points, "mean").mu_on_link(points)
-    expected = fit.law.response.link.inverse(mu).mean(axis=0)
+    expected = _expected_scores(fit, _curve_of(fit, group), kl).mean(axis=0)
     best = int(expected.argmax())
     return float(kl[best]), float(expected[best] - expected[0])

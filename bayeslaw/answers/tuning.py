@@ -45,7 +45,8 @@ def optimum(fit: Draws, at: Mapping[str, Any]) -> xr.Dataset:
 
     Raises
     ------
-    SpecError : another law, or an input to be tuned among those given. RunsError : inputs that are
+    SpecError : another law, a model with a discrepancy, or an input to be tuned among those given.
+    RunsError : inputs that are
         missing or out of domain.
 
     Examples
@@ -159,6 +160,12 @@ def _law_at(
         raise SpecError(
             f"{law.name} has no learning rate and batch size to tune. Laws that have:"
             " learning_rate_batch_size, step_law."
+        )
+    if fit.spec.discrepancy.changes_the_curve:
+        raise SpecError(
+            f"The optimum is that of the law {law.name}, and this model's expected loss is not the"
+            " law's: it has a discrepancy. Fit with discrepancy='none', or compare choices with"
+            " bands."
         )
     if taken := [name for name in TUNED if name in at]:
         raise SpecError(

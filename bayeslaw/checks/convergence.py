@@ -12,6 +12,8 @@ SAMPLE_LONGER = (
     "Sample longer (tune, draws), or simplify the effects: fewer groups differing in fewer"
     " parameters."
 )
+NOT_SAMPLED = "not judged: the coefficients are published ones, and nothing was sampled."
+FIT_INSTEAD = "How far they may be off is not known: fit the law to runs."
 RAISE_TARGET = (
     "Raise target_accept. With few groups, also move the priors of the groups' standard deviations"
     " away from zero."
@@ -28,6 +30,8 @@ def check_convergence(fit: Draws) -> list[CheckResult]:
     ['R-hat', 'bulk ESS', 'tail ESS', 'divergences']
     """
     worst = fit.convergence
+    if not worst.sampled:
+        return [CheckResult("convergence", False, worst.rhat, RHAT_MAX, NOT_SAMPLED, FIT_INSTEAD)]
     rhat_met, bulk_met, tail_met = worst.met
     largest = shown(worst.rhat, ".4f")
     rhat = f"largest {largest} ({worst.rhat_variable}); at most {RHAT_MAX} passes."

@@ -4,6 +4,7 @@ the posterior.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bayeslaw.checks.base import CheckResult, draws_for, not_run
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 #: Draws that are used: the distance of two distributions of 1,000 draws is known to a tenth of the
 #: threshold.
 DRAWS = 1000
+#: Variables that are named.
+NAMED = 3
 
 
 def check_sensitivity(fit: Draws, draws: int = DRAWS) -> list[CheckResult]:
@@ -25,10 +28,10 @@ def check_sensitivity(fit: Draws, draws: int = DRAWS) -> list[CheckResult]:
     compared with what scaling the likelihood does.
 
     The distance is the cumulative Jensen-Shannon one, per doubling of the power. A prior that
-    matters where the runs do not is strong; where both matter, prior and runs may disagree. Both
-    results inform and do not judge: a prior may be meant to matter. Variables above the threshold
-    are listed. The check is not run with too few draws for importance weights: such a fit cannot
-    have converged.
+    matters where the runs do not is strong; where both matter, prior and runs may disagree. The
+    result informs and does not judge: a prior may be meant to matter. Of the variables above the
+    threshold the three that move most are named. The check is not run with too few draws for
+    importance weights: such a fit cannot have converged.
 
     References
     ----------
@@ -57,16 +60,16 @@ def check_sensitivity(fit: Draws, draws: int = DRAWS) -> list[CheckResult]:
     sensitive = [name for name in by_prior if by_prior[name] > SENSITIVE_ABOVE]
     sensitive.sort(key=lambda name: -by_prior[name])
     largest = max(by_prior, key=lambda name: by_prior[name])
-    summary = CheckResult(
-        "prior sensitivity",
-        None,
-        by_prior[largest],
-        SENSITIVE_ABOVE,
+    named = sensitive[:NAMED] or [largest]
+    most = ", ".join(f"{name} {by_prior[name]:.3f}" for name in named)
+    message = (
         f"{len(sensitive)} of {len(by_prior)} variables are sensitive to the prior (above"
-        f" {SENSITIVE_ABOVE:g} when its weight is doubled); most of all {largest},"
-        f" {by_prior[largest]:.3f}.",
+        f" {SENSITIVE_ABOVE:g} when its weight is doubled); most of all {most}."
     )
-    return [summary, *(_of_variable(name, by_prior[name], by_runs[name]) for name in sensitive)]
+    advice = _advice(sensitive[:NAMED], by_runs)
+    return [
+        CheckResult("prior sensitivity", None, by_prior[largest], SENSITIVE_ABOVE, message, advice)
+    ]
 
 
 def _distances(fit: Draws, priors: xr.Dataset) -> tuple[dict[str, float], dict[str, float]]:
@@ -90,23 +93,19 @@ def _distances(fit: Draws, priors: xr.Dataset) -> tuple[dict[str, float], dict[s
     return by_prior, by_runs
 
 
-def _of_variable(name: str, by_prior: float, by_runs: float) -> CheckResult:
-    """The result for a variable that the prior moves."""
-    advice = (
-        "The prior is strong here, or the runs say little: answers that depend on this variable"
-        " come from its prior. Give it a prior that you can defend."
-    )
-    if by_runs > SENSITIVE_ABOVE:
-        advice = (
-            "Prior and runs may disagree on it: check whether its posterior lies in its prior's"
-            " tail, and defend the prior or widen it."
+def _advice(sensitive: Sequence[str], by_runs: Mapping[str, float]) -> str:
+    """What to do about the variables that the prior moves most; "" if it moves none."""
+    disputed = [name for name in sensitive if by_runs[name] > SENSITIVE_ABOVE]
+    strong = [name for name in sensitive if name not in disputed]
+    advice = []
+    if strong:
+        advice.append(
+            f"Answers that depend on {' and '.join(strong)} come from the prior: it is strong"
+            " there, or the runs say little. Give a prior that you can defend."
         )
-    return CheckResult(
-        f"prior sensitivity: {name}",
-        None,
-        by_prior,
-        SENSITIVE_ABOVE,
-        f"sensitivity to the prior {by_prior:.3f}, to the runs {by_runs:.3f}; above"
-        f" {SENSITIVE_ABOVE:g} counts.",
-        advice,
-    )
+    if disputed:
+        advice.append(
+            f"On {' and '.join(disputed)} prior and runs may disagree: see whether the posterior"
+            " lies in the prior's tail, and defend the prior or widen it."
+        )
+    return " ".join(advice)

@@ -5,15 +5,46 @@ from __future__ import annotations
 import gc
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from bayeslaw.cli.terminal import err
-from bayeslaw.errors import BayeslawError, BayeslawWarning
+from bayeslaw.errors import BayeslawError, BayeslawWarning, SpecError
 
-app = typer.Typer(
+
+class Once(TyperCommand):
+    """A command whose options with one value are given at most once: the last would win without a
+    word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments.
+
+        Raises
+        ------
+        SpecError : an option is given twice.
+        """
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        single = [x for x in order if x.param_type_name == "option" and not x.multiple]
+        for param in single:
+            if single.count(param) > 1 and not param.is_eager:
+                raise SpecError(
+                    f"{param.opts[0]} is given twice, and takes one value: give it once."
+                )
+        return super().parse_args(ctx, args)
+
+
+class App(typer.Typer):
+    """An application all of whose commands are `Once`."""
+
+    def command[F: Callable[..., Any]](self, *args: Any, **options: Any) -> Callable[[F], F]:
+        """Register a command."""
+        return super().command(*args, **{"cls": Once, **options})
+
+
+app = App(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",

@@ -92,12 +92,16 @@ def prior(text: str) -> bl.Prior:
     return bl.Prior(distribution, **parameters)
 
 
-def points(at: Sequence[str]) -> dict[str, list[Any]]:
+def points(at: Sequence[str], option: str = "--at") -> dict[str, list[Any]]:
     """``["model_size=1e9,2e9", "method=lora"]`` as a list of values for each name. Values that are
     not numbers stay text.
     """
 
+    from bayeslaw.text import is_identifier
+
     def value(text: str) -> Any:
+        if is_identifier(text):  # a float would not keep its digits
+            return text
         try:
             return float(text)
         except ValueError:
@@ -105,7 +109,7 @@ def points(at: Sequence[str]) -> dict[str, list[Any]]:
 
     return {
         name: [value(part.strip()) for part in values.split(",")]
-        for name, values in pairs(at, "--at").items()
+        for name, values in pairs(at, option).items()
     }
 
 

@@ -27,6 +27,7 @@ from bayeslaw.cli.options import (
     NoiseName,
     Priors,
     Quiet,
+    RawCsv,
     RunsFile,
     Scale,
     Seed,
@@ -114,6 +115,7 @@ def backtest(
     tune: Tune = defaults.TUNE,
     chains: Chains = defaults.CHAINS,
     seed: Seed = None,
+    raw_csv: RawCsv = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -145,7 +147,7 @@ def backtest(
     by = ["method", "split"] if len(result.fits) > 1 else ["method"]
     scores = result.scores(by).reset_index()
     if output is not None:
-        write_csv(result.points, output)
+        write_csv(result.points, output, raw_csv)
     _draw(result, plot, panels)
     if as_json:
         plain = scores.astype(object).where(scores.notna(), None)
@@ -167,7 +169,10 @@ def _draw(result: bl.Backtest, plot: Path | None, panels: Path | None) -> None:
     """Draw coverage and PIT values to ``plot``, hidden runs of the first split to ``panels``."""
     title = "simulated runs" if next(iter(result.fits.values())).runs.simulated else ""
     if plot is not None:
-        save_figure(lambda plots: plots.calibration(result.points, title=title), plot)
+        save_figure(
+            lambda plots: plots.calibration(result.points, title=title, regions=result.regions),
+            plot,
+        )
     if panels is not None:
         from bayeslaw.plots.bands import MOST_PANELS
         from bayeslaw.study.report.figures import first_split

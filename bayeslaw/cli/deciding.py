@@ -104,7 +104,7 @@ def decide(
             f"--at {several[0]} has several values. Give what differs between options by --option."
         )
     if options is None:
-        table: Points = arguments.points(option)
+        table: Points = arguments.points(option, "--option")
     else:
         table = load_table(options)[0].reset_index(drop=True)
     costs = {

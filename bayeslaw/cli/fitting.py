@@ -28,6 +28,7 @@ from bayeslaw.cli.options import (
     OwnLaw,
     Priors,
     Quiet,
+    RawCsv,
     RunsFile,
     Scale,
     Seed,
@@ -123,7 +124,7 @@ def predict(
         Path | None, typer.Option(help="Table of points, instead of --at.", show_default=False)
     ] = None,
     kind: Annotated[
-        str, typer.Option(help="run (what a new run would log) or mean (the law's curve).")
+        str, typer.Option(help="run (what a new run would log) or mean (the expected curve).")
     ] = "run",
     prob: Annotated[list[float], typer.Option(help="Probability of a band. Repeatable.")] = list(
         defaults.PROBS
@@ -136,9 +137,14 @@ def predict(
         Path | None,
         typer.Option(help="Where to draw the bands (PNG, SVG, PDF).", show_default=False),
     ] = None,
+    new_group: Annotated[
+        bool,
+        typer.Option("--new-group", help="A group that no run has is meant, and not misspelt."),
+    ] = False,
     seed: Annotated[
         int | None, typer.Option(help="Random seed. Default: that of the fit.", show_default=False)
     ] = None,
+    raw_csv: RawCsv = False,
     law: OwnLaw = None,
     allow_import: AllowImport = False,
     quiet: Quiet = False,
@@ -160,9 +166,9 @@ def predict(
             "Say where to predict: either --at model_size=70e9 for each input, or --points FILE."
         )
     where = arguments.points(at) if points is None else load_table(points)[0]
-    bands = fit_.bands(where, predicted, prob, random_seed=seed)
+    bands = fit_.bands(where, predicted, prob, new_groups=new_group, random_seed=seed)
     if output is not None:
-        write_csv(bands, output)
+        write_csv(bands, output, raw_csv)
     if plot is not None:
         _plot(fit_, bands, plot, predicted, prob, seed)
     if not quiet:

@@ -36,7 +36,7 @@ def laws(
     as_json: AsJson = False,
     allow_import: AllowImport = False,
 ) -> None:
-    """List every law: formula, inputs with units, parameters, source.
+    """List every law: formula, options, inputs with units, parameters, source.
 
     Example: `bayeslaw laws chinchilla`
     """
@@ -73,6 +73,9 @@ def laws(
                 f"at {', '.join(law.columns.get(x, x) for x in at.inputs)}",
             )
         out.print(table)
+        for option, values in law.choices.items():
+            given = f"{law.name}:{option}={getattr(law, option)}"
+            out.print(f"  option       {given}   {option} is one of {', '.join(values)}")
         out.print(f"  source       {law.source}")
         if name:
             out.print()
@@ -113,6 +116,10 @@ def _law_json(law: Law) -> dict[str, Any]:
     return {
         "name": law.name,
         "formula": law.formula,
+        "options": {
+            option: {"default": getattr(law, option), "values": list(values)}
+            for option, values in law.choices.items()
+        },
         "response": {"name": law.response.name, "unit": law.response.unit},
         "inputs": {
             name: {"unit": spec.unit, "meaning": spec.meaning} for name, spec in law.inputs.items()

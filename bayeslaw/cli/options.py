@@ -132,3 +132,14 @@ Seed = Annotated[
     int | None,
     typer.Option(help="Random seed. The same seed gives the same numbers.", show_default=False),
 ]
+RawCsv = Annotated[
+    bool,
+    typer.Option(
+        "--raw-csv",
+        help=(
+            "Write texts to CSV files as they are. By default an apostrophe stands before one that"
+            " begins with = + - @, a tab or a carriage return, so that a spreadsheet takes it for a"
+            " text and not for a formula."
+        ),
+    ),
+]

@@ -13,7 +13,7 @@ import bayeslaw as bl
 from bayeslaw.atomic import atomic_write, require_writable
 from bayeslaw.cli.app import app
 from bayeslaw.cli.deciding import GATE
-from bayeslaw.cli.options import AllowImport, AsJson, Quiet
+from bayeslaw.cli.options import AllowImport, AsJson, Quiet, RawCsv
 from bayeslaw.cli.terminal import err, out
 from bayeslaw.errors import SpecError
 
@@ -37,7 +37,10 @@ Folder = Annotated[
 Template = Annotated[
     Path | None,
     typer.Option(
-        help="A Jinja2 template that extends report.html.jinja and overrides its blocks.",
+        help=(
+            "A Jinja2 template that extends report.html.jinja and overrides its blocks. It runs in"
+            " Jinja's sandbox: it reads the results, and neither writes files nor runs Python."
+        ),
         show_default=False,
     ),
 ]
@@ -85,6 +88,7 @@ def run(
         ),
     ] = False,
     template: Template = None,
+    raw_csv: RawCsv = False,
     allow_import: AllowImport = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -94,17 +98,17 @@ def run(
 
     Example: `bayeslaw run study.toml -o out`
     """
-    from bayeslaw.study.schema import read_study
-
-    parsed, _ = read_study(study)  # faults of the file come before slow imports
-    if gate and parsed.decision is None:
-        raise SpecError(f"{study} has no [decision]: there is nothing to gate. Leave out --gate.")
-    if dry_run:
+    if gate or dry_run:
         from bayeslaw.study.prepare import prepare
 
         prepared = prepare(study, allow_import=allow_import)
-        out.print(f"{study} has no fault.\n{prepared.runs}")
-        return
+        if gate and prepared.study.decision is None:
+            raise SpecError(
+                f"{study} has no [decision]: there is nothing to gate. Leave out --gate."
+            )
+        if dry_run:
+            out.print(f"{study} has no fault.\n{prepared.runs}")
+            return
     result = bl.run_study(
         study,
         output,
@@ -112,6 +116,7 @@ def run(
         allow_import=allow_import,
         progressbar=shows(as_json, quiet),
         say=sayer(as_json, quiet),
+        raw_csv=raw_csv,
     )
     tell(result, output or study.with_suffix(""), as_json, quiet)
     if gate and result.decision is not None:
@@ -123,6 +128,7 @@ def report(
     study: StudyFile,
     output: Folder = None,
     template: Template = None,
+    raw_csv: RawCsv = False,
     allow_import: AllowImport = False,
     quiet: Quiet = False,
 ) -> None:
@@ -139,6 +145,7 @@ def report(
         progressbar=False,
         say=sayer(False, quiet),
         stored=True,
+        raw_csv=raw_csv,
     )
     tell(result, output or study.with_suffix(""), False, quiet)
 

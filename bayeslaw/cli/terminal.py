@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -16,31 +15,11 @@ from rich.table import Table
 
 import bayeslaw as bl
 from bayeslaw.atomic import atomic_write
-from bayeslaw.errors import SpecError, StorageError
+from bayeslaw.errors import SpecError, StorageError, visible
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-
-#: Kinds of characters that a terminal would obey, or cannot show: control characters and halves of
-#: surrogate pairs; and those that turn the direction of text.
-UNSEEN = ("Cc", "Cs")
-TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-
-
-def visible(text: str) -> str:
-    """Text with control characters written out, except ends of lines and tabs.
-
-    >>> print(visible("red \x1b[31m"))
-    red \\x1b[31m
-    """
-    return "".join(
-        repr(x)[1:-1]
-        if x not in "\n\t" and (unicodedata.category(x) in UNSEEN or x in TURNING)
-        else x
-        for x in text
-    )
 
 
 class Terminal(Console):
@@ -86,10 +65,13 @@ def say_working(quiet: bool) -> None:
         err.print("Compiling and sampling ...", style="dim")
 
 
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table, whole or not at all."""
+def write_csv(table: pd.DataFrame, path: Path, raw: bool = False) -> None:
+    """Write a table, whole or not at all; ``raw`` as in `bayeslaw.text.csv_of`."""
+    from bayeslaw.text import csv_of
+
+    text = csv_of(table, raw=raw)
     with atomic_write(path) as part:
-        table.to_csv(part, index=False)
+        part.write_bytes(text.encode(errors="replace"))
 
 
 def save_figure(draw: Callable[[ModuleType], np.ndarray], path: Path) -> None:
@@ -113,7 +95,11 @@ def save_figure(draw: Callable[[ModuleType], np.ndarray], path: Path) -> None:
 
 def print_fit(fitted: bl.Fit, checks: Sequence[bl.CheckResult] | None = None) -> None:
     """Print the summary of a fit, its checks (None: they are computed), and the retries."""
-    print_table(fitted.summary().rename_axis("variable").reset_index())
+    table = fitted.summary().rename_axis("variable").reset_index()
+    print_table(table.drop(columns="at", errors="ignore"))
+    if "at" in table:
+        where = next(filter(None, table["at"]))
+        out.print(f"..._at_centre: at {where}, the geometric mean of each input.")
     colours = {True: None, False: "bold red", None: "yellow"}
     for result in bl.check(fitted) if checks is None else checks:
         out.print(str(result), style=colours[result.passed])

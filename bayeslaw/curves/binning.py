@@ -22,18 +22,24 @@ def binned(design: Design, runs: Runs) -> tuple[Runs, list[str]]:
     response and the input are averaged on their scales (logarithms of a loss and of tokens, the
     root of KL), other numbers as they are. The column ``averaged`` counts the points of each row;
     the variance of their mean is smaller by that factor. A row keeps the index of the first row in
-    its bin. Short curves are unchanged, and so are all runs without a discrepancy along curves.
+    its bin. Rows with none of the input and short curves are unchanged, and so are all runs without
+    a discrepancy along curves.
     """
     if not design.spec.discrepancy.along_curves:
         return runs, []
     labels = design.curve_labels(runs.table)
+    x = runs.inputs[design.spec.along]
+    has_none = x == design.law.inputs[design.spec.along].none
     counts = pd.Series(labels).value_counts()
     long = counts.index[counts > CURVE_POINTS]
     if not len(long):
         return runs, []
     table = runs.table.assign(**{AVERAGED: runs.averaged})
-    parts = [table[~np.isin(labels, long)]]
-    parts += [_averaged(table[labels == name], design.spec) for name in sorted(map(str, long))]
+    kept = ~np.isin(labels, long) | has_none
+    parts = [table[kept]]
+    parts += [
+        _averaged(table[~kept & (labels == name)], design.spec) for name in sorted(map(str, long))
+    ]
     note = (
         f"{len(long)} of {len(counts)} curves have more than {CURVE_POINTS} points (the"
         f" longest {counts.max()}). Each enters the fit as averages in {CURVE_POINTS} bins along"

@@ -254,12 +254,13 @@ def path_moments(states: int) -> Callable[..., Any]:
     forward = forward_pass(states)
 
     @jit
-    def moments(r, R, seen, Phi, Q, h, mean, variance_of):  # type: ignore[no-untyped-def]
-        """For each draw, mean and variance of h'z at every point given the observed r.
+    def moments(r, R, seen, Phi, Q, h, p, mean, variance_of):  # type: ignore[no-untyped-def]
+        """For each draw, mean and variance of p'z at every point given the observed r.
 
-        r, R, mean and variance_of are (draw, point); Phi and Q (draw, point, state, state). With u
-        and N the gradient of (6) by the predicted state and its negative Hessian, the smoothed
-        state has the mean m + P u and the covariance P - P N P.
+        r, R, mean and variance_of are (draw, point); Phi and Q (draw, point, state, state). p,
+        (state,), is h with zeros at the states that do not count. With u and N the gradient of (6)
+        by the predicted state and its negative Hessian, the smoothed state has the mean m + P u and
+        the covariance P - P N P.
         """
         n = seen.size
         u, moved, Pn = np.zeros(J), np.empty(J), np.empty(J)
@@ -296,10 +297,10 @@ def path_moments(states: int) -> Callable[..., Any]:
                 for a in range(J):
                     Pn[a] = 0.0
                     for b in range(J):
-                        Pn[a] += before[i, a, b] * h[b]
+                        Pn[a] += before[i, a, b] * p[b]
                 for a in range(J):
-                    m += h[a] * predicted[i, a] + Pn[a] * u[a]
-                    V += h[a] * Pn[a]
+                    m += p[a] * predicted[i, a] + Pn[a] * u[a]
+                    V += p[a] * Pn[a]
                     for b in range(J):
                         V -= Pn[a] * N[a, b] * Pn[b]
                 mean[s, i], variance_of[s, i] = m, max(V, 0.0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bayeslaw.curves.state_space import runs_in_sequence, state_space
+from bayeslaw.curves.state_space import observed_states, runs_in_sequence, state_space
 
 #: Draws of one block, whose transition matrices take some tens of megabytes.
 DRAWS_PER_BLOCK = 500
@@ -15,56 +16,80 @@ DRAWS_PER_BLOCK = 500
 POINTS_OF_BLOCK = 2000
 
 
-def draw_curve(
-    own: Sequence[str],
-    origin: float | None,
-    t: np.ndarray,
-    params: Mapping[str, Any],
-    residual: np.ndarray,
-    variance: np.ndarray,
-    seen: np.ndarray,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """`draw_paths` for one curve whose points are in any order, (draw, point).
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The points of one curve, in any order, of which some were observed.
 
-    Parameters
+    Attributes
     ----------
+    own : names of the components of its process.
     origin : the place where the process is zero (`bayeslaw.laws.base.Axis.origin`); None: nowhere.
     t : the place of each point on the curve, (point,), in units of the law's axis.
-    own, params, residual, variance, seen, rng : as for `draw_paths`.
+    params, residual, variance, seen : as for `draw_paths`.
     """
-    point, is_point, step, first = runs_in_sequence(t, np.full(len(t), ""), origin)
-    sorted_residual, sorted_variance = residual[:, point], variance[:, point]
-    sorted_seen = seen[point] * is_point
-    in_sequence = draw_paths(
-        own, step, first, params, sorted_residual, sorted_variance, sorted_seen, rng
-    )
-    return _in_given_order(in_sequence, point, is_point)
 
+    own: tuple[str, ...]
+    origin: float | None
+    t: np.ndarray
+    params: Mapping[str, Any]
+    residual: np.ndarray
+    variance: np.ndarray
+    seen: np.ndarray
 
-def curve_moments(
-    own: Sequence[str],
-    origin: float | None,
-    t: np.ndarray,
-    params: Mapping[str, Any],
-    residual: np.ndarray,
-    variance: np.ndarray,
-    seen: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """For each draw, mean and variance of the path of one curve at every point, each (draw, point):
-    what `draw_curve` draws from. The arguments are its own.
-    """
-    from bayeslaw.curves.filter import path_moments
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """`draw_paths` of this curve, (draw, point)."""
+        point, is_point, step, first = self._sequence()
+        residual, variance, seen = self._observed(point, is_point)
+        in_sequence = draw_paths(self.own, step, first, self.params, residual, variance, seen, rng)
+        return _in_given_order(in_sequence, point, is_point)
 
-    point, is_point, step, first = runs_in_sequence(t, np.full(len(t), ""), origin)
-    residual, variance, seen = residual[:, point], variance[:, point], seen[point] * is_point
-    mean, variance_of = np.empty(residual.shape), np.empty(residual.shape)
-    for block, of_block in _blocks(params, *residual.shape):
-        Phi, Q, h = state_space(own, step, first, of_block)
-        arrays = (residual[block], variance[block], seen, Phi, Q, h)
-        moments = path_moments(len(h))
-        moments(*(np.ascontiguousarray(x) for x in arrays), mean[block], variance_of[block])
-    return _in_given_order(mean, point, is_point), _in_given_order(variance_of, point, is_point)
+    def moments(self, components: Collection[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """For each draw of the parameters, mean and variance at every point, each (draw, point), of
+        the sum of some components given what was observed; None: of the process that `draw` draws.
+        """
+        from bayeslaw.curves.filter import path_moments
+
+        point, is_point, step, first = self._sequence()
+        residual, variance, seen = self._observed(point, is_point)
+        part = observed_states(self.own, self.own if components is None else components)
+        mean, variance_of = np.empty(residual.shape), np.empty(residual.shape)
+        for block, of_block in _blocks(self.params, *residual.shape):
+            Phi, Q, h = state_space(self.own, step, first, of_block)
+            arrays = (residual[block], variance[block], seen, Phi, Q, h, part)
+            moments = path_moments(len(h))
+            moments(*(np.ascontiguousarray(x) for x in arrays), mean[block], variance_of[block])
+        return (
+            _in_given_order(mean, point, is_point),
+            _in_given_order(variance_of, point, is_point),
+        )
+
+    def log_density(self) -> np.ndarray:
+        """The joint log density of the observed residuals under each draw of the parameters,
+        (draw,).
+        """
+        from bayeslaw.curves.filter import forward_pass
+
+        point, is_point, step, first = self._sequence()
+        residual, variance, seen = self._observed(point, is_point)
+        density = np.empty(len(residual))
+        for block, of_block in _blocks(self.params, *residual.shape):
+            Phi, Q, h = state_space(self.own, step, first, of_block)
+            forward = forward_pass(len(h))
+            of_draws = zip(residual[block], variance[block], Phi, Q, strict=True)
+            for i, arrays in enumerate(of_draws, block.start):
+                r, R, Phi_i, Q_i = (np.ascontiguousarray(x) for x in arrays)
+                density[i] = forward(r, R, seen, Phi_i, Q_i, h)[0]
+        return density
+
+    def _sequence(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The points in order of t, as `runs_in_sequence` gives them."""
+        return runs_in_sequence(self.t, np.full(len(self.t), ""), self.origin)
+
+    def _observed(
+        self, point: np.ndarray, is_point: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Residual, variance and seen in order of t."""
+        return self.residual[:, point], self.variance[:, point], self.seen[point] * is_point
 
 
 def _in_given_order(in_sequence: np.ndarray, point: np.ndarray, is_point: np.ndarray) -> np.ndarray:

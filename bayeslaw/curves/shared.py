@@ -80,6 +80,16 @@ def basis(t: np.ndarray, at: np.ndarray) -> np.ndarray:
     return np.linalg.solve(knot_factor(at), smooth_covariance(at[1:] - at[0], t - at[0])).T
 
 
+def expected(t: np.ndarray, at: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The mean of `draw` over its generator, (sample, point), in units of the process's sigma: what
+    the weights of the fit, (sample, knot), lead to expect at t.
+    """
+    mean = np.zeros((len(known), len(t)))
+    after = t >= at[0]
+    mean[:, after] = known @ basis(t[after], at).T
+    return np.asarray(mean - known @ basis(reference(at), at).T)
+
+
 def draw(
     t: np.ndarray,
     at: np.ndarray,

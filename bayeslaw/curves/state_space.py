@@ -13,7 +13,7 @@ integrated Wiener processes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -148,15 +148,14 @@ def state_space(
         covariance.
     h : NumPy, (state,).
     """
-    size = sum(COMPONENTS[name].states for name in own)
+    h = observed_states(own, own)
+    size = len(h)
     names = [name for component in own for name in COMPONENTS[component].params]
     zero = 0.0 * (1 - first) * sum(params[name] for name in names)
-    h = np.zeros(size)
     Phi: dict[tuple[int, int], Any] = {}
     Q: dict[tuple[int, int], Any] = {}
     start = 0
     for name in own:
-        h[start] = 1.0
         for matrix_of_all, block in zip((Phi, Q), BLOCKS[name](step, first, params), strict=True):
             for (i, j), entry in block.items():
                 matrix_of_all[start + i, start + j] = entry
@@ -170,6 +169,16 @@ def state_space(
         return stack([stack(row, axis=-1) for row in rows], axis=-2)
 
     return matrix(Phi), matrix(Q), h
+
+
+def observed_states(own: Sequence[str], components: Collection[str]) -> np.ndarray:
+    """1 at the level of each of these components, 0 at the other states of the process, (state,).
+
+    >>> observed_states(("wiener", "local"), ("wiener",))
+    array([1., 0., 0.])
+    """
+    levels = [[float(name in components), *[0.0] * (COMPONENTS[name].states - 1)] for name in own]
+    return np.concatenate(levels)
 
 
 def sequence(t: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

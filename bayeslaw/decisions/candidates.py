@@ -21,6 +21,11 @@ run's information is
 .. math::
     \mathrm{E}_z \max(0, \max_i v P_i(z) - c_i) - \max(0, \max_i \mathrm{E}_z v P_i(z) - c_i)
 
+A batch moves the options' means together, by as many such z as there are options. Where candidates
+have a price in the unit of v, only a batch that is worth more than it costs is bought, and of the
+batches that were looked at the one that is worth most beyond its cost. With a target and no value,
+nothing is bought where the verdict stands and would hardly change.
+
 References
 ----------
 Raiffa and Schlaifer 1961, Applied Statistical Decision Theory, chapter 5 (preposterior analysis).
@@ -32,28 +37,36 @@ differ.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from bayeslaw import defaults
+from bayeslaw.decisions.moments import Moments, batches_of, regret_reduction, variance_left
 from bayeslaw.decisions.options import require_target
-from bayeslaw.decisions.utility import spread, standard_normal
+from bayeslaw.decisions.utility import standard_normal
+from bayeslaw.decisions.worth import Advice, Worth
 from bayeslaw.errors import SpecError
-from bayeslaw.posterior.points import Points, grid
-from bayeslaw.posterior.predict import predict
+from bayeslaw.posterior.points import Points, checked_points, grid
+from bayeslaw.runs.arguments import as_list, is_finite
+from bayeslaw.runs.columns import TRAINING
 from bayeslaw.runs.validation import numbers_of
+from bayeslaw.text import named_rows, shown
 
 if TYPE_CHECKING:
     from bayeslaw.posterior.draws import Draws
 
+#: The cost that is training compute.
+FLOP = "flop"
 #: Columns that `next_runs` adds to those of the candidates.
 ADDED = (
     "cost",
     "variance_reduction",
     "regret_reduction",
     "value_of_run",
+    "net_value",
+    "p_verdict_changes",
     "per_cost",
     "bought",
     "converged",
@@ -71,6 +84,9 @@ def next_runs(
     target: float | None = None,
     value: float | None = None,
     option_cost: Sequence[float] | None = None,
+    go_at: float = defaults.GO_AT,
+    no_go_at: float = defaults.NO_GO_AT,
+    unit: str = "",
     random_seed: int | None = None,
 ) -> pd.DataFrame:
     """Candidate runs, ranked by how much each is expected to reduce the variance of the options per
@@ -83,14 +99,17 @@ def next_runs(
         points.
     options : the run, or runs, to be decided about, as in `bayeslaw.decide`.
     at : inputs and grouping columns that all options share.
-    cost : of each candidate, in any unit: a list, or the name of a column of ``candidates``. None:
-        1 each.
+    cost : of each candidate: a list, or the name of a column of ``candidates``, in any unit but
+        with a ``value``, whose unit it then has; or "flop", 6 model_size data_size, which is
+        compared with no value. None: 1 each, which is no price either.
     budget : buys the best candidates, greedily, until it is spent: by variance reduction per unit
-        of cost or by variance reduction, whichever leaves less variance in the end. None:
-        candidates are ranked one by one.
+        of cost or by variance reduction, whichever leaves less variance in the end. With a target,
+        what would not pay is not bought. None: candidates are ranked one by one.
     target, value, option_cost : as in `bayeslaw.decide`: the response to reach, what that is worth,
         and what each option costs (None: nothing), in one unit. They add what a run is worth before
-        the decision.
+        the decision. A target without a value adds how likely a run is to change the verdict.
+    go_at, no_go_at : as in `bayeslaw.decide`; read with a target and no value.
+    unit : of the value and the costs, for the advice.
     random_seed : for groups that no run had; None: the fit's.
 
     Returns
@@ -99,15 +118,17 @@ def next_runs(
     share of the options' variance (on the response's scale, averaged over options) that the run is
     expected to take away; ``regret_reduction``, by how much it is expected to lower the regret of
     choosing among the options (0 for one option), on the response's scale; with a target and a
-    value ``value_of_run``, the expected value of its information, before its own cost;
+    value ``value_of_run``, the expected value of its information, before its own cost, and where it
+    has a price ``net_value``, what is left after it; with a target alone ``p_verdict_changes``;
     ``per_cost``, variance reduction per unit of cost, by which they are ranked. With a budget also
     ``bought``, the order in which runs are bought (0: not bought), ``attrs["variance_left"]``, the
     share of variance that the whole batch leaves, and ``attrs["bought_by"]``, "variance_reduction"
-    or "per_cost".
+    or "per_cost". With a target, ``attrs["pays"]``: whether more runs would pay, and
+    ``attrs["advice"]``: the same as a sentence.
 
     Raises
     ------
-    SpecError : no candidates; a cost or a budget that is not positive; a target without a value.
+    SpecError : no candidates; a cost or a budget that is not positive; a value without a target.
         As `bayeslaw.posterior.predict.predict`.
 
     Examples
@@ -117,45 +138,59 @@ def next_runs(
     """
     table = grid(candidates)
     wanted = grid(options).assign(**dict(at or {})).drop(columns="cost", errors="ignore")
-    costs = _costs(table, cost)
+    by_compute = isinstance(cost, str) and cost == FLOP and FLOP not in table
+    costs = _costs(fit, table, cost)
     _check(fit, budget, target, value)
     option_costs = _option_costs(option_cost, len(wanted))
-    points = table.drop(columns=cost) if isinstance(cost, str) else table
-    moments = _Moments.of(fit, points, wanted, random_seed)
+    points = table.drop(columns=cost) if isinstance(cost, str) and cost in table else table
+    moments = Moments.of(fit, points, wanted, random_seed)
     ranked = table.assign(cost=costs, variance_reduction=moments.reductions(), regret_reduction=0.0)
     z = standard_normal(len(wanted))
     effects = moments.effects()
     if len(wanted) > 1:
         better = moments.sign * moments.of_options
-        ranked["regret_reduction"] = [_regret_reduction(better, effect, z) for effect in effects]
-    if target is not None and value is not None:
-        above, variance = moments.beyond(fit, target), moments.variance_of_runs()
-        ranked["value_of_run"] = [
-            _value_of_run(above, variance, moments.sign * effect, value, option_costs, z)
-            for effect in effects
-        ]
+        ranked["regret_reduction"] = [regret_reduction(better, effect, z) for effect in effects]
     ranked["per_cost"] = ranked["variance_reduction"] / ranked["cost"]
+    batches = batches_of(moments, costs, budget) if (budget, target) != (None, None) else {}
+    by = min(batches, key=lambda name: variance_left(moments, batches[name]), default="")
+    bought = batches.get(by, [])
+    if target is not None:
+        worth = Worth.of(moments, fit, target, value, option_costs, (no_go_at, go_at))
+        priced = costs if value is not None and cost is not None and not by_compute else None
+        singles = [worth.of_batch([i]) for i in range(len(table))]
+        if value is None:
+            ranked["p_verdict_changes"] = singles
+        else:
+            ranked["value_of_run"] = singles
+        if priced is not None:
+            ranked["net_value"] = ranked["value_of_run"] - priced
+        advice = Advice.of(worth, batches, singles, priced, named_rows(points), unit)
+        ranked.attrs |= {"pays": advice.pays, "advice": advice.text}
+        bought, by = advice.bought(bought, by)
     if budget is not None:
-        ranked["bought"], left, by = _better_batch(moments, costs, budget)
-        ranked.attrs |= {"variance_left": left, "bought_by": by}
+        order = np.zeros(len(table), dtype=int)
+        order[bought] = np.arange(1, len(bought) + 1)
+        ranked["bought"] = order
+        ranked.attrs |= {"variance_left": variance_left(moments, bought), "bought_by": by}
     best_first = ranked.sort_values("per_cost", ascending=False, ignore_index=True)
     return best_first.assign(converged=fit.convergence.passed)
 
 
 def _check(fit: Draws, budget: float | None, target: float | None, value: float | None) -> None:
     """Raise SpecError for a budget, a target or a value that `next_runs` cannot use."""
-    if budget is not None and not (np.isfinite(budget) and budget > 0):
-        raise SpecError(f"budget is {budget}, and it must be positive.", key="budget")
-    if (target is None) != (value is None) or not np.isfinite([target or 0.0, value or 0.0]).all():
+    if budget is not None and not (is_finite(budget) and budget > 0):
+        raise SpecError(f"budget is {shown(budget)}, and it must be positive.", key="budget")
+    lacking = target is None and value is not None
+    if lacking or not all(x is None or is_finite(x) for x in (target, value)):
         raise SpecError(
-            f"target is {target} and value is {value}: what a run is worth before the decision"
-            " needs both, as numbers."
+            f"target is {shown(target)} and value is {shown(value)}: what a run is worth before"
+            " the decision needs both, as numbers."
         )
     if target is not None:
         require_target(target, fit.law)
 
 
-def _costs(table: pd.DataFrame, cost: Sequence[float] | str | None) -> np.ndarray:
+def _costs(fit: Draws, table: pd.DataFrame, cost: Sequence[float] | str | None) -> np.ndarray:
     """The cost of each candidate, (candidate,).
 
     Raises
@@ -164,172 +199,75 @@ def _costs(table: pd.DataFrame, cost: Sequence[float] | str | None) -> np.ndarra
     """
     if not len(table):
         raise SpecError("There are no candidates.", key="candidates")
-    if isinstance(cost, str) and cost not in table:
-        raise SpecError(f"cost is {cost!r}, and candidates have no such column.", key="cost")
     if cost is None:
         return np.ones(len(table))
-    given = table[cost] if isinstance(cost, str) else pd.Series(list(cost))
-    numbers = numbers_of(given).to_numpy(float)
-    if len(numbers) != len(table) or not (np.isfinite(numbers) & (numbers > 0)).all():
+    if not isinstance(cost, str):
+        return require_costs(as_list(cost, "cost"), len(table))
+    if cost in table:
+        return require_costs(table[cost], len(table))
+    if cost == FLOP:
+        return training_compute(checked_points(fit.design, fit.runs, table))
+    raise SpecError(
+        f"cost is {cost!r}, and candidates have no such column. 'flop' is 6 model_size data_size.",
+        key="cost",
+    )
+
+
+def require_costs(cost: Any, candidates: int) -> np.ndarray:
+    """Costs as positive numbers, (candidate,).
+
+    Raises
+    ------
+    SpecError : they are not positive numbers, or not one for each candidate.
+
+    Examples
+    --------
+    >>> require_costs([1, 2.5], 2)
+    array([1. , 2.5])
+    """
+    numbers = numbers_of(pd.Series(list(cost))).to_numpy(float)
+    if len(numbers) != candidates or not (np.isfinite(numbers) & (numbers > 0)).all():
+        wrong = [x for x, number in zip(cost, numbers, strict=True) if not 0 < number < np.inf]
+        has = f"one is {wrong[0]!r}" if wrong else f"it has {len(numbers)}"
         raise SpecError(
-            f"cost must be a positive number for each of the {len(table)} candidates.", key="cost"
+            f"cost must be a positive number for each of the {candidates} candidates; {has}.",
+            key="cost",
         )
     return np.asarray(numbers)
+
+
+def training_compute(points: pd.DataFrame) -> np.ndarray:
+    """The training compute of each point, 6 model_size data_size, in FLOP, (point,).
+
+    Raises
+    ------
+    SpecError : the points have no such sizes, or their product is beyond the range of numbers.
+
+    Examples
+    --------
+    >>> training_compute(pd.DataFrame({"model_size": [7e9], "data_size": [1.4e11]}))
+    array([5.88e+21])
+    """
+    sizes = ("model_size", "data_size")
+    if lacking := [name for name in sizes if name not in points]:
+        raise SpecError(
+            "cost = 'flop' is 6 model_size data_size, and the candidates have no"
+            f" {lacking[0]}: list their costs.",
+            key="cost",
+        )
+    model_size, data_size = (np.asarray(points[name], dtype=float) for name in sizes)
+    with np.errstate(over="ignore"):
+        return require_costs(TRAINING * model_size * data_size, len(points))
 
 
 def _option_costs(option_cost: Sequence[float] | None, options: int) -> np.ndarray:
     """The cost of each option, (option,)."""
     if option_cost is None:
         return np.zeros(options)
-    costs = np.asarray(list(option_cost), dtype=float)
-    if len(costs) != options or not np.isfinite(costs).all():
+    costs = numbers_of(pd.Series(as_list(option_cost, "option_cost"), dtype=object)).to_numpy(float)
+    if len(costs) != options or not (np.isfinite(costs) & (costs >= 0)).all():
         raise SpecError(
-            f"option_cost must be a number for each of the {options} options.", key="option_cost"
+            f"option_cost must be a number of at least 0 for each of the {options} options.",
+            key="option_cost",
         )
-    return costs
-
-
-@dataclass(frozen=True, slots=True)
-class _Moments:
-    """Responses of candidates, then of options, on the response's scale, taken as jointly normal.
-
-    Attributes
-    ----------
-    candidates : how many of the values are candidates: the first ones.
-    mean, covariance : of the responses before noise, (value,) and (value, value).
-    noise : the variance of the noise of each, (value,).
-    sign : -1 where the lower response is better, else 1.
-    """
-
-    candidates: int
-    mean: np.ndarray
-    covariance: np.ndarray
-    noise: np.ndarray
-    sign: float
-
-    @classmethod
-    def of(
-        cls, fit: Draws, candidates: pd.DataFrame, options: pd.DataFrame, random_seed: int | None
-    ) -> Self:
-        """The moments of the draws."""
-        points = pd.concat([candidates, options], ignore_index=True)
-        link = fit.law.response.link
-        latent = predict(fit, points, "latent", random_seed=random_seed).values
-        before_noise = np.asarray(link.forward(latent.reshape(fit.samples, -1)))
-        runs = predict(fit, points, "run", random_seed=random_seed).values
-        # A draw of a Student-t may be out of the range of numbers: a loss that rounds to 0 is
-        # infinitely far, and so the spread is by quantiles.
-        with np.errstate(divide="ignore"):
-            with_noise = np.asarray(link.forward(runs.reshape(fit.samples, -1)))
-        return cls(
-            candidates=len(candidates),
-            mean=before_noise.mean(axis=0),
-            covariance=np.cov(before_noise.T),
-            noise=spread(with_noise - before_noise) ** 2,
-            sign=-1.0 if fit.law.response.lower_is_better else 1.0,
-        )
-
-    @property
-    def of_options(self) -> np.ndarray:
-        """The mean of each option, (option,)."""
-        return self.mean[self.candidates :]
-
-    def reductions(self) -> np.ndarray:
-        """The share of the options' variance that each candidate takes away, (candidate,)."""
-        n = self.candidates
-        return _reductions(self.covariance, self.noise[:n], n, np.diag(self.covariance)[n:])
-
-    def effects(self) -> list[np.ndarray]:
-        """For each candidate, by how much a standard normal unit of what it shows moves each
-        option, (option,)."""
-        n, covariance = self.candidates, self.covariance
-        return [covariance[n:, i] / np.sqrt(covariance[i, i] + self.noise[i]) for i in range(n)]
-
-    def beyond(self, fit: Draws, target: float) -> np.ndarray:
-        """How far each option's mean lies beyond a target, (option,): above 0 where it is met."""
-        on_scale = float(fit.law.response.link.forward(np.asarray(target)))
-        return self.sign * (self.of_options - on_scale)
-
-    def variance_of_runs(self) -> np.ndarray:
-        """The variance of a run of each option, with its noise, (option,)."""
-        n = self.candidates
-        return np.asarray(np.diag(self.covariance)[n:] + self.noise[n:])
-
-
-def _reductions(
-    covariance: np.ndarray, noise: np.ndarray, n: int, at_first: np.ndarray
-) -> np.ndarray:
-    """The share of the options' first variance that each of the n candidates takes away, averaged
-    over options.
-    """
-    variance = np.diag(covariance)[:n] + noise
-    shares = covariance[:n, n:] ** 2 / variance[:, None] / at_first
-    return np.asarray(shares.mean(axis=1))
-
-
-def _better_batch(
-    moments: _Moments, costs: np.ndarray, budget: float
-) -> tuple[np.ndarray, float, str]:
-    """The order in which candidates are bought, (candidate,), 0 where not; the share of variance
-    left; and by what they were chosen: whichever leaves less variance."""
-    batches = {
-        "per_cost": _batch(moments, costs, budget, per=costs),
-        "variance_reduction": _batch(moments, costs, budget, per=np.ones(len(costs))),
-    }
-    by = min(batches, key=lambda name: batches[name][1])
-    return *batches[by], by
-
-
-def _batch(
-    moments: _Moments, costs: np.ndarray, budget: float, per: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """The greedy batch by variance reduction per ``per``: the order in which candidates are bought,
-    (candidate,), 0 where not; and the share of variance left.
-    """
-    n, covariance = moments.candidates, moments.covariance
-    noise, at_first = moments.noise[:n], np.diag(covariance)[n:].copy()
-    bought = np.zeros(n, dtype=int)
-    while True:
-        affordable = (costs <= budget) & (bought == 0)
-        gain = np.where(affordable, _reductions(covariance, noise, n, at_first) / per, -1.0)
-        best = int(gain.argmax())
-        if gain[best] <= 0:
-            return bought, float((np.diag(covariance)[n:] / at_first).mean())
-        bought[best] = bought.max() + 1
-        budget -= costs[best]
-        column = covariance[:, best]
-        covariance = covariance - np.outer(column, column) / (covariance[best, best] + noise[best])
-
-
-def _regret_reduction(value: np.ndarray, effect: np.ndarray, z: np.ndarray) -> float:
-    """By how much the expected best of the options grows when each moves by ``effect`` standard
-    normal units together.
-    """
-    moved = value + np.outer(z[:, 0], effect)
-    return max(float(moved.max(axis=1).mean() - moved.mean(axis=0).max()), 0.0)
-
-
-def _value_of_run(
-    above: np.ndarray,
-    variance: np.ndarray,
-    effect: np.ndarray,
-    value: float,
-    cost: np.ndarray,
-    z: np.ndarray,
-) -> float:
-    """The expected value of a run's information.
-
-    Parameters
-    ----------
-    above : how far each option's mean lies beyond the target, on the side where it is met.
-    variance : of a run of each option.
-    effect : by how much a standard normal unit moves each option.
-    value, cost : of meeting the target, and of each option.
-    z : standard normal draws, (sample, ...), of which the first column is used.
-    """
-    from scipy.special import ndtr
-
-    sd = np.sqrt(np.maximum(variance - effect**2, 1e-24))
-    worth = value * ndtr((above + np.outer(z[:, 0], effect)) / sd) - cost
-    informed, uninformed = np.maximum(worth.max(axis=1), 0).mean(), worth.mean(axis=0).max()
-    return max(float(informed - max(uninformed, 0.0)), 0.0)
+    return np.asarray(costs)

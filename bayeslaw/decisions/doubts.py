@@ -11,7 +11,9 @@ from bayeslaw import defaults
 from bayeslaw.checks import CheckResult
 from bayeslaw.checks.convergence import check_convergence
 from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.points import JOINT
 from bayeslaw.posterior.power_scaling import power_weights, total_log_prior
+from bayeslaw.text import percent
 from bayeslaw.validation.backtesting import OURS, Backtest
 
 
@@ -51,16 +53,27 @@ def general_doubts(
 
 
 def distance_doubts(distance: Mapping[str, float], max_decades: float) -> list[str]:
-    """Doubts about an option, from its distance beyond the runs in decades, by input.
+    """Doubts about an option, from its distance beyond the runs in decades, by input and of all
+    inputs together (`bayeslaw.posterior.points.JOINT`).
 
     >>> distance_doubts({"data_size": 1.0, "model_size": -0.2}, max_decades=1.5)
     []
     """
-    return [
+    single = {name: x for name, x in distance.items() if name != JOINT}
+    doubts = [
         f"The option lies {abs(x):.1f} decades beyond the runs in {name}, more than"
         f" {max_decades:g}: the law is not known to hold so far out."
-        for name, x in distance.items()
+        for name, x in single.items()
         if abs(x) > max_decades
+    ]
+    together = distance.get(JOINT, 0.0)
+    if doubts or together <= max_decades:
+        return doubts
+    *most, last = (name for name in single)
+    return [
+        f"The option lies {together:.1f} decades beyond the runs in {', '.join(most)} and {last}"
+        f" together, more than {max_decades:g}, though not in each alone: no run is near such a"
+        " combination, and the law is not known to hold so far out."
     ]
 
 
@@ -90,8 +103,8 @@ def prior_doubts(under_other_priors: Sequence[float], p_target: float) -> list[s
         return []
     return [
         f"The prior decides: with every prior weaker or stronger ({powers_in_words()}), the"
-        f" probability would be {in_words(under_other_priors)}, not {p_target:.2f}. Give priors"
-        " that you can defend, or add runs."
+        f" probability would be {in_words(under_other_priors)}, not {percent(p_target)}. Give"
+        " priors that you can defend, or add runs."
     ]
 
 
@@ -108,6 +121,6 @@ def in_words(probabilities: Sequence[float]) -> str:
     """Probabilities, one for each prior.
 
     >>> in_words([0.81, 0.7])
-    '0.81, and 0.70'
+    '81 %, and 70 %'
     """
-    return ", and ".join(f"{p:.2f}" for p in probabilities)
+    return ", and ".join(map(percent, probabilities))

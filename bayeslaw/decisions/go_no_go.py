@@ -23,7 +23,7 @@ import pandas as pd
 from bayeslaw import defaults
 from bayeslaw.checks import CheckResult
 from bayeslaw.decisions import doubts as why_not
-from bayeslaw.decisions.options import checked_options
+from bayeslaw.decisions.options import checked_options, require_far
 from bayeslaw.decisions.utility import (
     break_even_targets,
     evpi,
@@ -32,13 +32,14 @@ from bayeslaw.decisions.utility import (
     met,
     p_best,
 )
-from bayeslaw.errors import SpecError, suggest
+from bayeslaw.errors import SpecError
 from bayeslaw.posterior.bands import summaries_of
 from bayeslaw.posterior.draws import Draws
-from bayeslaw.posterior.points import Points
+from bayeslaw.posterior.points import JOINT, Points, new_groups
 from bayeslaw.posterior.predict import predict
+from bayeslaw.runs.arguments import is_finite
 from bayeslaw.runs.files import plain_rows
-from bayeslaw.text import label, named_rows
+from bayeslaw.text import named_rows, named_run, percent, shown
 from bayeslaw.validation.backtesting import Backtest
 
 #: Columns that `decide` adds to those of the options, beside bands.
@@ -70,7 +71,8 @@ class Decision:
         (mean of its worst 5 %) and ``highest_cost`` (the cost at which its expected value is 0).
     labels : what each option is called: the values of the columns in which options differ.
     chosen : the row of the option that the verdict is about.
-    distance : how far the chosen option lies beyond the runs, in decades, by input.
+    distance : how far the chosen option lies beyond the runs, in decades, by input; and of all
+        inputs together, "joint", if there are several.
     doubts : why nothing is decided, in words; empty where something is.
     general_doubts : the doubts that hold for any option (checks, backtest).
     option_doubts : the doubts about each option, (option,): its distance beyond the runs.
@@ -146,7 +148,7 @@ def decide(
     options : points as `bayeslaw.posterior.predict.predict` takes them, a row (or a product of
         values) an option: sizes, data, method; a column ``cost`` too, unless ``cost`` is given.
     target : of the response, in its unit. It is met at or below the target for a loss, at or above
-        the target for a score or a rate.
+        the target for a score, a rate or an optimum.
     at : inputs and grouping columns that all options share.
     cost : of each option, in any one unit: a list in the order of the options, or a mapping from
         the values of the one column in which options differ, ``{"lora": 12e3, "fmt": 90e3}``. None:
@@ -161,7 +163,8 @@ def decide(
     backtest : of the same spec. If its 90 % bands held so few hidden runs that a right model's
         would with a probability below `bayeslaw.defaults.COVERAGE_ALPHA`, the verdict is
         "inconclusive".
-    far : decades beyond the runs in any input from which on nothing is decided.
+    far : decades beyond the runs, in any input or in all together, from which on nothing is
+        decided.
     random_seed : for groups that no run had, and noise; None: the fit's.
 
     Returns
@@ -171,13 +174,14 @@ def decide(
     Raises
     ------
     SpecError : a target out of range, costs or a value that do not fit the options, thresholds in
-        the wrong order. As `bayeslaw.posterior.predict.predict`.
+        the wrong order, a limit ``far`` that is not above 0. As
+        `bayeslaw.posterior.predict.predict`.
 
     Examples
     --------
     >>> options = {"model_size": [7e9, 70e9], "data_size": 1e12}
     >>> print(bl.decide(fit, options, target=2.1, cost=[1e5, 1e6]))
-    GO: model size 7B meets the target of 2.1 with probability 0.93 (at least 0.8).
+    GO: model size 7B, data size 1T meets the target of 2.1 with probability 93 % (at least 80 %).
     ...
     """
     points, costs = checked_options(
@@ -198,7 +202,7 @@ class Forecast:
     fit : the posterior.
     points : a row an option.
     response : draws of each option's response, (sample, option), paired.
-    distances : of each option, how far it lies beyond the runs, in decades, by input.
+    distances : of each option, how far it lies beyond the runs, as in `Decision`.
     general_doubts, option_doubts, prior_weights : as in `Decision`.
     khat : of the prior weights.
     """
@@ -225,9 +229,11 @@ def forecast(
     """What `decide` knows of options before it reads the target; its arguments are those of
     `decide`.
     """
+    require_far(far)
     predicted = predict(fit, points, "run", random_seed=random_seed)
+    measured = [name for name in (*fit.law.inputs, JOINT) if f"distance_{name}" in predicted.coords]
     distances = [
-        {name: float(predicted[f"distance_{name}"][i]) for name in fit.law.inputs}
+        {name: float(predicted[f"distance_{name}"][i]) for name in measured}
         for i in range(len(points))
     ]
     weights, khat = why_not.weights_under_other_priors(fit)
@@ -277,11 +283,18 @@ def decision_on(
         ).items()
     }
     labels = tuple(named_rows(points))
+    other_words = (
+        _prior_in_words(other_priors, ahead.khat, decides=bool(of_prior))
+        if fit.convergence.sampled
+        else []
+    )
     reasons = [
-        *_verdict_in_words(verdict, table, chosen, labels, target, go_at, no_go_at, doubts),
-        f"That option meets a target of {targets['go']:.4g} with probability {go_at:g}, and one of"
-        f" {targets['no-go']:.4g} with probability {no_go_at:g}.",
-        *_prior_in_words(other_priors, ahead.khat, decides=bool(of_prior)),
+        *_verdict_in_words(
+            verdict, table, chosen, named_run(points.iloc[chosen]), target, go_at, no_go_at, doubts
+        ),
+        f"That option meets a target of {targets['go']:.4g} with probability {100 * go_at:g} %, and"
+        f" one of {targets['no-go']:.4g} with probability {100 * no_go_at:g} %.",
+        *other_words,
         *_unseen_levels_in_words(fit, points.iloc[chosen]),
     ]
     return Decision(
@@ -312,6 +325,10 @@ def _worth(
     """The value of each option's response, (sample, option); None if no value is given."""
     if value is None:
         return None
+    if not (callable(value) or is_finite(value)):
+        raise SpecError(
+            f"value is {shown(value)}, and it must be a number or a function.", key="value"
+        )
     worth = np.asarray(value(response) if callable(value) else value * is_met, dtype=float)
     if worth.shape != response.shape or not np.isfinite(worth).all():
         raise SpecError(
@@ -388,7 +405,7 @@ def _verdict_in_words(
     verdict: Verdict,
     table: pd.DataFrame,
     chosen: int,
-    labels: Sequence[str],
+    run: str,
     target: float,
     go_at: float,
     no_go_at: float,
@@ -397,7 +414,8 @@ def _verdict_in_words(
     """The doubts, if any, and the probability that the chosen option meets the target."""
     p_target = table["p_target"].iloc[chosen]
     meets = "meets" if p_target >= 0.5 else "may meet"
-    statement = f"{labels[chosen]} {meets} the target of {target:g} with probability {p_target:.2f}"
+    p = _beside_thresholds(p_target, go_at, no_go_at)
+    statement = f"{run or 'The run'} {meets} the target of {target:g} with probability {p}"
     if doubts:
         return [*doubts, f"{statement}, but only if the fit can be trusted."]
     if not _pays(table, chosen):
@@ -406,14 +424,26 @@ def _verdict_in_words(
             f"{statement}, but its expected value is {value:.3g}: it costs more than it is worth."
         ]
     bound = {
-        "go": f"at least {go_at:g}",
-        "no-go": f"no option has more than {no_go_at:g}",
+        "go": f"at least {100 * go_at:g} %",
+        "no-go": f"no option has more than {100 * no_go_at:g} %",
         "inconclusive": (
-            f"less than {go_at:g}, and not every option has at most {no_go_at:g}: the runs do not"
-            " say"
+            f"less than {100 * go_at:g} %, and not every option has at most"
+            f" {100 * no_go_at:g} %: the runs do not say"
         ),
     }[verdict]
     return [f"{statement} ({bound})."]
+
+
+def _beside_thresholds(p: float, go_at: float, no_go_at: float) -> str:
+    """A probability in percent, which rounding does not move onto a threshold that it is off.
+
+    >>> _beside_thresholds(0.797, 0.8, 0.2), _beside_thresholds(0.8, 0.8, 0.2)
+    ('just below 80 %', '80 %')
+    """
+    text = percent(p)
+    if p < go_at and text == percent(go_at):
+        return f"just below {text}"
+    return f"just above {text}" if p > no_go_at and text == percent(no_go_at) else text
 
 
 def _prior_in_words(other_priors: Sequence[float], khat: float, *, decides: bool) -> list[str]:
@@ -434,14 +464,7 @@ def _prior_in_words(other_priors: Sequence[float], khat: float, *, decides: bool
 
 def _unseen_levels_in_words(fit: Draws, option: pd.Series) -> list[str]:
     """Levels of an option in no run: intended, or a typo."""
-    runs, words = fit.runs.table, []
-    for name in fit.design.columns:
-        if name not in option or name not in runs or pd.isna(option[name]):
-            continue
-        known, value = set(runs[name].map(label)), label(option[name])
-        if value not in known:
-            words.append(
-                f"No run has {name} {value}: it is predicted as a new group from the same"
-                f" population, so its bands are wider.{suggest(value, known)}"
-            )
-    return words
+    return [
+        f"{new} It is predicted as a new group from the same population, so its bands are wider."
+        for new in new_groups(fit, option.to_frame().T)
+    ]

@@ -14,8 +14,8 @@ from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.laws.tuning import TUNED
 from bayeslaw.posterior.bands import summaries_of
 from bayeslaw.posterior.draws import Kind, require_kind
-from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import points_at
+from bayeslaw.posterior.predict import along
 from bayeslaw.text import label
 
 if TYPE_CHECKING:
@@ -153,13 +153,12 @@ def _gain(
     factor: float,
     kind: Kind,
 ) -> np.ndarray:
-    """By how much the response improves where one input is multiplied, (sample,): by the law,
-    without the deviations of single settings of that input.
+    """By how much the response improves where one input is multiplied, (sample,), without what
+    single values of that input have of their own.
     """
     before = points_at(fit, shared, [sweep])
     after = before.assign(**{moved: before[moved] * factor})
     table = points_at(fit, None, [*before.to_dict("records"), *after.to_dict("records")])
-    parameters = Parameters.at(fit, table, kind).without_effects_of(moved)
-    values = fit.law.response.link.inverse(parameters.mu_on_link(table))
-    decrease = np.broadcast_to(values, (fit.samples, 2))[:, 0] - values[:, 1]
+    values = along(fit, table, kind, moved)
+    decrease = values[:, 0] - values[:, 1]
     return np.asarray(decrease if fit.law.response.lower_is_better else -decrease)

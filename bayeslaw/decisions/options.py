@@ -12,8 +12,9 @@ from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.laws.base import Law
 from bayeslaw.posterior.points import Points, grid
+from bayeslaw.runs.arguments import as_list, is_finite, is_number
 from bayeslaw.runs.validation import numbers_of
-from bayeslaw.text import canonical_label
+from bayeslaw.text import canonical_label, shown
 
 
 def checked_options(
@@ -42,12 +43,7 @@ def checked_options(
     """
     table = grid(options).assign(**dict(at or {}))
     require_target(target, law)
-    if not 0 < no_go_at < go_at < 1:
-        raise SpecError(
-            f"no_go_at is {no_go_at} and go_at is {go_at}: they must lie between 0 and 1, no_go_at"
-            " below go_at.",
-            key="no_go_at",
-        )
+    require_thresholds(go_at, no_go_at)
     if not len(table):
         raise SpecError("There are no options to decide between.", key="options")
     return table.drop(columns="cost", errors="ignore"), _costs(table, cost, at or {})
@@ -58,15 +54,42 @@ def require_target(target: float, law: Law) -> None:
 
     >>> require_target(-1.0, law("power"))
     Traceback (most recent call last):
-    bayeslaw.errors.SpecError: target is -1.0, and it must be a positive number.
+    bayeslaw.errors.SpecError: target is -1, and it must be a positive number.
     """
     low, high, needed = {
         "log": (0.0, np.inf, "a positive number"),
         "logit": (0.0, 1.0, "a rate between 0 and 1, such as 0.85"),
         "linear": (-np.inf, np.inf, "a number"),
     }[law.response.scale]
-    if not (np.isfinite(target) and low < target < high):
-        raise SpecError(f"target is {target}, and it must be {needed}.", key="target")
+    if not (is_finite(target) and low < target < high):
+        raise SpecError(f"target is {shown(target)}, and it must be {needed}.", key="target")
+
+
+def require_thresholds(go_at: float, no_go_at: float) -> None:
+    """Raise SpecError unless the probabilities of a verdict are in the right order.
+
+    >>> require_thresholds(0.8, 0.2)
+    """
+    known = is_finite(no_go_at) and is_finite(go_at)
+    if not (known and 0 < no_go_at < go_at < 1):
+        raise SpecError(
+            f"no_go_at is {shown(no_go_at)} and go_at is {shown(go_at)}: they must lie between"
+            " 0 and 1, no_go_at below go_at.",
+            key="no_go_at",
+        )
+
+
+def require_far(far: float) -> None:
+    """Raise SpecError unless so many decades beyond the runs can be a limit.
+
+    >>> require_far(float("nan"))
+    Traceback (most recent call last):
+    bayeslaw.errors.SpecError: far is nan, and it must be a positive number of decades.
+    """
+    if not (is_number(far) and far > 0):
+        raise SpecError(
+            f"far is {shown(far)}, and it must be a positive number of decades.", key="far"
+        )
 
 
 def _costs(
@@ -78,7 +101,7 @@ def _costs(
     if isinstance(cost, Mapping):
         costs = _costs_by_name(table, cost, at)
     elif cost is not None:
-        costs = numbers_of(pd.Series(list(cost))).to_numpy(float)
+        costs = numbers_of(pd.Series(as_list(cost, "cost"), dtype=object)).to_numpy(float)
         if len(costs) != len(table):
             raise SpecError(f"cost has {len(costs)} values for {len(table)} options.", key="cost")
     elif "cost" in table:
@@ -94,7 +117,8 @@ def _costs_by_name(
     table: pd.DataFrame, cost: Mapping[str, float], at: Mapping[str, Any]
 ) -> np.ndarray:
     """Costs by the values of the one column whose values are all among the names, (option,)."""
-    known = {canonical_label(name): float(x) for name, x in cost.items()}
+    require_distinct(cost)
+    known = {canonical_label(name): x for name, x in cost.items()}
     columns = [
         name
         for name in table
@@ -109,4 +133,19 @@ def _costs_by_name(
             " costs.",
             key="cost",
         )
-    return np.asarray(table[columns[0]].map(canonical_label).map(known), dtype=float)
+    given = [known[canonical_label(x)] for x in table[columns[0]]]
+    return np.asarray(numbers_of(pd.Series(given, dtype=object)), float)
+
+
+def require_distinct(cost: Mapping[str, Any]) -> None:
+    """Raise SpecError if two names of ``cost`` are spellings of one: 7e9 and 7000000000.
+
+    >>> require_distinct({"lora": 1.0, "fmt": 2.0})
+    """
+    spelt: dict[str, str] = {}
+    for name in map(str, cost):
+        if (first := spelt.setdefault(canonical_label(name), name)) != name:
+            raise SpecError(
+                f"cost has {first} and {name}, which are one name in two spellings: give it once.",
+                key=("cost", name),
+            )

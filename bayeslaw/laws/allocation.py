@@ -73,13 +73,15 @@ def flops_per_token(
     return blocks if vocabulary is None else blocks + 6 * vocabulary * width
 
 
-#: What grows with compute, by the option ``of``.
+#: What grows with compute, by the option ``of``. More of it is what compute is spent on, so that a
+#: target for it is met from there upwards.
 OPTIMA: Mapping[str, Response] = {
-    "model_scale": Response(
-        "optimal_model_scale", "FLOP per token", scale="log", plausible=(1e-2, 1e2)
-    ),
-    "model_size": Response("optimal_model_size", "parameters", scale="log", plausible=(1e-2, 1e2)),
-    "data_size": Response("optimal_data", "tokens", scale="log", plausible=(1e-2, 1e2)),
+    name: Response(response, unit, "log", (1e-2, 1e2), higher_is_better=True, usual=usual)
+    for name, response, unit, usual in (
+        ("model_scale", "optimal_model_scale", "FLOP per token", (6e4, 6e14)),
+        ("model_size", "optimal_model_size", "parameters", INPUTS["model_size"].plausible),
+        ("data_size", "optimal_data", "tokens", INPUTS["data_size"].plausible),
+    )
 }
 
 
@@ -115,10 +117,11 @@ class Allocation(Law):
         "a": Param("a", "exponent of compute", lognormal(0.5, 0.25), varies=False),
     }
     monotone = {"compute": "increasing"}
+    choices = {"of": tuple(OPTIMA)}
     of: str = "model_size"
 
     def __post_init__(self) -> None:
-        self.check_option("of", self.of, OPTIMA)
+        self.check_option("of", self.of, self.choices["of"])
 
     @property
     def response(self) -> Response:

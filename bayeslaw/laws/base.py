@@ -8,7 +8,7 @@ variables, so the model's mean, the prediction and the test's oracle are one pie
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -40,12 +40,25 @@ class Input:
     #: The column that says what this input is, and so its unit. Each value of that column has a
     #: centre of its own.
     selector: str = ""
+    #: Units in which people log it, by name: the factors to its unit.
+    other_units: tuple[tuple[str, float], ...] = ()
+
+    def present(self, x: Any) -> Any:
+        """The values of the rows that have some of this input."""
+        return x if self.none is None else x[x != self.none]
+
+    def written(self, x: Any) -> Any:
+        """A column as people write it: 0 in the rows that have none of this input."""
+        return x if self.none is None else x.where(x != self.none, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
     """What a run gave. ``scale`` is where noise is additive: log for losses, linear for scores,
     logit for rates.
+
+    Values outside ``usual`` are allowed and get a warning: they are mostly in another unit. None:
+    the unit is the table's own, or the scale bounds the values.
     """
 
     name: str
@@ -54,6 +67,9 @@ class Response:
     #: Prior-predictive range within a decade of the table's centre, in units of the table's typical
     #: response.
     plausible: tuple[float, float]
+    #: Whether a higher one is better. None: it is, unless the scale is the logarithm, as of a loss.
+    higher_is_better: bool | None = None
+    usual: tuple[float, float] | None = None
 
     @property
     def link(self) -> Link:
@@ -61,8 +77,10 @@ class Response:
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether it is a loss: scores and rates are the better the higher."""
-        return self.scale == "log"
+        """Whether the lower is the better, as of a loss: scores and rates are better high."""
+        if self.higher_is_better is None:
+            return self.scale == "log"
+        return not self.higher_is_better
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +239,8 @@ class Law(ABC):
     quantities_at: ClassVar[Mapping[str, At]] = {}
     #: argument -> the column whose value switches it on or off.
     switches: ClassVar[Mapping[str, Switch]] = {}
+    #: option -> its values; `ANY_COLUMN` stands for every other column of a table.
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     #: argument -> "decreasing" or "increasing" response.
     monotone: ClassVar[Mapping[str, str]] = {}
     limits: ClassVar[tuple[Limit, ...]] = ()
@@ -354,11 +374,21 @@ class Law(ABC):
         """
         return dict(inputs)
 
+    def joint_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The quantities whose decades beyond the runs add up to the distance of all inputs
+        together: each input, unless one is a part of another.
+        """
+        return {name: inputs[name] for name in self.inputs}
+
     def to_json(self) -> dict[str, Any]:
         """The law as plain data: its name and options."""
         return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
 
-    def check_option(self, option: str, value: str, known: Mapping[str, Any]) -> None:
+    def option_of(self, column: str) -> str:
+        """The option that made a column an input; "" if none did."""
+        return next((name for name in self.choices if getattr(self, name) == column), "")
+
+    def check_option(self, option: str, value: str, known: Collection[str]) -> None:
         """Raise SpecError unless ``value`` is one of ``known``."""
         if value not in known:
             raise SpecError(
@@ -366,15 +396,43 @@ class Law(ABC):
             )
 
 
+#: The unit of a column that a law takes as it is.
+OWN_UNIT = "the table's unit"
+#: What stands among an option's choices for all other columns.
+ANY_COLUMN = "any other column with a name of letters, digits and '_'"
+#: In rows with none of an input, what stands for 0, which has no logarithm. At exponents that
+#: curves have, laws are here what they are at 0.
+NONE = 1e-100
+
+MILLIONS, BILLIONS, TRILLIONS = ("millions", 1e6), ("billions", 1e9), ("trillions", 1e12)
+OF_TOKENS = (BILLIONS, TRILLIONS, MILLIONS)
+
 #: The canonical inputs: one name, one unit, everywhere.
 INPUTS: Mapping[str, Input] = {
-    "model_size": Input("parameters", "number of parameters of the model", (1e4, 1e14)),
-    "data_size": Input("tokens or examples", "training data seen", (1e2, 1e16)),
-    "unique_data": Input(
-        "tokens", "training tokens that differ from each other; the rest are repeats", (1e2, 1e16)
+    "model_size": Input(
+        "parameters",
+        "number of parameters of the model",
+        (1e4, 1e14),
+        other_units=(BILLIONS, MILLIONS),
     ),
-    "pretraining_data": Input("tokens", "pretraining data seen by the base model", (1e6, 1e15)),
-    "finetuning_data": Input("examples", "finetuning examples", (1e1, 1e11)),
+    "data_size": Input(
+        "tokens or examples", "training data seen", (1e2, 1e16), other_units=OF_TOKENS
+    ),
+    "unique_data": Input(
+        "tokens",
+        "training tokens that differ from each other; the rest are repeats",
+        (1e2, 1e16),
+        other_units=OF_TOKENS,
+    ),
+    "pretraining_data": Input(
+        "tokens", "pretraining data seen by the base model", (1e6, 1e15), other_units=OF_TOKENS
+    ),
+    "finetuning_data": Input(
+        "examples",
+        "finetuning examples",
+        (1e1, 1e11),
+        other_units=(("thousands", 1e3), MILLIONS),
+    ),
     "factor_size": Input(
         "the factor's unit",
         "size of what the column factor names, such as model_size in parameters",
@@ -386,11 +444,27 @@ INPUTS: Mapping[str, Input] = {
         "size of the parameter-efficient module: prompt length or LoRA rank",
         (1.0, 1e5),
     ),
-    "compute": Input("FLOP", "training compute", (1e8, 1e30)),
+    "compute": Input(
+        "FLOP",
+        "training compute",
+        (1e8, 1e30),
+        other_units=(
+            ("exaFLOP", 1e18),
+            ("zettaFLOP", 1e21),
+            ("petaFLOP/s-days", 8.64e19),
+        ),
+    ),
     "gpu_hours": Input("GPU-hours", "accelerator time", (1e-2, 1e9)),
-    "learning_rate": Input("per step", "peak learning rate", (1e-7, 1.0)),
-    "batch_size": Input("tokens", "tokens of one optimiser step", (1e3, 1e9)),
-    "step": Input("steps", "optimiser steps", (1.0, 1e9)),
+    "learning_rate": Input(
+        "per step", "peak learning rate", (1e-7, 1.0), other_units=(("units of 1e-4", 1e-4),)
+    ),
+    "batch_size": Input(
+        "tokens",
+        "tokens of one optimiser step",
+        (1e3, 1e9),
+        other_units=(("sequences of 2,048 tokens", 2048.0), MILLIONS),
+    ),
+    "step": Input("steps", "optimiser steps", (1.0, 1e9), other_units=(("thousands", 1e3),)),
     "kl": Input(
         "nats per sequence",
         "KL divergence of the policy from the initial one",

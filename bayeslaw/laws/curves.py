@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
+from bayeslaw.errors import SpecError
 from bayeslaw.laws import ops
 from bayeslaw.laws.base import (
+    ANY_COLUMN,
     INPUTS,
     LOSS_AT_CENTRE,
+    NONE,
+    OWN_UNIT,
     SHARE_AT_CENTRE,
     Input,
     Law,
@@ -21,8 +25,10 @@ from bayeslaw.laws.base import (
 )
 from bayeslaw.priors import Prior, lognormal
 
+#: Where the formulas are tried for a column of any unit.
+OWN_RANGE = (1e-6, 1e18)
 #: A loss or an error rate, in the unit of the table.
-LOSS = Response("loss", "the table's unit", scale="log", plausible=(0.02, 50.0))
+LOSS = Response("loss", OWN_UNIT, scale="log", plausible=(0.02, 50.0))
 
 #: Parameters that several laws of this file share. The loss at the centre is near the typical one;
 #: curves of vision and language models have log slopes of .02 to .6; the irreducible share may be
@@ -53,19 +59,31 @@ SHARE = Param(
 
 @dataclass(frozen=True)
 class CurveLaw(Law):
-    """A law of one input x. ``input`` names the column that is x."""
+    """A law of one input x. ``input`` names the column that is x: a canonical input, or any other
+    column, whose unit is then the table's own.
+    """
 
     #: Curves share no discrepancy: besides a process of each curve, it changed no score of the
     #: benchmark's 36 curves, and chains did not converge.
     discrepancy = {"kind": "curve", "shared": False}
+    choices = {"input": (*INPUTS, ANY_COLUMN)}
+    #: Whether the law has a value at x = 0, so that a run there is a measurement of it.
+    starts: ClassVar[bool] = False
     input: str = "data_size"
 
     def __post_init__(self) -> None:
-        self.check_option("input", self.input, INPUTS)
+        if not (isinstance(self.input, str) and self.input.isidentifier()):
+            self.check_option("input", self.input, self.choices["input"])
+        if self.input == self.response.name:
+            raise SpecError(
+                f"{self.name}: input is {self.input!r}, which is what the law gives. Name the"
+                " column that is x."
+            )
 
     @property
     def arguments(self) -> Mapping[str, Input]:
-        return {"x": INPUTS[self.input]}
+        x = INPUTS.get(self.input, Input(OWN_UNIT, "x, in the unit of the table", OWN_RANGE))
+        return {"x": replace(x, none=NONE if self.starts else None)}
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -132,6 +150,7 @@ class ShiftedPower(CurveLaw):
     optimization ..."), mirrored: there c - (a x + b)^-α for accuracies.
     """
 
+    starts = True
     name = "shifted_power"
     formula = "A * (x + shift)^-alpha + E"
     source = "Domhan et al. 2015, IJCAI (pow4)"
@@ -194,6 +213,7 @@ class SaturatingPower(CurveLaw):
     Alabdulmohsin, Neyshabur, Zhai 2022 (NeurIPS), arXiv 2209.06640, section 3.2 (M4).
     """
 
+    starts = True
     name = "saturating_power"
     formula = "E + (L0 - E) * saturation(log(A) - c * log(x) + (alpha - 1) * log(L0 - E), alpha)"
     source = "Alabdulmohsin et al. 2022, arXiv 2209.06640 (M4)"
@@ -340,6 +360,7 @@ class SigmoidCompute(CurveLaw):
     Khatri et al. 2025, arXiv 2510.13786, eq. 1. Their 8B run of 100,000 GPU-hours: A .645, B 1.70.
     """
 
+    starts = True
     name = "sigmoid_compute"
     formula = "R0 + (A - R0) / (1 + (C_mid / x)^B)"
     source = "Khatri et al. 2025, arXiv 2510.13786, eq. 1"

@@ -21,7 +21,7 @@ from bayeslaw.laws.curves import SHARE
 from bayeslaw.priors import Prior, lognormal
 
 #: Loss after finetuning, in the unit of the table (Zhang et al. fit test-set log-perplexity).
-LOSS = Response("loss", "nats per token", scale="log", plausible=(0.05, 40.0))
+LOSS = Response("loss", "nats per token", scale="log", plausible=(0.05, 40.0), usual=(0.01, 20.0))
 
 #: What Zhang et al. scale beside finetuning data.
 FACTORS = {name: INPUTS[name] for name in ("model_size", "pretraining_data", "pet_size")}
@@ -45,10 +45,11 @@ DATA_EXPONENT = Param(
 class FactorLaw(Law):
     """A law of one factor X and the finetuning data D. ``factor`` names the column that is X."""
 
+    choices = {"factor": tuple(FACTORS)}
     factor: str = "model_size"
 
     def __post_init__(self) -> None:
-        self.check_option("factor", self.factor, FACTORS)
+        self.check_option("factor", self.factor, self.choices["factor"])
 
     @property
     def arguments(self) -> Mapping[str, Input]:

@@ -264,10 +264,11 @@ class Logarithmic(KLLaw):
     alpha the same for all reward models, which is ``effects={"alpha": "1"}``.
     """
 
+    choices = {"alpha_at": ("centre", "nat")}
     alpha_at: str = "centre"
 
     def __post_init__(self) -> None:
-        self.check_option("alpha_at", self.alpha_at, dict.fromkeys(("centre", "nat")))
+        self.check_option("alpha_at", self.alpha_at, self.choices["alpha_at"])
 
     def of_paper(self, *, d: Any, alpha: Any, beta: Any, rounds: Any = 1.0) -> dict[str, Any]:
         """alpha and beta from what is sampled; ``d`` is that of the table's centre, covered in so

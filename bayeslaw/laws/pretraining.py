@@ -20,7 +20,7 @@ from bayeslaw.laws.base import (
 from bayeslaw.priors import Prior, lognormal
 
 #: Pretraining loss, in the unit of the table (nats per token in the papers).
-LOSS = Response("loss", "nats per token", scale="log", plausible=(0.1, 20.0))
+LOSS = Response("loss", "nats per token", scale="log", plausible=(0.1, 20.0), usual=(0.1, 20.0))
 
 #: What the laws of this file share, with their priors. An irreducible loss is some half of the
 #: typical one.
@@ -424,6 +424,12 @@ class DataConstrained(Law):
         return {
             "epochs": inputs["data_size"] / ops.minimum(inputs["unique_data"], inputs["data_size"])
         }
+
+    def joint_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Epochs in place of unique data: ten times the data, all of it new, is one decade."""
+        inputs = {name: inputs[name] for name in ("model_size", "data_size", "unique_data")}
+        epochs = self.discrepancy_inputs(inputs)
+        return {name: inputs[name] for name in ("model_size", "data_size")} | epochs
 
 
 def balanced_size(product: Any, A: Any, B: Any, alpha: Any, beta: Any) -> Any:

@@ -9,7 +9,8 @@ the process that runs share is sampled.
 
 The posterior has these variables for a parameter ``alpha``: ``alpha``, its population value in the
 paper's units; ``alpha_1|method``, the deviations of groups on the unconstrained scale;
-``alpha_1|method_sigma``, their standard deviation; ``alpha_log10(size)``, a trend. A parameter
+``alpha_1|method_sigma``, their standard deviation; ``alpha_log10(size)``, a trend. Student-t noise
+along curves has a weight for each run (`bayeslaw.spec.noise.WEIGHT`). A parameter
 sampled at the table's centre also has ``A_at_centre`` (see `bayeslaw.laws.base.Param`).
 """
 
@@ -28,6 +29,7 @@ from bayeslaw.curves.state_space import runs_in_sequence, state_space
 from bayeslaw.defaults import PILOT_CENTRING
 from bayeslaw.model.effects import RAW, Effects, law_at_groups
 from bayeslaw.model.filter_op import Filtered
+from bayeslaw.model.noise_weights import noise_weights
 from bayeslaw.model.semivariance import reparametrised
 from bayeslaw.runs.measurement import (
     BASELINE,
@@ -109,7 +111,10 @@ def build(
         scale = noise_scale(by_run["sigma"], table, law)
         if design.spec.discrepancy.along_curves:
             seen = pm.Data(SEEN, np.ones(len(runs)), dims="run")
-            log_density = _along_curves(design, runs, y - mean, scale**2, seen, by_run)
+            variance = scale**2
+            if design.spec.noise == "student_t":
+                variance = variance / noise_weights(by_run["nu"], len(runs))
+            log_density = _along_curves(design, runs, y - mean, variance, seen, by_run)
             pm.Potential("response", log_density)
             return model
         family, shape = _noise(design.spec, by_run, scale)

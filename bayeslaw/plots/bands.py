@@ -18,6 +18,8 @@ from bayeslaw.text import label, named
 
 #: Panels a figure may have before it is unreadable.
 MOST_PANELS = 36
+#: What stands for none of an input is below this (`bayeslaw.laws.base.Input.none`).
+NEXT_TO_NONE = 1e-29
 
 
 def bands(
@@ -27,6 +29,10 @@ def bands(
     response: str = "loss",
     runs: pd.DataFrame | None = None,
     hidden: pd.DataFrame | None = None,
+    runs_are: str = "runs",
+    target: float | None = None,
+    marks: pd.DataFrame | None = None,
+    marked: str = "asked for",
     by: Sequence[str] = (),
     axes: Axes | Sequence[Axes] | None = None,
     x_unit: str = "",
@@ -46,6 +52,10 @@ def bands(
     response : the column of ``runs`` on the vertical axis.
     runs : the runs that the fit saw, drawn as points.
     hidden : runs that it did not see, drawn as crosses.
+    runs_are : what the legend calls the runs, such as "runs, moved here by the law".
+    target : of the response, drawn as a line.
+    marks : points to mark at their ``median``, with ``x`` and the columns of ``by``, and what the
+        legend calls them: ``marked``.
     by : columns that make a panel each.
     axes : one Axes a panel; None: a new figure, ``width`` inches wide, is laid out (single column
         below 5 inches).
@@ -71,7 +81,9 @@ def bands(
         drawn = axes_of_panels(len(panels), axes, width, title)
         for axis, (chosen, part) in zip(drawn, panels, strict=False):
             seen, unseen = rows_of(runs, chosen), rows_of(hidden, chosen)
-            _panel(axis, part.sort_values(x), x, response, seen, unseen)
+            _panel(axis, part.sort_values(x), x, response, seen, unseen, runs_are)
+            _draw_target(axis, target)
+            _draw_marks(axis, rows_of(marks, chosen), x, marked)
             entitle(axis, ", ".join(named(column, value) for column, value in chosen.items()))
             scale_and_name(axis, x, response, x_unit, response_unit, log)
         if axes is None:
@@ -86,8 +98,10 @@ def _panel(
     response: str,
     runs: pd.DataFrame | None,
     hidden: pd.DataFrame | None,
+    runs_are: str,
 ) -> None:
     """Bands and runs of one group."""
+    runs, hidden = on_log_axis(runs, x), on_log_axis(hidden, x)
     at = part[x].to_numpy(float)
     fill_bands(axis, at, part, BAND, "{:g} % of runs")
     axis.plot(at, part["median"], color=BAND, linewidth=1.4, label="median")
@@ -100,7 +114,7 @@ def _panel(
             markersize=2.6,
             alpha=0.7,
             linestyle="none",
-            label="runs",
+            label=runs_are,
         )
     if hidden is not None and len(hidden):
         axis.plot(
@@ -115,6 +129,31 @@ def _panel(
         )
     if f"distance_{x}" in part:
         _mark_beyond(axis, at, part[f"distance_{x}"].to_numpy(float))
+
+
+def _draw_target(axis: Axes, target: float | None) -> None:
+    """The target, as a line across the panel."""
+    if target is not None:
+        words = f"target {target:.4g}"
+        axis.axhline(target, color=HIDDEN, linewidth=1.2, linestyle="--", label=words, zorder=1.5)
+
+
+def _draw_marks(axis: Axes, marks: pd.DataFrame | None, x: str, marked: str) -> None:
+    """Points at their medians, as diamonds."""
+    if marks is not None and len(marks):
+        axis.plot(
+            marks[x],
+            marks["median"],
+            "D",
+            markerfacecolor="none",
+            markeredgecolor=HIDDEN,
+            markersize=6.5,
+            markeredgewidth=1.6,
+            linestyle="none",
+            clip_on=False,
+            label=marked,
+            zorder=3,
+        )
 
 
 def _mark_beyond(axis: Axes, at: np.ndarray, distance: np.ndarray) -> None:
@@ -203,6 +242,11 @@ def rows_of(table: pd.DataFrame | None, chosen: dict[str, object]) -> pd.DataFra
     for column, value in chosen.items():
         table = table[table[column].map(label) == label(value)]
     return table
+
+
+def on_log_axis(table: pd.DataFrame | None, x: str) -> pd.DataFrame | None:
+    """The rows for which a logarithmic axis has a place: those with some of the input x."""
+    return None if table is None else table[table[x] > NEXT_TO_NONE]
 
 
 def scale_and_name(

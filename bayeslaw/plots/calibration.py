@@ -12,14 +12,23 @@ from scipy import stats
 
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, style
+from bayeslaw.validation.scores import REGION
 
 #: One colour and marker a method, the package's own first.
 METHODS = ((BAND, "o"), (HIDDEN, "s"), (RUN, "^"), ("#009E73", "D"), ("#CC79A7", "v"))
-#: Probability of the region in which a calibrated method's points lie.
-REGION = 0.9
+#: The package's own method, whose regions a backtest has.
+OURS = "bayeslaw"
+#: The ends of a region, by their columns.
+ENDS = ("low", "high")
 
 
-def coverage(points: pd.DataFrame, *, ax: Axes | None = None, title: str = "") -> Axes:
+def coverage(
+    points: pd.DataFrame,
+    *,
+    ax: Axes | None = None,
+    title: str = "",
+    regions: pd.DataFrame | None = None,
+) -> Axes:
     """Share of hidden runs within each band against the band's probability, a line a method.
 
     Parameters
@@ -28,10 +37,10 @@ def coverage(points: pd.DataFrame, *, ax: Axes | None = None, title: str = "") -
         out.
     ax : where to draw; None: a new figure.
     title : of the axes. A plot of simulated runs must say so here.
-
-    The grey region holds a calibrated method's points with probability 90 %, if the hidden runs
-    are independent. Errors along one curve are autocorrelated, so that a point outside is a weaker
-    sign than it seems.
+    regions : ``Backtest.regions``: where a calibrated model's points lie with probability 90 %,
+        with the errors that hidden runs share. None: where they would if the hidden runs were
+        independent. Runs of one curve are not, so that a point outside is then a weaker sign than
+        it seems.
 
     Raises
     ------
@@ -53,20 +62,19 @@ def coverage(points: pd.DataFrame, *, ax: Axes | None = None, title: str = "") -
         )
     with style():
         axis = plt.subplots(figsize=(4.6, 4.4), layout="constrained")[1] if ax is None else ax
-        grid = np.linspace(0.005, 0.995, 199)
-        runs = points.groupby("method", sort=False).size().max()
-        low, high = (
-            stats.binom.ppf(q, runs, grid) / runs for q in ((1 - REGION) / 2, (1 + REGION) / 2)
-        )
-        axis.fill_between(
-            100 * grid,
-            100 * low,
-            100 * high,
-            color=BEYOND,
-            alpha=0.25,
-            linewidth=0,
-            label=f"calibrated, {runs} independent runs",
-        )
+        if regions is None:
+            _independent(axis, points)
+        else:
+            region = regions[regions["measure"] == "coverage"]
+            axis.vlines(
+                100 * region["at"],
+                100 * region["low"],
+                100 * region["high"],
+                color=BEYOND,
+                alpha=0.35,
+                linewidth=9,
+                label="calibrated model",
+            )
         axis.plot([0, 100], [0, 100], color=BEYOND, linewidth=1)
         methods = [
             (name, part)
@@ -99,13 +107,34 @@ def coverage(points: pd.DataFrame, *, ax: Axes | None = None, title: str = "") -
     return axis
 
 
+def _independent(axis: Axes, points: pd.DataFrame) -> None:
+    """Shade where the coverage of a calibrated method would lie if its hidden runs were
+    independent.
+    """
+    grid = np.linspace(0.005, 0.995, 199)
+    runs = points.groupby("method", sort=False).size().max()
+    low, high = (
+        stats.binom.ppf(q, runs, grid) / runs for q in ((1 - REGION) / 2, (1 + REGION) / 2)
+    )
+    axis.fill_between(
+        100 * grid,
+        100 * low,
+        100 * high,
+        color=BEYOND,
+        alpha=0.25,
+        linewidth=0,
+        label=f"calibrated, {runs} independent runs",
+    )
+
+
 def pit(
     points: pd.DataFrame,
     *,
-    method: str = "bayeslaw",
+    method: str = OURS,
     bins: int = 10,
     ax: Axes | None = None,
     title: str = "",
+    regions: pd.DataFrame | None = None,
 ) -> Axes:
     """Histogram of the PIT of one method: level where it is calibrated, a hump where its bands are
     too wide, a bowl where too narrow.
@@ -115,7 +144,8 @@ def pit(
     points : ``Backtest.points``: method, ``pit``.
     method : the method whose PIT is drawn.
     bins : how many bins the histogram has.
-    ax, title : as in `coverage`. The grey region is that of each bin.
+    ax, title, regions : as in `coverage`, of each bin; ``regions`` are of 10 bins of the package's
+        own method, and with others the region is that of independent runs.
 
     Raises
     ------
@@ -137,15 +167,28 @@ def pit(
         )
     with style():
         axis = plt.subplots(figsize=(4.6, 3.4), layout="constrained")[1] if ax is None else ax
-        low, high = (
-            stats.binom.ppf(q, len(values), 1 / bins) for q in ((1 - REGION) / 2, (1 + REGION) / 2)
-        )
-        axis.axhspan(
-            low, high, color=BEYOND, alpha=0.25, linewidth=0, label="calibrated, independent runs"
-        )
+        edges = np.linspace(0, 1, bins + 1)
+        region = None if regions is None else regions[regions["measure"] == "pit"]
+        if region is None or len(region) != bins or method != OURS:
+            ends = ((1 - REGION) / 2, (1 + REGION) / 2)
+            low, high = (stats.binom.ppf(q, len(values), 1 / bins) for q in ends)
+            label = "calibrated, independent runs"
+            axis.axhspan(low, high, color=BEYOND, alpha=0.25, linewidth=0, label=label)
+        else:
+            low, high = (len(values) * np.append(region[end], region[end].iloc[-1]) for end in ENDS)
+            axis.fill_between(
+                edges,
+                low,
+                high,
+                step="post",
+                color=BEYOND,
+                alpha=0.25,
+                linewidth=0,
+                label="calibrated model",
+            )
         axis.hist(
             values,
-            bins=list(np.linspace(0, 1, bins + 1)),
+            bins=list(edges),
             color=BAND,
             alpha=0.75,
             edgecolor="white",
@@ -162,13 +205,20 @@ def pit(
     return axis
 
 
-def calibration(points: pd.DataFrame, *, title: str = "", width: float = 9.0) -> np.ndarray:
+def calibration(
+    points: pd.DataFrame,
+    *,
+    title: str = "",
+    width: float = 9.0,
+    regions: pd.DataFrame | None = None,
+) -> np.ndarray:
     """`coverage` of all methods beside the `pit` of the package's own.
 
     Parameters
     ----------
     points : ``Backtest.points``.
     title, width : of the figure, width in inches; one column below 6.
+    regions : as in `coverage`.
 
     Returns
     -------
@@ -184,8 +234,8 @@ def calibration(points: pd.DataFrame, *, title: str = "", width: float = 9.0) ->
         figure, axes = plt.subplots(
             2 if narrow else 1, 1 if narrow else 2, figsize=size, layout="constrained"
         )
-        coverage(points, ax=axes[0])
-        pit(points, ax=axes[1])
+        coverage(points, ax=axes[0], regions=regions)
+        pit(points, ax=axes[1], regions=regions)
         if title:
             figure.suptitle(title, fontsize=10)
     return np.asarray(axes)

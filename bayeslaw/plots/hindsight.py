@@ -10,7 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bayeslaw.errors import SpecError
-from bayeslaw.plots.bands import MOST_PANELS, axes_of_panels, rows_of, scale_and_name, tidy
+from bayeslaw.plots.bands import (
+    MOST_PANELS,
+    axes_of_panels,
+    on_log_axis,
+    rows_of,
+    scale_and_name,
+    tidy,
+)
 from bayeslaw.plots.rows import entitle
 from bayeslaw.plots.style import BAND, HIDDEN, RUN, style
 from bayeslaw.text import named
@@ -87,7 +94,7 @@ def hindsight(
         drawn = axes_of_panels(len(panels), axes, width, title)
         for axis, (values, part) in zip(drawn, panels, strict=False):
             chosen = dict(zip(by, values, strict=True))
-            runs = rows_of(seen, chosen)
+            runs = on_log_axis(rows_of(seen, chosen), x)
             if runs is not None:
                 _draw_points(axis, runs, x, response, "runs that were seen", SEEN)
             _draw_bars(axis, part, x, prob)

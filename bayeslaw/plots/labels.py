@@ -14,7 +14,7 @@ from bayeslaw.decisions.candidates import ADDED as ADDED_BY_NEXT_RUNS
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.rows import LETTER, inches, wrapped
 from bayeslaw.plots.style import RUN, SERIES
-from bayeslaw.text import magnitude, named_rows
+from bayeslaw.text import magnitude, named_rows, percent
 
 #: Options, or candidates, that a figure may have before it is unreadable.
 MOST_OPTIONS = 12
@@ -150,10 +150,8 @@ def in_brackets(unit: str) -> str:
 
 
 def chance(p: float) -> str:
-    """A probability to two digits: what comes of draws is never certain."""
-    if p < 0.005:
-        return "<0.01"
-    return ">0.99" if p > 0.995 else f"{p:.2f}"
+    """A probability as `bayeslaw.text.percent` has it, in the few letters of a column."""
+    return percent(p).replace("less than ", "<").replace("more than ", ">")
 
 
 def amount(x: float) -> str:

@@ -14,9 +14,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from bayeslaw.errors import SpecError
+from bayeslaw.errors import SpecError, visible
 from bayeslaw.text import magnitude
 
 #: Okabe and Ito's palette, told apart by colour-blind readers.
@@ -65,13 +66,13 @@ def settings_of_matplotlib(settings: Mapping[str, Any]) -> Iterator[None]:
 
 
 def plain(text: Any) -> str:
-    r"""Text from data, unchanged: matplotlib would set what is between two dollar signs as a
-    formula.
+    r"""Text from data, as it is: matplotlib would set what is between two dollar signs as a
+    formula. Characters that cannot be seen are written out, because an SVG file cannot have them.
 
     >>> print(plain("USD 1 = $1"))
     USD 1 = \$1
     """
-    return str(text).replace("$", r"\$")
+    return visible(str(text)).replace("$", r"\$")
 
 
 def log_x(axes: Axes) -> None:
@@ -169,10 +170,12 @@ def _drawn(figure: Figure, salt: str) -> ElementTree.Element:
     for the whole page.
     """
     page = io.StringIO()
+    for text in figure.findobj(Text):
+        text.set_text(visible(text.get_text()))
     with settings_of_matplotlib({"svg.fonttype": "none", "svg.hashsalt": salt}):
         figure.savefig(page, format="svg", transparent=True, metadata={"Date": None})
     plt.close(figure)
-    root = ElementTree.fromstring(page.getvalue())
+    root = ElementTree.fromstring(visible(page.getvalue()))
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag.rpartition("}")[2] in ("metadata", "style"):

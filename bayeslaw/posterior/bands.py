@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,12 @@ from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.posterior.draws import DIMS, Draws, Kind, require_kind
 from bayeslaw.posterior.points import Points, checked_points, extrapolation_distance, grid
 from bayeslaw.posterior.predict import each_block_of_draws
+from bayeslaw.runs.arguments import as_list, is_finite
+from bayeslaw.spec.spec import population_name
+from bayeslaw.text import magnitude, named, shown
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def bands(
@@ -35,9 +41,10 @@ def bands(
     Returns
     -------
     DataFrame, one row per point: the columns of ``points``; mean and median; ``lower_50``,
-    ``upper_50`` and so on, in the response's unit; ``distance_<input>``, decades beyond the runs;
-    ``unseen``, the grouping columns whose value no run had; ``converged``. With ``kind="run"`` the
-    heavy tails of Student-t noise can pull the mean far off: quote the median.
+    ``upper_50`` and so on, in the response's unit; ``distance_<input>``, decades beyond the runs,
+    and ``distance_joint``, that of all inputs together; ``unseen``, the grouping columns whose
+    value no run had; ``converged``. With ``kind="run"`` the heavy tails of Student-t noise can pull
+    the mean far off: quote the median.
 
     Raises
     ------
@@ -48,7 +55,7 @@ def bands(
     --------
     ``bands(fit, {"model_size": [1e9, 7e10], "data_size": 1.4e12}, probs=(0.9,))`` has two rows,
     and the columns model_size, data_size, mean, median, lower_90, upper_90, distance_model_size,
-    distance_data_size, unseen, converged.
+    distance_data_size, distance_joint, unseen, converged.
     """
     quantiles = quantile_columns(probs)
     require_kind(kind)
@@ -74,9 +81,10 @@ def quantile_columns(probs: Sequence[float]) -> dict[str, float]:
     ------
     SpecError : a probability outside (0, 1).
     """
-    if bad := [p for p in probs if not 0 < p < 1]:
+    if bad := [p for p in as_list(probs, "probs") if not (is_finite(p) and 0 < p < 1)]:
         raise SpecError(
-            f"probs has {bad[0]}, and a band's probability must be between 0 and 1.", key="probs"
+            f"probs has {shown(bad[0])}, and a band's probability must be between 0 and 1.",
+            key="probs",
         )
     columns = {}
     for p in probs:
@@ -111,13 +119,15 @@ def summary(
     Parameters
     ----------
     fit : the posterior.
-    var_names : names of variables, as in ArviZ. None: all but the deviations of groups.
+    var_names : names of variables, as in ArviZ. None: all but the deviations of groups; of
+        published coefficients, these.
     ci_prob : probability of the equal-tailed interval.
 
     Returns
     -------
     DataFrame, one row per variable (or element of one): mean, sd, ``lower_90``, ``upper_90``,
-    ess_bulk, ess_tail, r_hat. A pinned variable has no R-hat: NaN.
+    ess_bulk, ess_tail, r_hat. A pinned variable has no R-hat: NaN. Where a variable is sampled at
+    the table's centre also ``at``: where that is, in words, and "" for the others.
 
     Raises
     ------
@@ -126,12 +136,17 @@ def summary(
     import arviz_stats
 
     posterior = fit.posterior
+    if var_names is None and not fit.convergence.sampled:
+        var_names = list(fit.law.params)
     if var_names is None:
         var_names = [
             str(name) for name, x in posterior.items() if x.dims == DIMS or "|" not in str(name)
         ]
-    if unknown := [name for name in var_names if name not in posterior]:
+    known = set(map(str, posterior))
+    if unknown := [x for x in map(str, as_list(var_names, "var_names")) if x not in known]:
         raise UnknownNameError("variable", unknown[0], map(str, posterior))
+    if not fit.convergence.sampled:
+        return _with_place(fit, _of_one_draw(posterior[list(var_names)], ci_prob))
     with np.errstate(invalid="ignore"):  # a pinned variable has no R-hat: NaN
         table = arviz_stats.summary(
             posterior[list(var_names)], ci_prob=ci_prob, ci_kind="eti", round_to="none"
@@ -139,4 +154,43 @@ def summary(
     ends = [column for column in table.columns if column.startswith("eti")]
     sides = [f"{side}_{100 * ci_prob:g}" for side in ("lower", "upper")]
     renamed = table.rename(columns=dict(zip(ends, sides, strict=True)))
-    return renamed[["mean", "sd", *sides, "ess_bulk", "ess_tail", "r_hat"]]
+    return _with_place(fit, renamed[["mean", "sd", *sides, "ess_bulk", "ess_tail", "r_hat"]])
+
+
+def _of_one_draw(posterior: xr.Dataset, ci_prob: float) -> pd.DataFrame:
+    """The summary of published coefficients: no spread, and no diagnostics."""
+    values = {str(name): float(x.values.item()) for name, x in posterior.items()}
+    table = pd.DataFrame({"mean": pd.Series(values, dtype=float)}).assign(sd=0.0)
+    for side in ("lower", "upper"):
+        table[f"{side}_{100 * ci_prob:g}"] = table["mean"]
+    return table.assign(ess_bulk=np.nan, ess_tail=np.nan, r_hat=np.nan)
+
+
+def _with_place(fit: Draws, table: pd.DataFrame) -> pd.DataFrame:
+    """The summary, with the centre of the table where a variable is sampled there."""
+    names = {
+        population_name(name, param) for name, param in fit.law.params.items() if param.at_centre
+    }
+    here = [str(row).partition("[")[0] in names for row in table.index]
+    return table.assign(at=np.where(here, centre_in_words(fit), "")) if any(here) else table
+
+
+def centre_in_words(fit: Draws) -> str:
+    """Where the centre of the table is: "model size 302M, data size 4.11B".
+
+    An input with a selector column has a centre for each of its values.
+    """
+    runs, words = fit.runs, []
+    for name, value in runs.centre.items():
+        selector = fit.law.inputs[name].selector
+        if selector and len(runs):
+            of_groups = runs.table[[selector]].drop_duplicates()
+            centres = runs.centre_of(of_groups)[name]
+            several = zip(of_groups[selector], centres, strict=True)
+            words.append(
+                f"{name.replace('_', ' ')} "
+                + " or ".join(f"{magnitude(x)} ({label})" for label, x in several)
+            )
+        else:
+            words.append(named(name, value))
+    return ", ".join(words)

@@ -44,6 +44,11 @@ class Convergence:
     attempts: tuple[str, ...] = field(default=())
 
     @property
+    def sampled(self) -> bool:
+        """Whether there are chains at all: published coefficients have none."""
+        return self.attempts != NOT_SAMPLED.attempts
+
+    @property
     def passed(self) -> bool:
         """Whether every diagnostic is known, and on the right side of its threshold
         (`bayeslaw.defaults`).
@@ -72,12 +77,18 @@ class Convergence:
         )
 
     def __str__(self) -> str:
+        if not self.sampled:
+            return "not sampled"
         return (
             f"R-hat {shown(self.rhat, '.4f')} ({self.rhat_variable}), bulk ESS"
             f" {shown(self.ess_bulk, '.0f')} ({self.ess_bulk_variable}), tail ESS"
             f" {shown(self.ess_tail, '.0f')} ({self.ess_tail_variable}),"
             f" {self.divergences} divergences"
         )
+
+
+#: The convergence of published coefficients: nothing is known, and nothing passes.
+NOT_SAMPLED = Convergence(np.nan, "", np.nan, "", np.nan, "", 0, ("not sampled",))
 
 
 def shown(diagnostic: float, as_format: str) -> str:

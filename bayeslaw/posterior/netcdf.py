@@ -3,7 +3,8 @@
 HDF5 crashes on a full disk, and may read other numbers from a damaged file, or hang. So a file is
 made in memory and written as plain bytes, and its digest is compared before HDF5 reads it. The
 digest stands behind the data, where other programs do not look: the file is an ordinary NetCDF file
-for xarray, ArviZ and ncdump.
+for xarray, ArviZ and ncdump. A file without a digest is first read in a process of its own, which
+may crash or hang.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +32,10 @@ SEAL = b"\nbayeslaw sha256 "
 SEAL_LENGTH = len(SEAL) + 64 + 1
 #: The attribute of the root of a file that has a digest.
 SEALED = "bayeslaw_sealed"
+#: How a file begins that HDF5 wrote.
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+#: Seconds that HDF5 may take to read a file without a digest.
+PATIENCE = 30.0
 #: The attribute of a variable whose texts are JSON, because some are missing or not plain.
 JSON = "bayeslaw_json"
 
@@ -44,7 +51,7 @@ def write(tree: xr.DataTree, path: str | Path) -> None:
     stored.attrs |= {SEALED: 1}
     data = bytes(stored.to_netcdf(engine="h5netcdf"))
     with atomic_write(path) as part:
-        part.write_bytes(data + SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n")
+        part.write_bytes(data + _seal(data))
 
 
 def read(path: str | Path) -> tuple[xr.DataTree, bool]:
@@ -65,26 +72,69 @@ def read(path: str | Path) -> tuple[xr.DataTree, bool]:
         data = path.read_bytes()
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
-    data, seal = data[:-SEAL_LENGTH], data[-SEAL_LENGTH:]
-    sealed = seal.startswith(SEAL)
-    if sealed and seal[len(SEAL) : -1] != hashlib.sha256(data).hexdigest().encode():
-        raise StorageError(
-            f"{path} is damaged: its bytes are not those that were written. Save it again."
-        )
+    whole, seal = data[:-SEAL_LENGTH], data[-SEAL_LENGTH:]
+    sealed = seal == _seal(whole)
+    if not sealed:
+        _require_readable(path, data)
     try:
-        with xr.open_datatree(io.BytesIO(data if sealed else data + seal), engine="h5netcdf") as x:
+        with xr.open_datatree(io.BytesIO(whole if sealed else data), engine="h5netcdf") as x:
             tree = x.load()
     except Exception as error:  # a damaged file raises OSError, KeyError, ValueError, RuntimeError
-        raise StorageError(
-            f"{path} cannot be read: it is not a NetCDF file, or it was cut short"
-            f" ({type(error).__name__}). Save the fit again."
-        ) from error
-    if not sealed and SEALED in tree.attrs:
-        raise StorageError(f"{path} is damaged: it was cut short. Save it again.")
+        raise _unreadable(path, type(error).__name__) from error
     if not sealed:
         return tree, False
     del tree.attrs[SEALED]
     return _each_dataset(tree, _decoded), True
+
+
+def _seal(data: bytes) -> bytes:
+    """What stands behind the data of a file."""
+    return SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n"
+
+
+def _unreadable(path: Path, why: str) -> StorageError:
+    return StorageError(
+        f"{path} cannot be read: it is not a NetCDF file, or it was cut short ({why}). Save the fit"
+        " again."
+    )
+
+
+#: Reads all of a file with HDF5. Where there is no h5py, nothing is learnt from it.
+_READER = """
+import sys
+try:
+    import h5py
+except ImportError:
+    sys.exit()
+def read(name, part):
+    for key in part.attrs:
+        part.attrs[key]
+    if isinstance(part, h5py.Dataset):
+        part[()]
+with h5py.File(sys.argv[1], "r") as file:
+    read("/", file)
+    file.visititems(read)
+"""
+
+
+def _require_readable(path: Path, data: bytes) -> None:
+    """Raise StorageError if a file has lost its digest, or HDF5 cannot read all of it."""
+    if SEALED.encode() in data:
+        raise StorageError(
+            f"{path} is damaged: it was cut short, or its bytes are not those that were written."
+            " Save it again."
+        )
+    if not data.startswith(SIGNATURE):
+        raise _unreadable(path, "it does not begin as one")
+    command = [sys.executable, "-P", "-W", "ignore", "-c", _READER, str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise _unreadable(path, f"HDF5 did not finish within {PATIENCE:g} s") from error
+    except OSError:  # no process can be started here
+        return
+    if done.returncode:
+        raise _unreadable(path, "HDF5 failed")
 
 
 def _each_dataset(tree: xr.DataTree, change: Callable[[xr.Dataset], xr.Dataset]) -> xr.DataTree:

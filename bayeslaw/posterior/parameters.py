@@ -22,6 +22,7 @@ from bayeslaw.runs.measurement import (
     noise_scale,
 )
 from bayeslaw.spec.design import LinearPredictor, cells
+from bayeslaw.spec.noise import WEIGHT
 from bayeslaw.spec.spec import population_name
 
 
@@ -127,6 +128,15 @@ class Parameters:
         law, names = self.draws.law, self.draws.design.params
         params = {name: self._parameter(name, table) for name in names if name not in law.params}
         return params | {"sigma": noise_scale(params["sigma"], table, law)}
+
+    def variance_of_runs(self, rows: np.ndarray) -> np.ndarray:
+        """The variance of the noise of some of the fit's runs, (sample, row); with Student-t noise
+        along curves, that of the normal which each run's weight gives.
+        """
+        variance = self.of_noise(self.draws.runs.table.iloc[rows])["sigma"] ** 2
+        if WEIGHT in self.variables:
+            variance = variance / self.variables[WEIGHT][:, rows]
+        return np.asarray(variance)
 
     def baseline_error(self, table: pd.DataFrame) -> np.ndarray | float:
         """The error of the baseline of each row, (sample, row); 0 if the table has none."""

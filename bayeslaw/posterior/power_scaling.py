@@ -1,11 +1,18 @@
 r"""Power scaling: how the posterior would change with a weaker or stronger prior, without a refit.
 
-.. math:: p_\alpha(\theta \mid y) \propto p(y \mid \theta) \, p(\theta)^\alpha, \qquad
-    w_s \propto p(\theta_s)^{\alpha - 1}
+.. math:: p_\alpha(\eta \mid y) \propto p(y \mid \eta) \, p(\eta)^\alpha, \qquad
+    w_s \propto p(\eta_s)^{\alpha - 1}
 
-alpha < 1 weakens the prior, alpha > 1 strengthens it. The power applies to the priors of
-`ModelSpec.priors`: those of parameters, and those of the scales of groups. It does not apply to the
-deviations of groups given their scale, to the paths of curves, or to the errors of baselines.
+alpha < 1 weakens the prior, alpha > 1 strengthens it. eta is a variable on the scale on which it is
+sampled: the logarithm of a positive one, the logit of one between two bounds. A power of a density
+depends on the scale. There it widens or narrows the prior around its centre: the median of a
+LogNormal or a Uniform, and the mean of a Normal, a Gamma or a Beta, stay where they are. On the
+variable's own scale, the same power would also multiply a LogNormal's median by
+exp((1 / alpha - 1) sigma^2).
+
+The power applies to the priors of `ModelSpec.priors`: those of parameters, and those of the scales
+of groups. It does not apply to the deviations of groups given their scale, to the paths of curves,
+or to the errors of baselines.
 
 References
 ----------
@@ -23,6 +30,7 @@ import numpy as np
 from bayeslaw.defaults import SMOOTHED_FROM
 from bayeslaw.errors import SpecError
 from bayeslaw.posterior.draws import DIMS, Draws
+from bayeslaw.priors import Prior
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,7 +42,8 @@ SAME = 1e-9
 def log_prior(fit: Draws) -> xr.Dataset:
     """The log prior density of each variable at the fit's draws, (chain, draw).
 
-    It is on the variable's own scale, summed over its elements. Pinned variables are left out.
+    It is on the scale on which the variable is sampled, summed over its elements. Pinned variables
+    are left out.
     """
     densities = {name: (DIMS, values) for name, values in _log_priors(fit).items()}
     return fit.posterior[[]].assign(densities)
@@ -48,9 +57,41 @@ def _log_priors(fit: Draws) -> dict[str, np.ndarray]:
         if prior.distribution == "Constant":
             continue
         x = posterior[name].transpose(*DIMS, ...)
-        of_elements = prior.in_scipy(unit).logpdf(x.values)
+        of_elements = log_density_as_sampled(prior, unit, x.values)
         densities[name] = of_elements.sum(axis=tuple(range(len(DIMS), x.ndim)))
     return densities
+
+
+def log_density_as_sampled(prior: Prior, unit: float, x: np.ndarray) -> np.ndarray:
+    r"""The log density of a prior on the scale on which PyMC samples its variable.
+
+    .. math:: \log p(\eta) = \log p(x) + \log \left| \frac{dx}{d\eta} \right|
+
+    Parameters
+    ----------
+    prior : the prior; not a Constant.
+    unit : the typical response.
+    x : values on the variable's own scale. One that was rounded to an end of the support counts as
+        the number next to that end.
+
+    Examples
+    --------
+    >>> prior = Prior("LogNormal", mu=0.0, sigma=1.0)
+    >>> log_density_as_sampled(prior, 1.0, np.array([0.5, 2.0])).round(3)
+    array([-1.159, -1.159])
+    """
+    distribution = prior.in_scipy(unit)
+    low, high = distribution.support()
+    if np.isfinite(low):
+        x = np.maximum(x, low + np.finfo(float).tiny if low == 0 else np.nextafter(low, np.inf))
+    if np.isfinite(high):
+        x = np.minimum(x, np.nextafter(high, -np.inf))
+    density = np.asarray(distribution.logpdf(x))
+    if np.isfinite(low):
+        density = density + np.log(x - low)
+    if np.isfinite(high):
+        density = density + np.log((high - x) / (high - low))
+    return density
 
 
 def prior_weights(fit: Draws, alpha: float) -> tuple[np.ndarray, float]:

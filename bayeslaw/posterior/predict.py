@@ -2,11 +2,13 @@
 
 | kind | what is predicted | what its draws vary with |
 |---|---|---|
-| ``"mean"`` | the law's curve | the parameters; an unseen level has the population's value |
+| ``"mean"`` | the expected curve | the parameters; an unseen level has the population's value |
 | ``"latent"`` | a run measured without error | also the unseen level's deviation, the discrepancy |
 | ``"run"`` | what a new run would log | also noise |
 
-Decisions use ``"run"``. Averages are taken in the response's unit, not on its scale.
+The expected curve is the law's, with what the runs lead to expect of the discrepancy
+(`bayeslaw.posterior.discrepancy.ExpectedDiscrepancy`). Decisions use ``"run"``. Averages are taken
+in the response's unit, not on its scale.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import pandas as pd
 
 from bayeslaw import defaults
 from bayeslaw.errors import SpecError
-from bayeslaw.posterior.discrepancy import DiscrepancyDraws
+from bayeslaw.posterior.discrepancy import DiscrepancyDraws, ExpectedDiscrepancy
 from bayeslaw.posterior.draws import Draws, Kind, require_kind
 from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import Points, checked_points, extrapolation_distance, grid
@@ -53,7 +55,9 @@ def predict(
     DataArray, dims (chain, draw, point), in the response's unit. Coordinates on ``point``: the
     columns of ``points``; ``distance_<input>``, how far the input lies beyond the runs of the
     point's own groups (of all runs, for an unseen level), in decades: 1 is ten times the largest,
-    negative is below the smallest, 0 is between; ``unseen``, the columns whose value no run had.
+    negative is below the smallest, 0 is between; ``distance_joint``, for laws of several inputs,
+    how far all together lie beyond the runs (`bayeslaw.posterior.points.extrapolation_distance`);
+    ``unseen``, the columns whose value no run had.
     Attributes: ``kind``, ``unit``, and ``converged``, 1 if the chains agree.
 
     Raises
@@ -87,6 +91,23 @@ def predict(
     return drawn["drawn"].rename(response.name)
 
 
+def along(fit: Draws, table: pd.DataFrame, kind: Kind, over: str) -> np.ndarray:
+    """Draws of the response at checked points along an input, (sample, row), without what single
+    values of that input have of their own: deviations of the groups that it makes, and the own
+    process of the curves that it sets apart.
+
+    >>> along(fit, checked_points(fit.design, fit.runs, points), "mean", "data_size").shape
+    (4000, 257)
+    """
+    values = np.empty((fit.samples, len(table)))
+
+    def keep(rows: np.ndarray, drawn: np.ndarray) -> None:
+        values[:, rows] = drawn
+
+    each_block_of_draws(fit, table, kind, None, keep, without=over)
+    return values
+
+
 def _require_memory(samples: int, points: int) -> None:
     """Raise SpecError unless the machine could hold the draws of so many points."""
     needed = samples * points * np.dtype(float).itemsize
@@ -111,6 +132,8 @@ class Block:
     mu : the response before noise, on its scale, (sample, row).
     moments : gives the mean and the variance of ``mu`` under each draw of the parameters, each
         (sample, row) or a number: of what is drawn along a curve, its distribution.
+    log_density : gives the log density of observed responses, (row,), on their scale, under each
+        draw of the parameters: of each, (sample, row), or of a curve's all together, (sample, 1).
     noise : the parameters of the noise, each (sample, row) or (sample, 1).
     rng : the generator for the noise, with a seed of its own for each block.
     """
@@ -118,6 +141,7 @@ class Block:
     rows: np.ndarray
     mu: np.ndarray
     moments: Callable[[], tuple[np.ndarray, np.ndarray | float]]
+    log_density: Callable[[np.ndarray], np.ndarray]
     noise: Mapping[str, Any]
     rng: np.random.Generator
 
@@ -129,11 +153,12 @@ def each_block_of_draws(
     random_seed: int | None,
     use: Callable[[np.ndarray, np.ndarray], None],
     *,
+    without: str | None = None,
     joint: bool = True,
 ) -> None:
     """Predict points block by block: call ``use(rows, drawn)`` with draws, (sample, row).
 
-    ``joint`` as for `each_block`.
+    ``without`` and ``joint`` are as for `each_block`.
     """
     link, family = fit.law.response.link, fit.spec.noise
 
@@ -146,7 +171,7 @@ def each_block_of_draws(
             drawn = link.inverse(mu)
         use(block.rows, drawn)
 
-    each_block(fit, table, kind, random_seed, draw, joint=joint)
+    each_block(fit, table, kind, random_seed, draw, without=without, joint=joint)
 
 
 def each_block(
@@ -156,6 +181,7 @@ def each_block(
     random_seed: int | None,
     use: Callable[[Block], None],
     *,
+    without: str | None = None,
     joint: bool = True,
 ) -> None:
     """Call ``use`` with each block of checked points, on as many threads as there are cores.
@@ -163,12 +189,17 @@ def each_block(
     NumPy and the filter work outside Python's lock, and blocks bound the memory for any number of
     points. With a discrepancy along curves, a block is the points of one curve. Where a draw need
     not be ``joint`` over points, as in bands, a curve of many points is several blocks.
+
+    ``without`` names a column along which points are predicted as by `along`.
     """
     parameters = Parameters.at(fit, table, kind, random_seed)
+    at_points = parameters.without_effects_of(without) if without else parameters
     seed = fit.seed(random_seed)
-    discrepancy = None
-    if kind != "mean" and fit.spec.discrepancy.kind != "none":
-        discrepancy = DiscrepancyDraws(parameters, table, seed)
+    discrepancy: DiscrepancyDraws | ExpectedDiscrepancy | None = None
+    if kind == "mean" and fit.spec.discrepancy.changes_the_curve:
+        discrepancy = ExpectedDiscrepancy(parameters, table, without)
+    elif kind != "mean" and fit.spec.discrepancy.kind != "none":
+        discrepancy = DiscrepancyDraws(parameters, table, seed, without)
     if discrepancy is not None and fit.spec.discrepancy.along_curves:
         curves = pd.Series(range(len(table))).groupby(discrepancy.curve)
         blocks = list(curves.indices.values())
@@ -179,18 +210,27 @@ def each_block(
 
     def predict_one(rows: np.ndarray) -> None:
         points = table.iloc[rows]
-        of_law = parameters.mu_on_link(points)
+        of_law = at_points.mu_on_link(points)
         if kind == "run":
             of_law = of_law + parameters.baseline_error(points)
         mu = of_law if discrepancy is None else of_law + discrepancy.at(rows)
         mu = np.broadcast_to(mu, (fit.samples, len(rows)))
 
         def moments() -> tuple[np.ndarray, np.ndarray | float]:
-            mean, variance = (0.0, 0.0) if discrepancy is None else discrepancy.moments(rows)
+            if not isinstance(discrepancy, DiscrepancyDraws):
+                return mu, 0.0
+            mean, variance = discrepancy.moments(rows)
             return np.broadcast_to(of_law + mean, mu.shape), variance
 
+        of_noise = parameters.of_noise(points)
+
+        def log_density(y: np.ndarray) -> np.ndarray:
+            if isinstance(discrepancy, DiscrepancyDraws) and fit.spec.discrepancy.along_curves:
+                return discrepancy.log_density(rows, y - of_law, of_noise)[:, None]
+            return noise.log_density(fit.spec.noise, of_noise, y - mu)
+
         rng = np.random.default_rng([seed, int(rows[0])])
-        use(Block(rows, mu, moments, parameters.of_noise(points), rng))
+        use(Block(rows, mu, moments, log_density, of_noise, rng))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(predict_one, blocks):
@@ -242,9 +282,7 @@ def each_block_observed(
 
     def score(block: Block) -> None:
         mean, variance = block.moments()
-        # The noise is normal wherever the variance is not zero (`bayeslaw.spec.spec`).
-        with_path = {**block.noise, "sigma": np.sqrt(block.noise["sigma"] ** 2 + variance)}
-        of_draws = noise.log_density(family, with_path, y[block.rows] - mean)
+        of_draws = noise.log_density(family, block.noise, y[block.rows] - mean, variance)
         drawn = block.mu + noise.draw(family, block.noise, block.mu.shape, block.rng)
         density = np.logaddexp.reduce(of_draws, axis=0) - np.log(len(of_draws))
         use(Observed(block.rows, drawn, density))
@@ -272,3 +310,36 @@ def log_density(fit: Draws, table: pd.DataFrame, *, random_seed: int | None = No
     each_block_observed(fit, table, keep, random_seed=random_seed)
     slope = np.asarray(link.slope(table[response].to_numpy(float)))
     return density + np.log(abs(slope))
+
+
+def joint_log_density(
+    fit: Draws, table: pd.DataFrame, unit: np.ndarray, *, random_seed: int | None = None
+) -> np.ndarray:
+    """The log posterior predictive density of the observed runs of each unit together, (unit,), in
+    sorted order, per unit of the response's scale to the power of their number.
+
+    Parameters
+    ----------
+    table : points as `predict` takes them, with the response in its column.
+    unit : a label for each row. The rows of a curve must be of one unit.
+
+    Raises
+    ------
+    As `predict`.
+    """
+    response = fit.law.response
+    points = checked_points(fit.design, fit.runs, table)
+    y = response.link.forward(points[response.name].to_numpy(float))
+    names, index = np.unique(unit.astype(str), return_inverse=True)
+    parts: list[tuple[int, np.ndarray]] = []
+
+    def score(block: Block) -> None:
+        # Along curves a block is a curve, whose rows are of one unit and have one density.
+        of_draws = block.log_density(y[block.rows])
+        parts.extend(zip(index[block.rows], of_draws.T, strict=False))
+
+    each_block(fit, points, "run", random_seed, score)
+    joint = np.zeros((len(names), fit.samples))
+    for one, of_draws in parts:
+        joint[one] += of_draws
+    return np.asarray(np.logaddexp.reduce(joint, axis=1) - np.log(fit.samples))

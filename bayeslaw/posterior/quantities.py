@@ -23,7 +23,9 @@ def quantity(fit: Draws, name: str, **at: float) -> xr.DataArray:
 
     The groups are those of the runs, by the columns in which the law's parameters differ. Inputs
     are not among these columns: a quantity describes the law, without the deviation of any one
-    checkpoint. Covariates are at each group's mean.
+    checkpoint and without a discrepancy. Answers such as `bayeslaw.peaks`, `bayeslaw.crossover` and
+    `bayeslaw.allocate` are of the expected curve, which has the latter. Covariates are at each
+    group's mean.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ def quantity(fit: Draws, name: str, **at: float) -> xr.DataArray:
     law = fit.law
     known = {key: param.meaning for key, param in law.params.items()} | dict(law.quantities)
     known |= {key: quantity.meaning for key, quantity in law.quantities_at.items()}
-    if name not in known:
+    if not (isinstance(name, str) and name in known):
         raise UnknownNameError("parameter or quantity", name, known)
     inputs = _inputs_of(law, name, at)
     groups = _groups(fit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bayeslaw.curves.paths import draw_curve
+from bayeslaw.curves.paths import Curve
 from bayeslaw.curves.state_space import row_of_each_curve
 from bayeslaw.posterior.discrepancy import mu_of_runs
 from bayeslaw.posterior.draws import Draws
@@ -43,7 +43,6 @@ def replicated(parameters: Parameters, table: pd.DataFrame, rng: np.random.Gener
         of_curve = {name: x[:, [row if x.shape[1] > 1 else 0]] for name, x in params.items()}
         zeros, not_observed = np.zeros((samples, len(rows))), np.zeros(len(rows))
         components, origin = spec.discrepancy.own, spec.axis.origin
-        drawn[:, rows] += draw_curve(
-            components, origin, t[rows], of_curve, zeros, zeros + 1.0, not_observed, rng
-        )
+        curve = Curve(components, origin, t[rows], of_curve, zeros, zeros + 1.0, not_observed)
+        drawn[:, rows] += curve.draw(rng)
     return drawn

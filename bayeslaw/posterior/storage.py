@@ -172,7 +172,8 @@ def draws_of(tree: xr.DataTree, path: str | Path) -> Draws:
         draws = _draws_from(tree, meta)
         draws.require_finite()
         # Whatever is asked later reads these parts: what is missing is found now.
-        predict(draws, draws.runs.table.iloc[:1])
+        if len(draws.runs):
+            predict(draws, draws.runs.table.iloc[:1])
         return draws
     except SamplingError as error:
         raise StorageError(f"{path} cannot be used. {error}") from error

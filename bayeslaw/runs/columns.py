@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from bayeslaw.errors import Fault
 from bayeslaw.laws.base import Law
@@ -133,31 +134,49 @@ def _faults_of_n(n: pd.Series, number: pd.Series) -> list[Fault]:
 def initial_policy(
     frame: pd.DataFrame, law: Law, number: dict[str, pd.Series]
 ) -> tuple[pd.DataFrame, list[str], list[Fault]]:
-    """Treat the rows of the initial policy, KL = 0.
+    """Treat the rows with none of an input: those of the initial policy, or before training.
 
-    Relative scores are 0 there by definition, so these rows say nothing and are left out. A rate
-    there is an observation: the rows are kept.
+    Relative scores are 0 there by definition, so these rows say nothing and are left out. A rate or
+    a loss there is an observation: the rows are kept, with `bayeslaw.laws.base.Input.none` for 0.
 
     Returns
     -------
     The table, notes, and faults of scores that are not 0.
     """
-    if "kl" not in law.inputs or "kl" not in frame:
-        return frame, [], []
-    at_start = number["kl"] == 0
-    if not at_start.any():
-        return frame, [], []
-    count = int(at_start.sum())
-    if law.response.scale == "logit":
-        kl = frame["kl"].astype(object).where(~at_start, law.inputs["kl"].none)
-        return frame.assign(kl=kl), [f"{count} rows are of the initial policy (KL = 0)"], []
-    response = law.response.name
-    score = number[response][at_start] if response in frame else pd.Series(dtype=float)
+    notes: list[str] = []
+    faults: list[Fault] = []
+    for name, spec in law.inputs.items():
+        if spec.none is None or name not in frame:
+            continue
+        at_start = number[name] == 0
+        if not (count := int(at_start.sum())):
+            continue
+        if law.response.scale == "linear":
+            faults += _faults_of_scores(law.response.name, number, at_start)
+            frame = frame[~at_start]
+            notes.append(
+                f"{count} rows of the initial policy (KL = 0) were left out: its score is 0 by"
+                " definition"
+            )
+            continue
+        whose = "from before training" if law.response.scale == "log" else "of the initial policy"
+        shown = "KL" if name == "kl" else name
+        column = frame[name] if is_numeric_dtype(frame[name]) else frame[name].astype(object)
+        frame = frame.assign(**{name: column.where(~at_start, spec.none)})
+        notes.append(f"{count} rows are {whose} ({shown} = 0)")
+    return frame, notes, faults
+
+
+def _faults_of_scores(
+    response: str, number: dict[str, pd.Series], at_start: pd.Series
+) -> list[Fault]:
+    """A fault for each score of the initial policy that is not 0."""
+    score = number[response][at_start] if response in number else pd.Series(dtype=float)
     remedy = (
         "Scores must be relative to the initial policy, whose score is 0: bayeslaw.relative_scores"
         " computes them from raw scores."
     )
-    faults = faults_of_values(
+    return faults_of_values(
         response,
         score[score.notna() & (score != 0)],
         len(score),
@@ -165,7 +184,3 @@ def initial_policy(
         remedy,
         of_all="at KL = 0 are not 0",
     )
-    note = (
-        f"{count} rows of the initial policy (KL = 0) were left out: its score is 0 by definition"
-    )
-    return frame[~at_start], [note], faults

@@ -38,7 +38,9 @@ def names(expression: str) -> set[str]:
     return {node.id for node in ast.walk(_parse(expression)) if isinstance(node, ast.Name)}
 
 
-def select(table: pd.DataFrame, expression: str) -> pd.Series:
+def select(
+    table: pd.DataFrame, expression: str, other_names: Mapping[str, str] | None = None
+) -> pd.Series:
     """The rows of ``table`` for which ``expression`` holds.
 
     Parameters
@@ -46,6 +48,7 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
     table : DataFrame whose columns the expression names.
     expression : comparisons of columns with numbers, strings, lists (``in``) or columns, joined by
         ``and``, ``or``, ``not``. A comparison with a missing value does not hold.
+    other_names : names that columns may have in the expression beside their own.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def select(table: pd.DataFrame, expression: str) -> pd.Series:
     ExpressionError : it cannot be read, names no column, or compares text with a number.
     """
     try:
-        holds = _Reader(table, expression).holds(_parse(expression))
+        holds = _Reader(table, expression, other_names or {}).holds(_parse(expression))
         mask = np.broadcast_to(np.asarray(holds, dtype=bool), len(table))
     except TypeError as error:
         raise ExpressionError(
@@ -78,13 +81,16 @@ class _Reader:
 
     table: pd.DataFrame
     expression: str
+    other_names: Mapping[str, str]
 
     def value(self, node: ast.expr) -> Any:
         """A column, a constant, or a list of constants."""
         match node:
             case ast.Constant(value=float() | int() | str() as constant):
                 return constant
-            case ast.Name(id=name):
+            case ast.Name(id=written):
+                known = written in self.table.columns
+                name = written if known else self.other_names.get(written, written)
                 if name not in self.table.columns:
                     raise ExpressionError(
                         f"{self.expression!r}: there is no column"

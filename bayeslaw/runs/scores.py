@@ -9,10 +9,10 @@ import pandas as pd
 
 from bayeslaw.errors import Fault, RunsError
 from bayeslaw.runs import filters
+from bayeslaw.runs.arguments import as_columns, is_number
 from bayeslaw.runs.faults import faults_of_values
 from bayeslaw.runs.files import load_table
 from bayeslaw.runs.measurement import BASELINE, BASELINE_SE
-from bayeslaw.runs.table import as_columns, is_number
 from bayeslaw.runs.validation import numbers_of
 from bayeslaw.text import shown
 

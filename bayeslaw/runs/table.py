@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings as warnings_module
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from numbers import Real
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pandas as pd
 
 from bayeslaw.errors import (
     LONGEST_NAME,
+    ExpressionError,
     Fault,
     RunsError,
     RunsWarning,
@@ -23,33 +23,25 @@ from bayeslaw.errors import (
     suggest,
 )
 from bayeslaw.laws.base import Law
-from bayeslaw.laws.kl import Logarithmic
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.runs import filters
-from bayeslaw.runs.columns import DERIVED_FROM, derive, initial_policy, or_as_given
+from bayeslaw.runs.arguments import (
+    GROUP_COLUMNS,
+    MEASUREMENT,
+    as_columns,
+    check_groups,
+    check_kinds,
+    check_names,
+    is_number,
+    own_names,
+)
+from bayeslaw.runs.columns import derive, initial_policy, or_as_given
 from bayeslaw.runs.files import load_table, melt, rename
-from bayeslaw.runs.measurement import AVERAGED, BASELINE, BASELINE_SE, se_column
+from bayeslaw.runs.measurement import AVERAGED, se_column
+from bayeslaw.runs.plausibility import plausibility_warnings
 from bayeslaw.runs.validation import is_text, numbers_for, numbers_of, validated
 from bayeslaw.text import label, labels, shown
 
-#: Columns that are grouping columns if a table has them, in the order of default effects.
-GROUP_COLUMNS = (
-    "task",
-    "method",
-    "dataset",
-    "family",
-    "model",
-    "checkpoint",
-    "policy_size",
-    "reward_model_size",
-    "reward_model_data",
-    "run",
-    "seed",
-)
-#: Optional columns on how well a row was measured, besides the response's standard error.
-MEASUREMENT = (AVERAGED, BASELINE, BASELINE_SE)
-#: A KL in nats that RL exceeds soon if it is that of whole sequences.
-KL_OF_SEQUENCES = 1.0
 #: Grouping columns that tell repeats apart; by default they make no effects.
 REPEAT_COLUMNS = ("run", "seed")
 
@@ -68,7 +60,9 @@ class Runs:
     source : where the table came from, for messages.
     notes : what was done to the table: derived columns, unused columns, rows left out.
     warnings : what should be looked at: duplicates, groups of one run, values that look as if they
-        were in another unit.
+        were in another unit or something else (`bayeslaw.runs.plausibility`).
+    own_names : the table's own names of columns that were renamed, with the names that they have
+        here. Filters may use either. A column that was scaled has only the name that it has here.
     """
 
     law: Law
@@ -77,6 +71,7 @@ class Runs:
     source: str
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    own_names: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -99,8 +94,30 @@ class Runs:
         return replace(self, table=self.table[kept])
 
     def with_law(self, law: Law) -> Runs:
-        """The same runs for another law of the same inputs and response."""
-        return replace(self, law=law)
+        """The same runs for another law of the same inputs and response.
+
+        Raises
+        ------
+        SpecError : the other law has other inputs or another response, or needs another column.
+        """
+        mine, other = self.law, law
+        if mine == other:
+            return self
+        same = (
+            other.inputs == mine.inputs
+            and set(other.selector_columns) <= set(mine.selector_columns)
+            and (other.response.name, other.response.scale)
+            == (mine.response.name, mine.response.scale)
+        )
+        if not same:
+            needs = ", ".join([*other.inputs, *other.selector_columns, other.response.name])
+            has = ", ".join([*mine.inputs, *mine.selector_columns, mine.response.name])
+            raise SpecError(
+                f"The runs were read for {mine.name}, whose columns are {has}; {other.name} needs"
+                f" {needs}. Read them again: bl.read_runs(table, {other.name!r}).",
+                key="law",
+            )
+        return replace(self, law=other)
 
     @property
     def y(self) -> np.ndarray:
@@ -124,11 +141,13 @@ class Runs:
         """The geometric mean of each input: the centre of `bayeslaw.laws.base.Param.at_centre`.
 
         Rows with none of an input (`bayeslaw.laws.base.Input.none`) are left out, unless all have
-        none.
+        none. Without any runs it is one unit of each input.
         """
+        if not len(self):
+            return dict.fromkeys(self.law.inputs, 1.0)
         centre = {}
         for name, x in self.inputs.items():
-            present = x[x != self.law.inputs[name].none]
+            present = self.law.inputs[name].present(x)
             centre[name] = float(np.exp(np.log(present if len(present) else x).mean()))
         return centre
 
@@ -140,7 +159,7 @@ class Runs:
         """
         centre: dict[str, Any] = dict(self.centre)
         for name, spec in self.law.inputs.items():
-            if spec.selector:
+            if spec.selector and len(self):
                 groups = self.table[spec.selector].map(label)
                 logs = np.log(self.table[name]).groupby(groups).mean()
                 centre[name] = np.exp(table[spec.selector].map(label).map(logs).to_numpy(float))
@@ -150,8 +169,11 @@ class Runs:
     def typical_response(self) -> float:
         """The unit of relative priors.
 
-        It is the geometric mean of losses, the root mean square of scores, and 1 for rates.
+        It is the geometric mean of losses, the root mean square of scores, and 1 for rates and
+        without runs.
         """
+        if not len(self):
+            return 1.0
         match self.law.response.scale:
             case "log":
                 return float(np.exp(np.log(self.y).mean()))
@@ -165,6 +187,8 @@ class Runs:
         lines = [f"{len(self)} runs from {self.source}, for the law {self.law.name}"]
         for name, unit in units.items():
             x = self.table[name]
+            if name in self.law.inputs:
+                x = self.law.inputs[name].written(x)
             lines.append(
                 f"  {name:<18} {x.min():.4g} to {x.max():.4g} {unit}, {x.nunique()} values"
             )
@@ -197,10 +221,11 @@ def read_runs(
     law : a law, the name of one, or a mapping with a name and options.
     columns : for a canonical name, the table's own name, where the two differ:
         ``{"model_size": "params"}``.
-    groups : grouping columns. None: those of `GROUP_COLUMNS` that the table has, without columns
-        that name each row.
-    where : a filter in canonical names; rows for which it does not hold are left out:
-        ``"loss < 3.5 and method != 'prefix'"``.
+    groups : grouping columns, by either name. None: those of `GROUP_COLUMNS` that the table has,
+        without columns that name each row.
+    where : a filter in canonical names, or in the table's own where ``scale`` does not change their
+        values; rows for which it does not hold are left out: ``"loss < 3.5 and method !=
+        'prefix'"``.
     melt_into : for a wide table, the input whose values are the column headers, such as
         ``"finetuning_data"``.
     scale : for a canonical name, the factor to the canonical unit: ``{"model_size": 1e9}`` for a
@@ -218,8 +243,8 @@ def read_runs(
 
     Warns
     -----
-    RunsWarning : duplicate rows, groups with a single run, or values that look as if they were in
-        another unit.
+    RunsWarning : duplicate rows, groups with a single run, or what `bayeslaw.runs.plausibility`
+        finds: values that look as if they were in another unit, a loss that rises, checkpoints.
 
     Notes
     -----
@@ -236,14 +261,17 @@ def read_runs(
     15 runs from pretraining_simulated, for the law chinchilla
     """
     law = find_law(law)
-    _check_kinds(columns, scale, where)
+    check_kinds(columns, scale, where)
     if groups is not None:
         groups = as_columns(groups, "groups")
-        _check_groups(groups, law)
+        check_groups(groups, law)
     frame, source = load_table(table)
     columns = {str(name): str(user) for name, user in (columns or {}).items()}
-    _check_names(columns, law, groups or ())
+    check_names(columns, law, groups or ())
+    names = own_names(columns, law, scale or {})
     frame = rename(frame, columns, source)
+    if groups is not None:
+        groups = [name if name in frame else names.get(name, name) for name in groups]
     if melt_into is not None:
         frame = _melted(frame, law, melt_into, source)
     frame, notes = _scaled(frame, law, scale or {})
@@ -253,7 +281,8 @@ def read_runs(
     group_names = (*group_names, *selectors)
     notes += [*derived, *not_groups]
     if where is not None:
-        kept = _where(frame, law, where)
+        _require_unscaled(where, frame, columns or {}, scale or {})
+        kept = _where(frame, law, where, names)
         notes.append(f"{int(kept.sum())} of {len(kept)} rows satisfy {where}")
         frame = frame[kept]
         faults = [fault for fault in faults if fault.row in frame.index]
@@ -267,66 +296,12 @@ def read_runs(
         problem = f"all {len(checked)} values are 0"
         remedy = "There is nothing to fit. Is it the right column (columns)?"
         raise RunsError(source, [Fault(problem, remedy, law.response.name)])
+    unscaled = {name: own for name, own in (columns or {}).items() if name not in (scale or {})}
     warnings = [*_duplicates(checked, law, group_names), *_single_runs(checked, group_names)]
-    warnings += [*_implausible(checked, law), *_kl_per_token(checked, law)]
+    warnings += plausibility_warnings(checked, law, group_names, unscaled)
     for text in warnings:
         warnings_module.warn(text, RunsWarning, stacklevel=2)
-    return Runs(law, checked, group_names, source, tuple(notes), tuple(warnings))
-
-
-def _check_kinds(columns: object, scale: object, where: object) -> None:
-    """Raise SpecError for arguments of another type than `read_runs` takes."""
-    for name, value in {"columns": columns, "scale": scale}.items():
-        if value is not None and not isinstance(value, Mapping):
-            raise SpecError(
-                f"{name} is {shown(value)}, and it must be a dictionary by canonical names.",
-                key=name,
-            )
-    if where is not None and not isinstance(where, str):
-        raise SpecError(
-            f"where is {shown(where)}, and it must be text such as 'model_size >= 8e9'.",
-            key="where",
-        )
-
-
-def as_columns(names: object, argument: str) -> tuple[str, ...]:
-    """The names of columns that an argument has, each once.
-
-    Raises
-    ------
-    SpecError : it is no list of names, or has one twice.
-    """
-    if isinstance(names, str) or not isinstance(names, Collection):
-        raise SpecError(
-            f"{argument} is {shown(names)}, and it must be a list of columns: [{shown(names)}].",
-            key=argument,
-        )
-    columns = tuple(map(str, names))
-    if repeated := [name for name in dict.fromkeys(columns) if columns.count(name) > 1]:
-        raise SpecError(f"{argument} names {listed(repeated)} twice: give it once.", key=argument)
-    return columns
-
-
-def _check_groups(groups: Sequence[str], law: Law) -> None:
-    """Raise SpecError for grouping columns that hold what is predicted, or how well it is known."""
-    measured = (law.response.name, se_column(law), AVERAGED, BASELINE_SE)
-    if wrong := [name for name in groups if name in measured]:
-        what = "what is predicted" if wrong[0] == law.response.name else "how well it is known"
-        raise SpecError(
-            f"groups names {wrong[0]}, which is {what}: it cannot make groups. Leave it out.",
-            key="groups",
-        )
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is a real number that a float can hold, truth values left out."""
-    if not isinstance(value, Real) or isinstance(value, bool):
-        return False
-    try:
-        float(value)
-    except OverflowError:
-        return False
-    return True
+    return Runs(law, checked, group_names, source, tuple(notes), tuple(warnings), names)
 
 
 def _first_six(labels: Iterable[str]) -> str:
@@ -380,20 +355,6 @@ def _scaled(
     return frame, notes
 
 
-def _check_names(columns: Mapping[str, str], law: Law, groups: Sequence[str]) -> None:
-    """Raise for a misspelt canonical name, which would make a column that nothing reads."""
-    known = [*law.inputs, law.response.name, "compute"]
-    others = (*GROUP_COLUMNS, *groups, *MEASUREMENT, se_column(law), *DERIVED_FROM)
-    allowed = {*known, *others}
-    for name in columns:
-        if name not in allowed and (near := suggest(name, known)):
-            raise SpecError(
-                f"columns maps {name}, which is no name of {law.name} ({', '.join(known)}) nor a"
-                f" known grouping column.{near}",
-                key=("columns", name),
-            )
-
-
 def _group_names(
     frame: pd.DataFrame, law: Law, groups: Sequence[str] | None
 ) -> tuple[tuple[str, ...], list[str]]:
@@ -428,17 +389,30 @@ def _names_rows(column: pd.Series) -> bool:
     return bool((names != "").all() and names.is_unique)
 
 
-def _where(frame: pd.DataFrame, law: Law, where: str) -> pd.Series:
+def _where(frame: pd.DataFrame, law: Law, where: str, names: Mapping[str, str]) -> pd.Series:
     """Whether ``where`` keeps each row.
 
     A row with text in a numeric column that the filter reads is kept, so its fault is reported.
     """
     numeric = [name for name in (*law.inputs, law.response.name) if name in frame.columns]
     numbers = {name: numbers_of(frame[name]) for name in numeric}
-    kept = filters.select(frame.assign(**numbers), where)
-    for name in filters.names(where) & set(numeric):
+    kept = filters.select(frame.assign(**numbers), where, names)
+    read = {name if name in frame else names.get(name, name) for name in filters.names(where)}
+    for name in read & set(numeric):
         kept |= is_text(frame[name])
     return kept
+
+
+def _require_unscaled(
+    where: str, frame: pd.DataFrame, columns: Mapping[str, str], scale: Mapping[str, float]
+) -> None:
+    """Raise for a table's own name of a column that was multiplied: its values are not clear."""
+    for name, user in columns.items():
+        if name in scale and user not in frame and user in filters.names(where):
+            raise ExpressionError(
+                f"{where!r}: {user} is called {name} here, and multiplied by {scale[name]:g}: write"
+                f" {name}, with values in the law's unit."
+            )
 
 
 def _duplicates(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:
@@ -466,30 +440,3 @@ def _single_runs(table: pd.DataFrame, groups: Sequence[str]) -> list[str]:
                 f" ({_first_six(single)}). What is estimated for them rests on the other groups."
             )
     return warnings
-
-
-def _implausible(table: pd.DataFrame, law: Law) -> list[str]:
-    """A warning for each input with values that look like another unit."""
-    warnings = []
-    for name, spec in law.inputs.items():
-        low, high = spec.plausible
-        present = table[name][table[name] != spec.none]
-        smallest, largest = present.min(), present.max()
-        if smallest < low or largest > high:
-            warnings.append(
-                f"{name} runs from {smallest:g} to {largest:g}, outside {low:g} to {high:g}"
-                f" {spec.unit}. If the column is in another unit, say so: scale={{{name!r}: 1e9}}"
-                " for billions."
-            )
-    return warnings
-
-
-def _kl_per_token(table: pd.DataFrame, law: Law) -> list[str]:
-    """A warning where the KL of RL looks like a mean per token."""
-    if not isinstance(law, Logarithmic) or not (largest := table["kl"].max()) < KL_OF_SEQUENCES:
-        return []
-    return [
-        f"KL is at most {largest:g}. Per sequence, RL reaches 1 to 100 nats, so this looks like a"
-        " mean per token, as TRL and verl log it. The fit does not depend on the unit; KLs that you"
-        " ask for, and those of answers, are in the unit of this column."
-    ]

@@ -69,12 +69,19 @@ def numbers_for(frame: pd.DataFrame, law: Law) -> dict[str, pd.Series]:
 
 
 def validate_points(
-    points: pd.DataFrame, law: Law, required: Sequence[str], source: str = "The points to predict"
+    points: pd.DataFrame,
+    law: Law,
+    required: Sequence[str],
+    source: str = "The points to predict",
+    *,
+    known_values: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Points to predict, checked like runs.
 
     They must have the inputs (or the columns that inputs are derived from), in the law's domain,
     and the columns ``required``. A missing value in a grouping column stands for an unseen level.
+    ``known_values`` says in words what the runs have in a column, for the message about a column
+    that the points lack.
 
     Raises
     ------
@@ -82,7 +89,15 @@ def validate_points(
     """
     frame, _ = load_table(points)
     frame, _, faults = derive(frame, law, numbers_for(frame, law))
-    return validated(frame, law, tuple(required), source, response=False, known=faults)
+    return validated(
+        frame,
+        law,
+        tuple(required),
+        source,
+        response=False,
+        known=faults,
+        known_values=known_values or {},
+    )
 
 
 def validated(
@@ -93,6 +108,7 @@ def validated(
     *,
     response: bool = True,
     known: Sequence[Fault] = (),
+    known_values: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """The table with inputs and response as float and groups as text, these columns first.
 
@@ -104,6 +120,7 @@ def validated(
     source : where it came from, for messages.
     response : whether it must have the law's response.
     known : faults that were found before.
+    known_values : of points, what the runs have in a column, in words. None: a table of runs.
 
     Raises
     ------
@@ -111,7 +128,7 @@ def validated(
     """
     units = _units(frame, law, response)
     needed = [*units, *(name for name in groups if name not in units)]
-    faults = [*known, *_missing_columns(frame, needed, units)]
+    faults = [*known, *_missing_columns(frame, needed, units, law, known_values)]
     if not len(frame):
         faults.append(Fault("there are no rows", "Check the file, and the filter (where)."))
     numbers = {name: numbers_of(frame[name]) for name in units if name in frame}
@@ -137,9 +154,13 @@ def _units(frame: pd.DataFrame, law: Law, response: bool) -> dict[str, str]:
 
 
 def _missing_columns(
-    frame: pd.DataFrame, needed: Sequence[str], units: Mapping[str, str]
+    frame: pd.DataFrame,
+    needed: Sequence[str],
+    units: Mapping[str, str],
+    law: Law,
+    known_values: Mapping[str, str] | None = None,
 ) -> list[Fault]:
-    """A fault for each column that the table does not have."""
+    """A fault for each column that the table does not have; ``known_values`` as in `validated`."""
     has = listed(frame)
     unread = [column for column in frame.columns if column not in units]
     faults = []
@@ -149,12 +170,29 @@ def _missing_columns(
         unit = " (an empty value stands for a group that no run had)"
         if name in units:
             unit = f" ({units[name]})"
+        near = suggest(name, unread)
+        if known_values is not None:
+            values = f" The runs have {known_values[name]}." if name in known_values else ""
+            remedy = f"Give it{unit}, on the command line --at {name}=...{near}{values}"
+            faults.append(Fault("the column is missing", remedy, name))
+            continue
         remedy = (
             f"Add it{unit}, or say which column it is: columns={{{name!r}: ...}}, on the command"
-            f' line --column {name}="...".{suggest(name, unread)} The table has: {has}'
+            f' line --column {name}="...".{near}{_chosen(name, law)} The table has:'
+            f" {has}"
         )
         faults.append(Fault("the column is missing", remedy, name))
     return faults
+
+
+def _chosen(column: str, law: Law) -> str:
+    """How to choose another input than ``column``, with a space before it; "" without a choice."""
+    if not (option := law.option_of(column)):
+        return ""
+    return (
+        f" {law.name} reads {column} unless another is chosen: --law {law.name}:{option}=NAME, in"
+        f" Python bl.law({law.name!r}, {option}=NAME)."
+    )
 
 
 @dataclass(frozen=True, slots=True)

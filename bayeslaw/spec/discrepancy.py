@@ -57,10 +57,13 @@ from bayeslaw.defaults import OWN_COMPONENTS
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.laws.base import DECADES, Axis, Param, scale_of_groups
 from bayeslaw.priors import Prior, lognormal
-from bayeslaw.runs.table import is_number
+from bayeslaw.runs.arguments import is_number
 from bayeslaw.text import shown
 
 Kind = Literal["none", "curve", "grid"]
+
+#: The component whose value is an error of neighbouring runs, not a part of the curve.
+LOCAL = "local"
 
 #: Columns whose values make curves share a discrepancy by default, if the table has them.
 SHARED_BY = ("task", "dataset")
@@ -83,8 +86,8 @@ class Discrepancy:
     unit : the length of one unit of t, in decades or, for laws of KL, in nat^½. None: 1, or for
         laws of KL a third of the centre of the table's :math:`\sqrt{\mathrm{KL}}`, so that priors
         do not depend on the unit of KL.
-    start : the t up to which ``wiener`` and ``smooth`` are zero on every curve. None: the smallest
-        of the runs, or for laws of KL 0.
+    start : the t up to which ``wiener`` and ``smooth`` are zero on every curve, and where rows with
+        none of the input lie. None: the smallest of the runs, or for laws of KL 0.
 
     Raises
     ------
@@ -159,6 +162,18 @@ class Discrepancy:
     def begins_at_zero(self) -> bool:
         """Whether each curve's own process has a place where it is zero."""
         return self.along_curves and not {"wiener", "smooth"}.isdisjoint(self.own)
+
+    @property
+    def lasting(self) -> tuple[str, ...]:
+        """The components of each curve's own process that are part of the curve. `LOCAL` is not: it
+        is an error that neighbouring runs have in common.
+        """
+        return tuple(name for name in self.own if name != LOCAL) if self.along_curves else ()
+
+    @property
+    def changes_the_curve(self) -> bool:
+        """Whether the expected response is another curve than the law's."""
+        return self.kind == "grid" or self.has_shared or bool(self.lasting)
 
     @property
     def has_shared(self) -> bool:
@@ -284,7 +299,7 @@ COMPONENTS: Mapping[str, Component] = {
     "matern": Component(2, {"delta_sigma": DELTA_SIGMA, "delta_memory": DELTA_MEMORY}),
     "wiener": Component(2, {"trend_sigma": TREND_SIGMA, "trend_slope": TREND_SLOPE}),
     "smooth": Component(3, {"smooth_sigma": SMOOTH_SIGMA}),
-    "local": Component(1, {"local_sigma": LOCAL_SIGMA, "local_length": LOCAL_LENGTH}),
+    LOCAL: Component(1, {"local_sigma": LOCAL_SIGMA, "local_length": LOCAL_LENGTH}),
 }
 
 

@@ -154,13 +154,17 @@ class PooledLaw:
         free = zip(self.names, theta, strict=True)
         return {name: self.law.params[name].link.inverse(x) for name, x in free} | dict(self.pinned)
 
+    def __len__(self) -> int:
+        """How many runs there are."""
+        return len(next(iter(self.given.values())))
+
     def expected(self, theta: np.ndarray) -> np.ndarray:
         """The law at the runs, (run,), on the response's scale."""
-        law, runs = self.law, len(next(iter(self.given.values())))
+        law = self.law
         with np.errstate(all="ignore"):  # the optimiser may try values at which the law overflows
             natural = law.in_units_of_centre(self.sampled(theta))
             response = law.at_centred(self.given, natural, self.centre)
-            return np.broadcast_to(law.response.link.forward(response), (runs,))
+            return np.broadcast_to(law.response.link.forward(response), (len(self),))
 
     def jacobian(self, theta: np.ndarray) -> np.ndarray:
         """The derivatives of `expected`, (run, param), by central differences."""
@@ -169,7 +173,7 @@ class PooledLaw:
             (self.expected(theta + step) - self.expected(theta - step)) / (2 * STEP)
             for step in steps
         ]
-        return np.stack(columns, axis=1)
+        return np.reshape(columns, (len(steps), len(self))).T  # no columns, if all are pinned
 
 
 def identifiability_warnings(design: Design, runs: Runs, at: Sensitivity) -> list[str]:
@@ -186,8 +190,14 @@ def identifiability_warnings(design: Design, runs: Runs, at: Sensitivity) -> lis
 
 
 def _one_value(runs: Runs) -> list[str]:
-    """A message for each input that does not vary."""
-    return [
+    """A message for each input that does not vary, and for a response that does not."""
+    messages = []
+    if len(runs) > 1 and np.ptp(runs.y) == 0:
+        messages.append(
+            f"{runs.law.response.name} is {runs.y[0]:g} in all {len(runs)} runs, so they show no"
+            " effect of any input. Look whether the column is the right one."
+        )
+    return messages + [
         f"{name} has one value, {x[0]:g}, in all {len(runs)} runs, so they say nothing about its"
         " exponent, which keeps its prior. Add runs at other values, or pin the exponent."
         for name, x in runs.inputs.items()

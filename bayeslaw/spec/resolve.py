@@ -19,11 +19,12 @@ from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design, joined_labels
 from bayeslaw.spec.discrepancy import SHARED_BY, SHARED_CURVES
 from bayeslaw.spec.effects import default_formula
-from bayeslaw.spec.formula import Formula, GroupTerm
+from bayeslaw.spec.formula import Covariate, Formula, GroupTerm
 from bayeslaw.spec.spec import ModelSpec, population_name
 from bayeslaw.text import labels
 
-#: Prior of the change of a parameter, on its unconstrained scale, per unit of a covariate.
+#: Prior of the change of a parameter, on its unconstrained scale, per unit of a logarithm, such
+#: as a decade, and per standard deviation of any other covariate (`_per_unit`).
 COEFFICIENT = Prior("Normal", mu=0.0, sigma=0.5)
 
 #: Prior of the scale by which single checkpoints deviate from a law, as in ``(1 | model_size)``, on
@@ -96,17 +97,18 @@ def resolve(spec: ModelSpec, runs: Runs) -> Design:
     _check_column_names(spec, formulas)
     for name, formula in formulas.items():
         _check_columns(name, formula, runs)
-    priors = _priors(spec, variables(spec, formulas))
+    priors = _priors(spec, variables(spec, formulas, runs))
     return Design.of(spec.replaced(effects=formulas, priors=priors), runs)
 
 
-def variables(spec: ModelSpec, formulas: Mapping[str, Formula]) -> list[Variable]:
+def variables(spec: ModelSpec, formulas: Mapping[str, Formula], runs: Runs) -> list[Variable]:
     """The random variables that have a prior, with the default one of each."""
     random = []
     for name, param in spec.params.items():
         random.append(Variable(population_name(name, param), param.prior, name, "population"))
         for covariate in formulas[name].covariates:
-            random.append(Variable(f"{name}_{covariate}", COEFFICIENT, name, "coefficient"))
+            prior = _per_unit(COEFFICIENT, covariate, runs)
+            random.append(Variable(f"{name}_{covariate}", prior, name, "coefficient"))
         for term in formulas[name].groups:
             # A group made by an input is a single setting, such as a checkpoint, and not one of a
             # population of tasks or methods. A parameter that deviates by such settings by default
@@ -117,8 +119,32 @@ def variables(spec: ModelSpec, formulas: Mapping[str, Formula]) -> list[Variable
                 and any(column in spec.law.inputs for column in term.factor)
             )
             prior = CHECKPOINT_SCALE if checkpoint else param.group_scale
+            if term.covariate is not None:
+                prior = _per_unit(prior, term.covariate, runs)
             random.append(Variable(f"{name}_{term}_sigma", prior, name, "scale"))
     return random
+
+
+def _per_unit(prior: Prior, covariate: Covariate, runs: Runs) -> Prior:
+    """The default prior of the effect of a covariate, per unit of it.
+
+    A unit of a logarithm is the same in every table. Any other covariate is as large as its unit is
+    small, be it steps or shares, and so ``prior`` is per standard deviation of it over the runs.
+    """
+    if any(transform.startswith("log") for transform in covariate.transforms):
+        return prior
+    values = covariate.values(runs.table)
+    largest = abs(values).max()
+    spread = float((values / largest).std() * largest) if largest > 0 else 0.0
+    # Rounding alone gives equal values a standard deviation.
+    if not spread > 1e-12 * largest:
+        return prior
+    parameters = dict(prior.parameters)
+    if prior.distribution == "LogNormal":
+        parameters["mu"] -= float(np.log(spread))
+    else:
+        parameters["sigma"] /= spread
+    return Prior(prior.distribution, relative=prior.relative, **parameters)
 
 
 def _with_curves(spec: ModelSpec, runs: Runs) -> ModelSpec:
@@ -141,9 +167,12 @@ def _with_curves(spec: ModelSpec, runs: Runs) -> ModelSpec:
     unit = spec.discrepancy.unit or spec.law.axis_unit(runs.centre)
     discrepancy = replace(spec.discrepancy, shared=shared, along=spec.along, unit=unit)
     spec = spec.replaced(curve_by=by, discrepancy=discrepancy)
-    if not discrepancy.begins_at_zero or spec.axis.origin is not None:
+    x = runs.inputs[spec.along]
+    present = spec.law.inputs[spec.along].present(x)
+    begins = discrepancy.begins_at_zero or len(present) < len(x)
+    if not begins or not len(present) or spec.axis.origin is not None:
         return spec
-    start = float(spec.axis.forward(runs.inputs[spec.along]).min())
+    start = float(spec.axis.forward(present).min())
     return spec.replaced(discrepancy=replace(discrepancy, start=start))
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Self, get_args
 
+import numpy as np
+
 from bayeslaw.errors import SpecError, listed, suggest
 from bayeslaw.laws.base import DECADES, Axis, Law, Param
 from bayeslaw.laws.registry import law as find_law
 from bayeslaw.priors import Prior
-from bayeslaw.runs.table import as_columns
+from bayeslaw.runs.arguments import as_columns
 from bayeslaw.spec.discrepancy import Discrepancy, discrepancy_params
 from bayeslaw.spec.formula import Formula
 from bayeslaw.spec.noise import Noise, noise_params
@@ -29,8 +31,8 @@ class ModelSpec:
         (`bayeslaw.spec.formula`). A parameter without one gets group terms for the grouping columns
         of the table (`bayeslaw.spec.effects`). ``sigma``, the scale of the noise, may have one too.
     noise : "student_t", "normal" or "laplace" (`bayeslaw.spec.noise`), on the response's scale.
-        None: Student-t; but normal with a discrepancy along curves, whose exact likelihood needs
-        normal noise.
+        None: Student-t; but normal with a discrepancy along curves, which takes Student-t noise on
+        request, at a price in time.
     discrepancy : how the law may be wrong: "none" (runs scatter independently around it), "curve",
         "grid", or a mapping of options (`bayeslaw.spec.discrepancy.Discrepancy`). None, or the kind
         of the law's default: the law's default, with its options.
@@ -107,10 +109,10 @@ class ModelSpec:
         if self.noise not in get_args(Noise):
             known = ", ".join(get_args(Noise))
             raise SpecError(f"noise is {self.noise!r}, and it must be one of {known}.", key="noise")
-        if self.discrepancy.along_curves and self.noise != "normal":
+        if self.discrepancy.along_curves and self.noise == "laplace":
             raise SpecError(
-                "A discrepancy along curves needs noise 'normal' for its exact likelihood, and"
-                f" noise is {self.noise!r}. Leave noise out, or set discrepancy to 'none'.",
+                "A discrepancy along curves needs noise 'normal' or 'student_t', and noise is"
+                f" {self.noise!r}. Leave noise out, or set discrepancy to 'none'.",
                 key="noise",
             )
 
@@ -155,14 +157,20 @@ class ModelSpec:
     def axis(self) -> Axis:
         """The axis along which a discrepancy measures distance.
 
-        It is the law's own axis along curves, and decades over a grid.
+        It is the law's own axis along curves, and decades over a grid. Rows with none of the input
+        lie where the curves start.
         """
         if not self.discrepancy.along_curves:
             return DECADES
         axis, unit, start = self.law.axis, self.discrepancy.unit, self.discrepancy.start
         if unit not in (None, 1.0):
             axis = axis.in_units_of(unit)
-        return axis if start is None else replace(axis, origin=start)
+        if start is None:
+            return axis
+        none, forward = self.law.inputs[self.along].none, axis.forward
+        if none is not None:
+            axis = replace(axis, forward=lambda x: np.where(x == none, start, forward(x)))
+        return replace(axis, origin=start)
 
     def discrepancy_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The quantities along which the shared discrepancy runs, by name.

@@ -1,23 +1,127 @@
 """What a study file asks of a fit: points, options, candidates and budgets, checked against the
-design before anything is fitted."""
+law, the runs and the model before anything is fitted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayeslaw.decisions.options import checked_options
-from bayeslaw.errors import SpecError, suggest
+from bayeslaw.decisions.candidates import require_costs, training_compute
+from bayeslaw.decisions.options import checked_options, require_distinct, require_target
+from bayeslaw.errors import BayeslawError, RunsError, SpecError, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.posterior.points import checked_points, grid
-from bayeslaw.runs.columns import DERIVED_FROM, TRAINING
+from bayeslaw.runs.columns import DERIVED_FROM
 from bayeslaw.runs.table import Runs
+from bayeslaw.runs.validation import validate_points
 from bayeslaw.spec.design import Design
 from bayeslaw.study.schema import DecisionSection, NextRuns, Rows
 from bayeslaw.text import canonical_label
+
+#: Rows that options or candidates may have: more than anybody chooses between.
+MOST_ROWS = 1000
+#: Points that a study may ask to predict.
+MOST_POINTS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the questions of a study are checked against.
+
+    Attributes
+    ----------
+    law : the law.
+    runs, design : the runs and the model; None where not even a stand-in for them is known.
+    sure : whether the two are those of the study. If its table or its model has faults, they stand
+        in for them, and only what is wrong in any case is a fault of a question.
+    """
+
+    law: Law
+    runs: Runs | None = None
+    design: Design | None = None
+    sure: bool = False
+
+    def points(self, points: pd.DataFrame) -> pd.DataFrame:
+        """Checked points, with every input of the law.
+
+        Raises
+        ------
+        SpecError, RunsError : the first of `faults_of`.
+        """
+        for error in self.faults_of(points):
+            raise error
+        return self._checked(points)
+
+    def faults_of(self, points: pd.DataFrame) -> Iterator[BayeslawError]:
+        """All that is wrong with points. A column that the model does not know is: options that
+        differ in it alone would have equal predictions.
+        """
+        unknown = [str(name) for name in points if name not in self._known()]
+        if self.design is not None and self.runs is not None:
+            for name in unknown:
+                yield self._unknown(name)
+        try:
+            checked = self._checked(points.drop(columns=unknown))
+        except RunsError as error:
+            yield error
+            return
+        if self.sure:
+            yield from self._unseen(checked)
+
+    def _known(self) -> list[str]:
+        """The columns that points may have."""
+        known = [*self.law.inputs, *DERIVED_FROM]
+        if self.design is not None:
+            known += self.design.columns
+        if self.runs is not None and not self.sure:
+            known += map(str, self.runs.table.columns)
+        return known
+
+    def _unknown(self, name: str) -> SpecError:
+        """The fault of a column that the model does not know."""
+        assert self.runs is not None
+        remedy = suggest(name, self._known())
+        if name in self.runs.table:
+            remedy = " It is a column of the runs: name it in groups of [runs]."
+        return SpecError(
+            f"{name} is neither an input of {self.law.name} nor a group of the model, and would"
+            f" change nothing.{remedy}",
+            key=name,
+        )
+
+    def _checked(self, points: pd.DataFrame) -> pd.DataFrame:
+        """Points with the inputs of the law, in its domain."""
+        if self.design is None or self.runs is None:
+            known = [name for name in points if name in self._known()]
+            return validate_points(points[known], self.law, ())
+        if self.sure:
+            return checked_points(self.design, self.runs, points)
+        lacking = [name for name in self.design.columns if name not in points]
+        table = self.runs.table
+        any_group = {name: table[name].iloc[0] for name in lacking if name in table}
+        return checked_points(self.design, self.runs, points.assign(**any_group))
+
+    def _unseen(self, points: pd.DataFrame) -> Iterator[SpecError]:
+        """The faults of groups that no run has, where groups are not pooled."""
+        assert self.design is not None and self.runs is not None
+        for name, predictor in self.design.predictors.items():
+            column = predictor.formula.by
+            if column is None:
+                continue
+            levels = set(self.runs.table[column].map(canonical_label))
+            unseen = sorted(set(points[column].map(canonical_label)) - levels)
+            if unseen:
+                yield SpecError(
+                    f"{column} has {', '.join(unseen)}, which no run has. It cannot be predicted,"
+                    f" because the groups of {name} are not pooled ({predictor.formula}). Give"
+                    f" {name} the formula 1 + (1 | {column}) in [model.effects].",
+                    key=column,
+                )
 
 
 def target_of(decision: DecisionSection, law: Law) -> float:
@@ -29,46 +133,59 @@ def target_of(decision: DecisionSection, law: Law) -> float:
             f"It is a target for {names}, and the response of the law is {response}: target ="
             f" {{ {response} = ... }}."
         )
+    require_target(decision.target[response], law)
     return decision.target[response]
 
 
-def options_of(
-    decision: DecisionSection, design: Design, runs: Runs
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """The options, and the cost of each, (option,)."""
-    options, cost = _options(decision, design, runs), decision.cost
+def options_of(decision: DecisionSection, ground: Ground) -> pd.DataFrame | None:
+    """The options as the file gives them: its ``options``, the names in ``cost``, or else a single
+    option, ``at``. None if that cannot be told without the runs.
+
+    Raises
+    ------
+    SpecError : a column in two places, or names in ``cost`` that are of no column.
+    """
+    if decision.options is None and isinstance(decision.cost, Mapping):
+        require_distinct(decision.cost)
+        if ground.runs is None or ground.design is None:
+            return None
+        return _named_by(decision.cost, ground.design, ground.runs, decision.at)
+    options = pd.DataFrame(index=[0]) if decision.options is None else rows_of(decision.options)
     if both := [str(name) for name in options if name in decision.at]:
         raise SpecError(
             f"{both[0]} is in options and in at. If options differ in it, leave it out of at; if"
             " they share it, leave it out of options.",
             key=("at", both[0]),
         )
-    if "cost" in options and cost is not None:
+    if "cost" in options and decision.cost is not None:
         raise SpecError(
             "cost is both a key of [decision] and a column of the options: leave one out.",
             key="cost",
         )
-    points, costs = checked_options(
-        design.law,
+    spelt = options.drop(columns="cost", errors="ignore").map(canonical_label)
+    if (same := spelt.duplicated()).any():
+        named = ", ".join(spelt[same].iloc[0])
+        raise SpecError(f"Two options are the same, {named}: give it once.", key="options")
+    return options
+
+
+def costs_of(decision: DecisionSection, options: pd.DataFrame, law: Law) -> np.ndarray:
+    """The cost of each option, (option,).
+
+    Raises
+    ------
+    SpecError : no options, or costs that do not fit them.
+    """
+    cost = decision.cost
+    any_target = 0.5  # every response may have it
+    _, costs = checked_options(
+        law,
         options,
-        decision.target.get(design.law.response.name, 0.5),
+        any_target,
         at=decision.at,
         cost=[cost] * len(options) if isinstance(cost, float) else cost,
-        go_at=decision.go_at,
-        no_go_at=decision.no_go_at,
     )
-    points_of(points, design, runs)
-    return options.drop(columns="cost", errors="ignore"), costs
-
-
-def _options(decision: DecisionSection, design: Design, runs: Runs) -> pd.DataFrame:
-    """The options as the file gives them: its ``options``, the names in ``cost``, or else a single
-    option, ``at``."""
-    if decision.options is not None:
-        return rows_of(decision.options)
-    if isinstance(decision.cost, Mapping):
-        return _named_by(decision.cost, design, runs, decision.at)
-    return pd.DataFrame(index=[0])
+    return costs
 
 
 def _named_by(
@@ -79,7 +196,7 @@ def _named_by(
     names = {canonical_label(name) for name in cost}
     columns = [
         column
-        for column in (*design.law.inputs, *design.columns)
+        for column in dict.fromkeys((*design.law.inputs, *design.columns, *runs.groups))
         if column not in at
         and column in runs.table
         and names <= {canonical_label(value) for value in runs.table[column]}
@@ -102,74 +219,35 @@ def _named_by(
     )
 
 
-def candidates_of(
-    wanted: NextRuns, decision: DecisionSection, design: Design, runs: Runs
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """The candidates and the cost of each, (candidate,). A column that they do not have is that of
-    ``at`` of the decision."""
+def candidates_of(wanted: NextRuns, decision: DecisionSection) -> tuple[pd.DataFrame, Any]:
+    """The candidates, and the costs that they have in the file: numbers, "flop" or None. A column
+    that they do not have is that of ``at`` of the decision.
+
+    Raises
+    ------
+    SpecError : rows that lack a column, or costs in two places.
+    """
     table = rows_of(wanted.candidates)
+    if "cost" in table and wanted.cost is not None:
+        raise SpecError(
+            "cost is both a key of [next_runs] and a column of the candidates: leave one out.",
+            key="cost",
+        )
+    cost = table.get("cost", wanted.cost)
     shared = {name: value for name, value in decision.at.items() if name not in table}
-    table = table.assign(**shared)
-    points = table.drop(columns="cost", errors="ignore")
-    checked = points_of(points, design, runs)
-    if wanted.cost == "flop":
-        costs = _training_compute(checked)
-    elif wanted.cost is not None:
-        costs = np.array(wanted.cost)
-    elif "cost" in table:
-        costs = np.asarray(pd.to_numeric(table["cost"], errors="coerce"), dtype=float)
-    else:
-        costs = np.ones(len(table))
-    if len(costs) != len(table) or not (costs > 0).all():
-        raise SpecError(
-            f"cost must be a positive number for each of the {len(table)} candidates; it has"
-            f" {len(costs)}.",
-            key="cost",
-        )
-    return points, costs
+    return table.assign(**shared).drop(columns="cost", errors="ignore"), cost
 
 
-def _training_compute(points: pd.DataFrame) -> np.ndarray:
-    """6 model_size data_size, in FLOP."""
-    sizes = ("model_size", "data_size")
-    if lacking := [name for name in sizes if name not in points]:
-        raise SpecError(
-            'cost = "flop" is 6 model_size data_size, and the candidates have no'
-            f" {lacking[0]}: list their costs.",
-            key="cost",
-        )
-    model_size, data_size = (np.asarray(points[name], dtype=float) for name in sizes)
-    return TRAINING * model_size * data_size
+def costs_of_candidates(points: pd.DataFrame, cost: Any, checked: pd.DataFrame) -> np.ndarray:
+    """The cost of each candidate, (candidate,); ``checked`` has the inputs of the law.
 
-
-def points_of(points: pd.DataFrame, design: Design, runs: Runs) -> pd.DataFrame:
-    """Checked points, with every input of the law. A column that the model does not know is
-    refused: options that differ in it alone would have equal predictions."""
-    known = (*design.law.inputs, *design.columns, *DERIVED_FROM)
-    if unknown := [str(name) for name in points if name not in known]:
-        name, remedy = unknown[0], suggest(unknown[0], known)
-        if name in runs.table:
-            remedy = " It is a column of the runs: name it in groups of [runs]."
-        raise SpecError(
-            f"{name} is neither an input of {design.law.name} nor a group of the model, and would"
-            f" change nothing.{remedy}",
-            key=name,
-        )
-    checked = checked_points(design, runs, points)
-    for name, predictor in design.predictors.items():
-        column = predictor.formula.by
-        if column is None:
-            continue
-        levels = set(runs.table[column].map(canonical_label))
-        unseen = sorted(set(checked[column].map(canonical_label)) - levels)
-        if unseen:
-            raise SpecError(
-                f"{column} has {', '.join(unseen)}, which no run has. It cannot be predicted,"
-                f" because the groups of {name} are not pooled ({predictor.formula}). Give {name}"
-                f" the formula 1 + (1 | {column}) in [model.effects].",
-                key=column,
-            )
-    return checked
+    Raises
+    ------
+    SpecError : not a positive number for each.
+    """
+    if isinstance(cost, str):
+        return training_compute(checked)
+    return np.ones(len(points)) if cost is None else require_costs(cost, len(points))
 
 
 def rows_of(rows: Rows) -> pd.DataFrame:
@@ -181,10 +259,34 @@ def rows_of(rows: Rows) -> pd.DataFrame:
                 "cost is a list inside a table whose lists are combined in all ways. Move cost out"
                 " of that table, or write a list of tables, one for each row."
             )
-        return grid(rows)
+        return product_of(rows, MOST_ROWS)
+    if len(rows) > MOST_ROWS:
+        raise SpecError(f"They are {len(rows):,} rows, and at most {MOST_ROWS:,} are compared.")
+    if not rows:
+        raise SpecError("It is an empty list: there is no row.")
     keys: list[set[str]] = [set(row) - {"cost"} for row in rows]
     if lacking := sorted(set[str]().union(*keys) - set[str].intersection(*keys)):
         raise SpecError(
             f"Some rows have no {', '.join(lacking)}, which others have: give it in each."
         )
     return pd.DataFrame(rows)
+
+
+def product_of(rows: Mapping[str, Any], most: int) -> pd.DataFrame:
+    """Every combination of the lists of one table, a row each.
+
+    Raises
+    ------
+    SpecError : an empty list, or more combinations than ``most``.
+
+    Examples
+    --------
+    >>> len(product_of({"data_size": [1e9, 2e9], "task": "qa"}, 10))
+    2
+    """
+    lists = {name: value if isinstance(value, list) else [value] for name, value in rows.items()}
+    if empty := [name for name, value in lists.items() if not value]:
+        raise SpecError(f"{empty[0]} is an empty list: there is no combination.", key=empty[0])
+    if (count := math.prod(map(len, lists.values()))) > most:
+        raise SpecError(f"They are {count:,} combinations, and at most {most:,} are taken.")
+    return grid(lists)

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,26 +17,30 @@ import pandas as pd
 
 from bayeslaw.answers.allocation import allocate, summarised
 from bayeslaw.answers.overoptimization import peaks
-from bayeslaw.atomic import atomic_write, require_writable, swept_clean
+from bayeslaw.atomic import is_folder, require_writable, settle, swept_clean, write_together
 from bayeslaw.checks import CheckResult, check
 from bayeslaw.decisions import Decision, decide, next_runs
 from bayeslaw.decisions.utility import evpi_along, met
-from bayeslaw.errors import Fault, StorageError, StudyError
+from bayeslaw.errors import StorageError
 from bayeslaw.fitted import Fit, load
 from bayeslaw.fitting import fit
 from bayeslaw.posterior.sweep import Sweep, sweep
+from bayeslaw.study.requests import rows_of
 from bayeslaw.study.store import (
     Store,
     key_of,
-    read_json,
+    read_checks,
+    read_names,
     runs_digest,
     versions,
     write_json,
 )
+from bayeslaw.text import csv_of
 from bayeslaw.validation.backtesting import Backtest, backtest
 from bayeslaw.validation.storage import load_backtest, save_backtest
 
 if TYPE_CHECKING:
+    from bayeslaw.laws.base import Law
     from bayeslaw.study.prepare import Prepared
     from bayeslaw.study.result import StudyResult
 
@@ -66,6 +71,7 @@ def run_study(
     progressbar: bool = True,
     say: Callable[[str], None] | None = None,
     stored: bool = False,
+    raw_csv: bool = False,
 ) -> StudyResult:
     """Run a study file from end to end.
 
@@ -73,7 +79,8 @@ def run_study(
     depends on: data, spec, sampler settings, seed, versions and code. A second run computes only
     what has changed, an interrupted run continues after its last finished stage, and two runs at
     the same time write whole and equal files. The other files of the folder are written when all
-    results are there.
+    results are there, in one step (`bayeslaw.atomic.write_together`): they are all of one study,
+    also if the process is killed meanwhile.
 
     Parameters
     ----------
@@ -84,11 +91,14 @@ def run_study(
         `bayeslaw.study.result.DecisionFile`) and ``report.html``, as far as the file asks for
         them. None: a folder beside the file, with its name.
     template : a Jinja2 template that extends ``report.html.jinja`` and overrides its blocks
-        (`bayeslaw.study.report`).
+        (`bayeslaw.study.report`). It is run in Jinja's sandbox: it reads results and writes
+        nothing.
     allow_import : import a law of your own, ``law = "my_module:MyLaw"``.
     progressbar : show the sampler's progress.
     say : called with one line of text for each stage.
     stored : sample nothing, and read only the results of earlier runs.
+    raw_csv : write texts to CSV files as they are. False: those that a spreadsheet would take for a
+        formula have an apostrophe in front (`bayeslaw.text.csv_of`).
 
     Returns
     -------
@@ -96,8 +106,9 @@ def run_study(
 
     Raises
     ------
-    StudyError : every fault of the file, before anything is fitted or written.
-    StorageError : the folder cannot be written; with ``stored``, a result is missing.
+    StudyError : every fault of the file, or of the template, before anything is fitted or written.
+    StorageError : the folder, or one of its files, cannot be written, before anything is fitted;
+        with ``stored``, a result is missing.
     SpecError, SamplingError : as `bayeslaw.fit`.
 
     Examples
@@ -108,27 +119,43 @@ def run_study(
 
     prepared = prepare(study, allow_import=allow_import)
     folder = Path(output) if output is not None else prepared.path.with_suffix("")
-    _require_template(template)
-    if stored and not (folder / STORE).is_dir():
+    if template is not None:
+        from bayeslaw.study.report.render import require_template
+
+        require_template(template)
+    if stored and not is_folder(folder / STORE):
         raise StorageError(f"{folder} has no results of a study: run it first (bayeslaw run).")
     with _writing(folder):
+        (folder / STORE).mkdir(exist_ok=True)
+        settle(folder, folder / STORE)
         store = Store.at(folder / STORE)
         swept_clean(folder)
-        for name in FILES:
+        for name in _asked(prepared):
             require_writable(folder / name)
     stages = _Stages(store, folder, say or (lambda text: None), stored)
     result = _computed(prepared, stages, progressbar, _command(study, folder, allow_import))
     with _writing(folder):
-        _publish(result, folder, template)
+        _publish(result, folder, template, raw_csv)
     return result
 
 
-def _require_template(template: str | Path | None) -> None:
-    if template is not None and not Path(template).is_file():
-        fault = Fault(
-            "There is no such template.", "It is a Jinja2 file that extends report.html.jinja."
-        )
-        raise StudyError(str(template), [fault])
+def _asked(prepared: Prepared) -> list[str]:
+    """The names of the files that a study writes."""
+    study = prepared.study
+    asked = {
+        "bands.csv": bool(study.predict) or study.decision is not None,
+        "backtest.csv": study.backtest is not None,
+        "next_runs.csv": study.next_runs is not None,
+        "allocation.csv": study.allocate is not None,
+        "peaks.csv": _has_peaks(prepared.law),
+        "decision.json": study.decision is not None,
+    }
+    return [name for name in FILES if asked.get(name, True)]
+
+
+def _has_peaks(law: Law) -> bool:
+    """Whether a law is one of a score that peaks."""
+    return any(name.startswith("kl_peak") for name in law.quantities)
 
 
 def _command(study: str | Path, folder: Path, allow_import: bool) -> str:
@@ -228,7 +255,7 @@ def _sampled(
         "checks",
         fit_key,
         ".json",
-        lambda path: [CheckResult(**row) for row in read_json(path)],
+        read_checks,
         lambda: check(fitted),
         lambda results, path: write_json([_plain(result) for result in results], path),
     )
@@ -276,21 +303,24 @@ def _next_runs(prepared: Prepared, fitted: Fit) -> pd.DataFrame | None:
         return None
     assert prepared.candidate_costs is not None and prepared.options is not None
     assert prepared.costs is not None
-    terms: dict[str, Any] = {}
-    if section.value is not None:
-        terms = {
-            "target": prepared.target,
-            "value": section.value,
-            "option_cost": list(prepared.costs),
-        }
+    # FLOP are no price: they are compared with no value.
+    of_compute = wanted.cost == "flop"
+    # Nor are the ones that stand where the file has no cost.
+    unpriced = wanted.cost is None and "cost" not in rows_of(wanted.candidates)
+    prices = None if unpriced else list(prepared.candidate_costs)
     return next_runs(
         fitted,
         prepared.candidates,
         prepared.options,
         at=section.at,
-        cost=list(prepared.candidate_costs),
+        cost="flop" if of_compute else prices,
         budget=wanted.budget,
-        **terms,
+        target=prepared.target,
+        value=section.value,
+        option_cost=list(prepared.costs),
+        go_at=section.go_at,
+        no_go_at=section.no_go_at,
+        unit=section.unit,
     )
 
 
@@ -308,17 +338,16 @@ def _bands(prepared: Prepared, fitted: Fit) -> tuple[pd.DataFrame | None, Sweep 
     """Bands at the points to predict, or else at the options; and the bands for the figure, which
     goes through the options, or else through the points."""
     at_points = None if prepared.points is None else fitted.bands(prepared.points)
+    # A new group among the options is said by the reasons of the decision.
     if prepared.option_points is None:
         return at_points, None if at_points is None else sweep(fitted, at_points)
-    at_options = fitted.bands(prepared.option_points)
+    at_options = fitted.bands(prepared.option_points, new_groups=True)
     return at_options if at_points is None else at_points, sweep(fitted, at_options)
 
 
 def _peaks(prepared: Prepared, fitted: Fit) -> pd.DataFrame | None:
     """Where the gold score peaks, a row a group; None for a law of something else."""
-    if not any(name.startswith("kl_peak") for name in prepared.law.quantities):
-        return None
-    return peaks(fitted)
+    return peaks(fitted) if _has_peaks(prepared.law) else None
 
 
 def _worth(
@@ -349,9 +378,9 @@ def _provenance(prepared: Prepared, fitted: Fit, data: str, command: str) -> dic
     }
 
 
-def _publish(result: StudyResult, folder: Path, template: str | Path | None) -> None:
-    """Write every file of the study. All texts are made before the first is written, and files of
-    an earlier study that this one does not write are removed.
+def _publish(result: StudyResult, folder: Path, template: str | Path | None, raw_csv: bool) -> None:
+    """Write every file of the study in one step. All texts are made before, and files of an earlier
+    study that this one does not write are removed.
     """
     from bayeslaw.study.report import render
     from bayeslaw.study.result import decision_file
@@ -363,20 +392,27 @@ def _publish(result: StudyResult, folder: Path, template: str | Path | None) -> 
         "peaks.csv": result.peaks,
         "backtest.csv": None if result.backtest is None else result.backtest.points,
     }
-    texts = {name: table.to_csv(index=False) for name, table in tables.items() if table is not None}
+    texts = {
+        name: csv_of(table, raw=raw_csv) for name, table in tables.items() if table is not None
+    }
     if result.decision is not None:
         texts["decision.json"] = decision_file(result).model_dump_json(indent=2) + "\n"
     texts["report.html"] = render(result, template)
-    for name, text in texts.items():
-        with atomic_write(folder / name) as part:
-            part.write_text(text, encoding="utf-8")
-    result.fit.save(folder / "fit.nc")
+    files: dict[str, Callable[[Path], object]] = {
+        name: partial(_write_text, text) for name, text in texts.items()
+    }
+    files["fit.nc"] = result.fit.save
     # Only files that a study wrote are removed: a file of that name may be the user's own.
     listed = folder / STORE / WRITTEN
-    earlier = read_json(listed) if listed.is_file() else []
-    for name in set(earlier) & set(FILES) - set(texts) - {"fit.nc"}:
-        (folder / name).unlink(missing_ok=True)
-    write_json(sorted([*texts, "fit.nc"]), listed)
+    earlier = read_names(listed) & set(FILES)
+    write_json(sorted(earlier | set(files)), listed)  # known to be a study's, whatever happens now
+    write_together(folder, folder / STORE, files, drop=sorted(earlier - set(files)))
+    write_json(sorted(files), listed)
+
+
+def _write_text(text: str, path: Path) -> None:
+    """Write a text as it is: no end of a line becomes another."""
+    path.write_bytes(text.encode(errors="replace"))
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from typing import Any
 import pandas as pd
 
 import bayeslaw
-from bayeslaw.atomic import atomic_write, swept_clean
-from bayeslaw.errors import StorageError
+from bayeslaw.atomic import atomic_write, require_writable, swept_clean
+from bayeslaw.checks import CheckResult
+from bayeslaw.errors import BayeslawError, StorageError
 from bayeslaw.laws.base import Law
 from bayeslaw.runs.table import Runs
 
@@ -69,8 +70,9 @@ class Store:
         if path.is_file():
             try:
                 return load(path), True
-            except StorageError:
+            except BayeslawError:
                 path.unlink(missing_ok=True)
+        require_writable(path)
         result = make()
         save(result, path)
         return result, False
@@ -141,12 +143,44 @@ def read_json(path: Path) -> Any:
     StorageError : the file cannot be read, or it is not JSON.
     """
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{path} cannot be read: {error}.") from error
+
+
+def read_checks(path: Path) -> list[CheckResult]:
+    """Checks that were stored as JSON.
+
+    Raises
+    ------
+    StorageError : the file cannot be read, or it has something else.
+    """
+    rows = read_json(path)
+    try:
+        checks = [CheckResult(**row) for row in rows]
+        right = all(
+            (check.passed is None or isinstance(check.passed, bool))
+            and all(isinstance(x, int | float) for x in (check.value, check.threshold))
+            and all(isinstance(x, str) for x in (check.name, check.message, check.advice))
+            for check in checks
+        )
+    except TypeError as error:
+        raise StorageError(f"{path} has no checks: {error}.") from error
+    if not (checks and right):
+        raise StorageError(f"{path} has no checks.")
+    return checks
+
+
+def read_names(path: Path) -> set[str]:
+    """The names that a list on disk has; none where there is no list."""
+    try:
+        names = read_json(path)
+    except StorageError:
+        return set()
+    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
 
 
 def write_json(data: Mapping[str, Any] | list[Any], path: Path) -> None:
     """Write a JSON result, whole or not at all."""
     with atomic_write(path) as part:
-        part.write_text(json.dumps(data, indent=2) + "\n")
+        part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -6,11 +6,12 @@ larger runs from the smaller ones. The weights maximise the mixture's log score 
 (stacking: Yao, Vehtari, Simpson, Gelman 2018, Bayesian Analysis 13(3), eq. 3),
 
 .. math::
-    \hat w = \arg\max_w \sum_i \log \sum_k w_k \, p_k(y_i \mid \text{smaller runs})
+    \hat w = \arg\max_w \sum_u \log \sum_k w_k \, p_k(y_u \mid \text{smaller runs})
     + \sum_k \log w_k
 
-where the second sum, as much evidence for each form as one run gives, keeps a handful of runs from
-ruling a form out.
+where u is a run or, where a form has a discrepancy along curves, all hidden runs of a curve: they
+share an error, and their joint density is one observation. The second sum, as much evidence for
+each form as one observation gives, keeps a handful of them from ruling a form out.
 """
 
 from __future__ import annotations
@@ -30,19 +31,21 @@ from bayeslaw.laws.base import Law
 from bayeslaw.posterior.bands import summaries_of
 from bayeslaw.posterior.draws import DIMS, Kind
 from bayeslaw.posterior.points import Points, extrapolation_distance, grid
-from bayeslaw.posterior.predict import log_density, predict
+from bayeslaw.posterior.predict import joint_log_density, log_density, predict
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import joined_labels
+from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.settings import Sampling, seed_or_new
 from bayeslaw.spec.spec import ModelSpec
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Shares of each group's runs that are hidden in turn: the largest half, then the largest quarter.
-FUTURES = (0.5, 0.25)
+#: Each group's runs up to the first share predict those between the first and the second: the third
+#: quarter, and then the largest, so that no run counts twice.
+FUTURES = ((0.5, 0.75), (0.75, 1.0))
 #: Fewer hidden runs than this cannot tell the forms apart: then they weigh the same.
-FEWEST = 8
+FEWEST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ class Average:
     ----------
     fits : a fit of each form, to all runs.
     weights : (form,), summing to one.
-    scores : a row a form: its law, ``weight``, and ``log_density``, the mean over hidden runs. NaN
-        if the weights are equal because too few runs could be hidden.
+    scores : a row a form: its law, ``weight``, and ``log_density`` of the hidden runs, divided by
+        their number. NaN if the weights are equal because too few runs could be hidden.
     reason : how the weights were chosen, in words.
     """
 
@@ -130,9 +133,9 @@ def average(specs: Sequence[ModelSpec | str], runs: Runs, **sampling: Unpack[Sam
     """Fit several law forms and weigh them by leave-future-out log score.
 
     The runs of each group are ordered by the product of the inputs (the input itself for a learning
-    curve; compute for size and data). The largest half and then the largest quarter are hidden, and
-    predicted from the others (`FUTURES`). With fewer than `FEWEST` hidden runs all forms weigh the
-    same, and ``reason`` says so.
+    curve; compute for size and data). The third quarter is predicted from the smaller half, and the
+    largest quarter from all smaller runs (`FUTURES`). With fewer than `FEWEST` hidden runs all
+    forms weigh the same, and ``reason`` says so.
 
     Parameters
     ----------
@@ -159,13 +162,18 @@ def average(specs: Sequence[ModelSpec | str], runs: Runs, **sampling: Unpack[Sam
     forms = [as_spec(spec, runs) for spec in specs]
     _require_same_data([spec.law for spec in forms], runs.law)
     sampling["random_seed"] = seed_or_new(sampling.get("random_seed"))
-    hidden = [rows for rows in futures(runs) if rows.any() and not rows.all()]
-    count = int(sum(rows.sum() for rows in hidden))
-    density = np.full((len(forms), count), np.nan)
+    splits = [split for split in futures(runs) if split.hidden.any() and split.seen.any()]
+    count = int(sum(split.hidden.sum() for split in splits))
+    per_run = np.full(len(forms), np.nan)
     if count >= FEWEST:
-        density = np.stack([_densities(spec, runs, hidden, sampling) for spec in forms])
-        weights = stacked(density)
-        reason = f"Weights by the log score of {count} runs predicted from smaller ones (stacking)."
+        unit = _units(forms, runs)
+        density = np.stack([_densities(spec, runs, splits, unit, sampling) for spec in forms])
+        weights, per_run = stacked(density), density.sum(axis=1) / count
+        of_curves = "" if density.shape[1] == count else f" of {density.shape[1]} curves"
+        reason = (
+            f"Weights by the log score of {count} runs{of_curves} predicted from smaller ones"
+            " (stacking)."
+        )
     else:
         weights = np.full(len(forms), 1 / len(forms))
         reason = (
@@ -174,7 +182,7 @@ def average(specs: Sequence[ModelSpec | str], runs: Runs, **sampling: Unpack[Sam
         )
     fits = tuple(fit(spec, runs.with_law(spec.law), **sampling) for spec in forms)
     names = pd.Index([spec.law.name for spec in forms], name="law")
-    scores = pd.DataFrame({"weight": weights, "log_density": density.mean(axis=1)}, index=names)
+    scores = pd.DataFrame({"weight": weights, "log_density": per_run}, index=names)
     return Average(fits, weights, scores, reason)
 
 
@@ -189,32 +197,61 @@ def _require_same_data(laws: Sequence[Law], of_runs: Law) -> None:
 
 
 def _densities(
-    spec: ModelSpec, runs: Runs, hidden: Sequence[np.ndarray], sampling: Sampling
+    spec: ModelSpec,
+    runs: Runs,
+    splits: Sequence[Future],
+    unit: np.ndarray,
+    sampling: Sampling,
 ) -> np.ndarray:
-    """The log density of the hidden runs of all splits, (run,), from fits to the others."""
+    """The joint log density of the hidden runs of each unit and split, (observation,), from fits to
+    the smaller runs.
+    """
     of_law = runs.with_law(spec.law)
-    fits = fit_each(spec, of_law, [~rows for rows in hidden], **sampling)
+    fits = fit_each(spec, of_law, [split.seen for split in splits], **sampling)
     densities = [
-        log_density(fitted, of_law.table[rows]) for fitted, rows in zip(fits, hidden, strict=True)
+        joint_log_density(fitted, of_law.table[split.hidden], unit[split.hidden])
+        for fitted, split in zip(fits, splits, strict=True)
     ]
     return np.concatenate(densities)
 
 
-def futures(runs: Runs) -> list[np.ndarray]:
-    """The hidden runs of each leave-future-out split, (run,): the larger runs of each group.
+def _units(forms: Sequence[ModelSpec], runs: Runs) -> np.ndarray:
+    """What counts as one observation, a label for each run: the run itself, or its curve where a
+    form has a discrepancy along curves.
+    """
+    by = [
+        set(resolve(spec, runs.with_law(spec.law)).spec.curve_by or ())
+        for spec in forms
+        if spec.discrepancy.along_curves
+    ]
+    if not by:
+        return np.arange(len(runs))
+    return joined_labels(sorted(set.intersection(*by)), runs.table)
 
-    >>> [int(rows.sum()) for rows in futures(runs)]
-    [36, 18]
+
+@dataclass(frozen=True, slots=True)
+class Future:
+    """Runs that are predicted from smaller ones, each (run,): ``seen`` and ``hidden``."""
+
+    seen: np.ndarray
+    hidden: np.ndarray
+
+
+def futures(runs: Runs) -> list[Future]:
+    """The leave-future-out splits: in each group, larger runs are predicted from smaller ones.
+
+    >>> [int(split.hidden.sum()) for split in futures(runs)]
+    [18, 18]
     """
     size = pd.Series(np.prod(list(runs.inputs.values()), axis=0))
     in_group = size.groupby(joined_labels(runs.populations, runs.table))
-    place = (in_group.rank(method="first") / in_group.transform("size")).to_numpy()
-    return [place > 1 - share + 1e-9 for share in FUTURES]
+    place = (in_group.rank(method="first") / in_group.transform("size")).to_numpy() - 1e-9
+    return [Future(place <= seen, (place > seen) & (place <= end)) for seen, end in FUTURES]
 
 
 def stacked(density: np.ndarray) -> np.ndarray:
-    """The stacking weights, (form,), from log densities (form, run), by expectation maximisation:
-    each step raises the score.
+    """The stacking weights, (form,), from log densities (form, observation), by expectation
+    maximisation: each step raises the score.
 
     >>> stacked(np.log([[0.9, 0.9, 0.1], [0.1, 0.1, 0.9]])).round(2)
     array([0.57, 0.43])

@@ -25,7 +25,7 @@ from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.settings import Sampling, seed_or_new
 from bayeslaw.spec.spec import ModelSpec
 from bayeslaw.validation.baselines import BASELINES, SAMPLED, alone, point_scores
-from bayeslaw.validation.scores import Replicates, score_draws, summarise
+from bayeslaw.validation.scores import Replicates, regions, score_draws, summarise
 from bayeslaw.validation.splits import splits
 
 #: Name of the package's own method in a table of scores.
@@ -53,6 +53,9 @@ class Backtest:
     coverage_p : by split, how likely a coverage of 90 % bands as low as the observed one is if the
         model is right (`bayeslaw.validation.scores.Replicates`); empty for backtests saved by
         bayeslaw 0.1.0.
+    regions : where a calibrated model's coverage and PIT lie
+        (`bayeslaw.validation.scores.regions`); None for backtests saved by bayeslaw 0.1.0.
+    notes : what to know about the baselines, in words.
     """
 
     points: pd.DataFrame
@@ -62,6 +65,8 @@ class Backtest:
     fits: Mapping[str, Fit]
     response: str
     coverage_p: Mapping[str, float] = field(default_factory=dict)
+    regions: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -121,6 +126,7 @@ class Backtest:
         lines = [
             f"{hidden} hidden runs, {len(self.fits)} {splits}: {', '.join(self.fits)}",
             self.scores().to_string(float_format=lambda value: f"{value:.4g}", na_rep="-"),
+            *self.notes,
         ]
         if not self.converged:
             lines.append(
@@ -173,34 +179,29 @@ def backtest(
     """
     names = known_baselines(baselines)
     spec = as_spec(spec, runs)
+    runs = runs.with_law(spec.law)
     law = _baseline_law(baseline_law, runs)
     hidden = splits(resolve(spec, runs), runs, holdout, largest, rolling)
     seed = seed_or_new(sampling.get("random_seed"))
     sampling["random_seed"] = seed
     started = time.perf_counter()
     fits = fit_each(spec, runs, [~rows for rows in hidden.values()], **sampling)
-    replicates = {split: Replicates(defaults.GATE_PROB) for split in hidden}
+    replicates = {split: Replicates(defaults.GATE_PROB, probs) for split in hidden}
     tables = [
         _scored(OURS, split, fitted, runs, rows, probs, seed, replicates=replicates[split])
         for (split, rows), fitted in zip(hidden.items(), fits, strict=True)
     ]
     seconds = {OURS: time.perf_counter() - started}
+    notes: dict[str, None] = {}
     for name in names:
         started = time.perf_counter()
         if name == SAMPLED:
             tables += _scored_alone(law, runs, hidden, probs, sampling)
         else:
-            tables += [
-                _table(
-                    name,
-                    split,
-                    runs,
-                    rows,
-                    point_scores(name, law, runs.rows(~rows), runs.table[rows], probs, seed),
-                    probs,
-                )
-                for split, rows in hidden.items()
-            ]
+            for split, rows in hidden.items():
+                scores = point_scores(name, law, runs.rows(~rows), runs.table[rows], probs, seed)
+                notes |= dict.fromkeys(scores.attrs["notes"])
+                tables.append(_table(name, split, runs, rows, scores, probs))
         seconds[name] = time.perf_counter() - started
     points = pd.concat(tables, ignore_index=True)
     seen = pd.concat(
@@ -212,7 +213,17 @@ def backtest(
     by_split = dict(zip(hidden, fits, strict=True))
     coverage_p = {split: each.p_of_coverage() for split, each in replicates.items()}
     response = runs.law.response.name
-    return Backtest(points, seen, tuple(probs), seconds, by_split, response, coverage_p)
+    return Backtest(
+        points,
+        seen,
+        tuple(probs),
+        seconds,
+        by_split,
+        response,
+        coverage_p,
+        regions(list(replicates.values())),
+        tuple(notes),
+    )
 
 
 def _baseline_law(baseline_law: Law | str | None, runs: Runs) -> Law:

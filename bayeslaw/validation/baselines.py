@@ -2,7 +2,8 @@
 
 huber : the law by Huber least squares on the response's scale, as Hoffmann et al. 2022 (arXiv
     2203.15556, section 3.3) fit it: summed loss with delta = 1e-3, a grid of starts, L-BFGS; bands
-    by bootstrap, plus normal noise with the standard deviation of the residuals.
+    by bootstrap, plus normal noise with the standard deviation of the residuals. A parameter about
+    which the runs say next to nothing starts at its prior's median, and `point_scores` says so.
 line : the straight log-log line through the last three points of a curve, with its t-interval.
 best_so_far : the best response of the group's runs, without bands.
 alone : the law with its priors, without discrepancy, nothing pooled between groups (sampled).
@@ -12,18 +13,20 @@ All but the last treat each group separately, that is each combination of the gr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
+from bayeslaw.defaults import PRIOR_SHARE_MAX
 from bayeslaw.laws.base import Law
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec import noise
 from bayeslaw.spec.design import Design, joined_labels
 from bayeslaw.spec.discrepancy import Discrepancy
-from bayeslaw.spec.identifiability import PooledLaw, prior_quantiles
+from bayeslaw.spec.identifiability import PooledLaw, prior_quantiles, sensitivity
 from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.spec import ModelSpec, population_name
 from bayeslaw.validation.scores import score_distribution, score_draws, score_value
@@ -79,6 +82,10 @@ def point_scores(
     runs : the runs that are seen.
     hidden : the runs that are not, with the response.
 
+    Returns
+    -------
+    DataFrame. ``attrs["notes"]`` says which parameters the runs could not tell "huber".
+
     Examples
     --------
     >>> point_scores("line", runs.law, runs.rows(~hidden), runs.table[hidden], (0.9,), 1)
@@ -87,6 +94,7 @@ def point_scores(
     table = pd.DataFrame(index=hidden.index)
     groups = runs.populations
     seen_label, hidden_label = joined_labels(groups, runs.table), joined_labels(groups, hidden)
+    unknown: list[tuple[str, ...]] = []
     for label in dict.fromkeys(hidden_label):
         seen, rows = runs.rows(seen_label == label), hidden[hidden_label == label]
         if not len(seen):
@@ -94,14 +102,18 @@ def point_scores(
         y = link.forward(rows[law.response.name].to_numpy(float))
         if name == "huber":
             rng = np.random.default_rng([random_seed, len(seen), len(rows)])
-            scores = _huber(law, seen, rows, y, probs, rng)
+            curve = _Curve.of(law, seen)
+            unknown.append(curve.unknown)
+            scores = _huber(curve, rows, y, probs, rng)
         elif name == "line":
             scores = _line(law, seen, rows, y, probs)
         else:
             scores = _best_so_far(law, seen, y, probs)
         for column, values in scores.items():
             table.loc[rows.index, column] = values
-    return table.reindex(columns=["median", *(c for c in table if c != "median")])
+    table = table.reindex(columns=["median", *(c for c in table if c != "median")])
+    table.attrs["notes"] = _told_by_priors(unknown)
+    return table
 
 
 def _best_so_far(
@@ -109,26 +121,38 @@ def _best_so_far(
 ) -> dict[str, np.ndarray]:
     """The scores of the best response of the runs."""
     on_scale = law.response.link.forward(runs.y)
-    higher_is_better = "increasing" in law.monotone.values() or law.response.scale != "log"
-    best = on_scale.max() if higher_is_better else on_scale.min()
+    best = on_scale.min() if law.response.lower_is_better else on_scale.max()
     return score_value(np.full(len(y), best), y, probs)
+
+
+def _told_by_priors(unknown: Sequence[tuple[str, ...]]) -> list[str]:
+    """A note on the parameters that the runs could not tell "huber", from those of each group; none
+    if there are none.
+    """
+    groups = Counter(name for of_group in unknown for name in of_group)
+    if not groups:
+        return []
+    among = f" (in so many of {len(unknown)} groups)" if len(unknown) > 1 else ""
+    names = [f"{name} ({n})" if among else name for name, n in groups.items()]
+    return [
+        f"huber: the runs seen say next to nothing about {', '.join(names)}{among}. Least squares"
+        " starts at the prior's median and hardly leaves it: where that matters, its forecast is"
+        " the prior's."
+    ]
 
 
 # ---- Huber least squares
 
 
 def _huber(
-    law: Law,
-    runs: Runs,
+    curve: _Curve,
     hidden: pd.DataFrame,
     y: np.ndarray,
     probs: Sequence[float],
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """The scores of the law by Huber least squares."""
-    runs = runs.with_law(law)
-    spec = ModelSpec(law, discrepancy=NONE, effects=dict.fromkeys(law.params, "1"))
-    curve = _Curve(resolve(spec, runs), runs)
+    law, runs = curve.law, curve.runs
     target, n = law.response.link.forward(runs.y), len(runs)
     descents = [curve.descend(start, target) for start in curve.starts(target)]
     best, _ = min(descents, key=lambda descent: descent[1])
@@ -154,14 +178,27 @@ class _Curve:
         self.law, self.runs, self.inputs = design.law, runs, design.law.given(runs.table)
         pooled, unit = PooledLaw.of(design, runs), runs.typical_response
         self.free, self.pinned = pooled.names, pooled.pinned
-        points = max(2, int(GRID ** (1 / len(self.free))))
+        share = sensitivity(design, runs).prior_share()
+        known = share <= PRIOR_SHARE_MAX
+        #: The parameters about which the runs say next to nothing. They start at the prior's
+        #: median: on a grid of values that all fit alike, the first would win, however far off.
+        self.unknown = tuple(np.array(self.free)[~known])
+        points = max(2, int(GRID ** (1 / max(int(known.sum()), 1))))
         quantiles = np.linspace(0.02, 0.98, min(points, 9))
         axes = []
         for name in self.free:
             param = design.params[name]
             prior = design.priors[population_name(name, param)]
-            axes.append(param.link.forward(prior_quantiles(prior, unit, quantiles)))
+            probs = (0.5,) if name in self.unknown else quantiles
+            axes.append(param.link.forward(prior_quantiles(prior, unit, probs)))
         self.grid = np.array(list(product(*axes)))
+
+    @classmethod
+    def of(cls, law: Law, runs: Runs) -> _Curve:
+        """A law for runs that are taken as one group."""
+        spec = ModelSpec(law, discrepancy=NONE, effects=dict.fromkeys(law.params, "1"))
+        runs = runs.with_law(law)
+        return cls(resolve(spec, runs), runs)
 
     def expected(self, theta: np.ndarray, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """The law's curve, (start, point), on the response's scale."""

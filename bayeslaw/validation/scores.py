@@ -21,6 +21,9 @@ import pandas as pd
 
 from bayeslaw.posterior.bands import quantile_columns, summaries_of
 
+#: Bins of the PIT, and the probability of the regions in which a calibrated model's counts lie.
+PIT_BINS, REGION = 10, 0.9
+
 
 def score_draws(
     draws: np.ndarray, observed: np.ndarray, probs: Sequence[float]
@@ -75,42 +78,94 @@ def score_value(
 
 
 class Replicates:
-    r"""Whether as few hidden runs lie in their bands as the model itself would give.
+    r"""How many hidden runs lie in their bands, and what their PIT is, if the model is right.
 
-    .. math:: p = P(C^\mathrm{rep} \le C)
-
-    C : share of hidden runs within their band. A replicate is one draw of all hidden runs together,
-    from one draw of the parameters, with one path along each curve: errors that hidden runs share
-    are in it. With 3 or 14 runs a share far below the band's probability is no rare event.
+    A replicate is one draw of all hidden runs together, from one draw of the parameters, with one
+    path along each curve: errors that hidden runs share are in it. With 3 or 14 runs a share far
+    below the band's probability is no rare event, and with errors in common it is less rare still.
 
     Parameters
     ----------
-    prob : the probability of the bands.
+    prob : the probability of the bands that are judged.
+    probs : the probabilities of all bands.
 
     Examples
     --------
-    >>> replicates = Replicates(0.9)
+    >>> replicates = Replicates(0.9, (0.5, 0.9))
     >>> replicates.add(draws, observed)  # (draw, run), (run,); once for each block of runs
     >>> replicates.p_of_coverage()
     0.43
     """
 
-    def __init__(self, prob: float):
+    def __init__(self, prob: float, probs: Sequence[float] = ()):
         self.prob = prob
-        self._inside: list[tuple[np.ndarray, int]] = []
+        self.probs = tuple(dict.fromkeys((prob, *probs)))
+        #: Of each block of runs: by band, how many runs of each draw are inside, (draw,), and how
+        #: many of those observed; how many runs have their PIT in each bin, (draw, bin).
+        self._inside: list[dict[float, np.ndarray]] = []
+        self._observed: list[int] = []
+        self._pit: list[np.ndarray] = []
 
     def add(self, draws: np.ndarray, observed: np.ndarray) -> None:
         """Tell of some hidden runs: draws of them, (draw, run), in the order of the parameters'
         draws, and what happened, (run,).
         """
-        low, high = np.quantile(draws, [(1 - self.prob) / 2, (1 + self.prob) / 2], axis=0)
-        of_draws = ((draws >= low) & (draws <= high)).sum(axis=1)
-        self._inside.append((of_draws, int(((observed >= low) & (observed <= high)).sum())))
+        tails = [((1 - p) / 2, (1 + p) / 2) for p in self.probs]
+        edges = np.arange(1, PIT_BINS) / PIT_BINS
+        quantiles = np.quantile(draws, [*np.ravel(tails), *edges], axis=0)
+        inside = {}
+        for prob, low, high in zip(self.probs, quantiles[0::2], quantiles[1::2], strict=False):
+            inside[prob] = ((draws >= low) & (draws <= high)).sum(axis=1)
+            if prob == self.prob:
+                self._observed.append(int(((observed >= low) & (observed <= high)).sum()))
+        self._inside.append(inside)
+        below = [(draws < edge).sum(axis=1) for edge in quantiles[2 * len(tails) :]]
+        ends = np.zeros(len(draws), int), np.full(len(draws), draws.shape[1])
+        self._pit.append(np.diff(np.column_stack([ends[0], *below, ends[1]]), axis=1))
 
     def p_of_coverage(self) -> float:
-        """The p-value, of all hidden runs that were told of."""
-        of_draws = np.sum([drawn for drawn, _ in self._inside], axis=0)
-        return float((of_draws <= sum(count for _, count in self._inside)).mean())
+        r"""The p-value of the coverage of all hidden runs that were told of,
+
+        .. math:: p = P(C^\mathrm{rep} \le C)
+
+        where C is the share of them within their band.
+        """
+        of_draws = np.sum([inside[self.prob] for inside in self._inside], axis=0)
+        return float((of_draws <= sum(self._observed)).mean())
+
+    def counts(self) -> np.ndarray:
+        """How many runs of each replicate are within each band, and have their PIT in each bin,
+        (draw, band + bin).
+        """
+        within = [np.sum([each[p] for each in self._inside], axis=0) for p in self.probs]
+        return np.column_stack([*within, np.sum(self._pit, axis=0)])
+
+
+def regions(replicates: Sequence[Replicates]) -> pd.DataFrame:
+    """Between what numbers of hidden runs a calibrated model's lie with probability `REGION`, over
+    all splits.
+
+    Returns
+    -------
+    DataFrame: ``measure``, "coverage" (runs within the band) or "pit" (runs in the bin); ``at``,
+    the band's probability, or the lower end of the bin; ``low`` and ``high``, shares of the runs.
+
+    Examples
+    --------
+    >>> regions([replicates]).columns.tolist()
+    ['measure', 'at', 'low', 'high']
+    """
+    counts, probs = np.sum([each.counts() for each in replicates], axis=0), replicates[0].probs
+    shares = counts / counts[:, len(probs) :].sum(axis=1, keepdims=True)
+    low, high = np.quantile(shares, [(1 - REGION) / 2, (1 + REGION) / 2], axis=0)
+    return pd.DataFrame(
+        {
+            "measure": ["coverage"] * len(probs) + ["pit"] * PIT_BINS,
+            "at": [*probs, *(np.arange(PIT_BINS) / PIT_BINS)],
+            "low": low,
+            "high": high,
+        }
+    )
 
 
 def summarise(points: pd.DataFrame, by: Sequence[str], probs: Sequence[float]) -> pd.DataFrame:

@@ -52,6 +52,8 @@ def save_backtest(backtest: Backtest, path: str | Path) -> Path:
             "seconds": dict(backtest.seconds),
             "response": backtest.response,
             "coverage_p": dict(backtest.coverage_p),
+            "regions": None if backtest.regions is None else backtest.regions.to_dict("list"),
+            "notes": list(backtest.notes),
         }
     )
     netcdf.write(tree, path)
@@ -90,6 +92,8 @@ def load_backtest(path: str | Path) -> Backtest:
             fits,
             meta["response"],
             meta.get("coverage_p", {}),
+            pd.DataFrame(meta["regions"]) if meta.get("regions") else None,
+            tuple(meta.get("notes", ())),
         )
     except BayeslawError:
         raise

@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import REPOSITORY, public_path
+from helpers import REPOSITORY, STORED, public_path
 from typer.main import get_command
 
 import bayeslaw as bl
 from bayeslaw.cli import app, run
+from bayeslaw.cli.arguments import points
 from bayeslaw.cli.terminal import print_table, save_fit
 from bayeslaw.errors import StorageError
+from bayeslaw.spec.resolve import resolve
+from bayeslaw.validation.splits import selected
 
 
 def test_check_fit_predict_on_public_runs(
@@ -97,8 +100,14 @@ def test_laws_lists_every_law(capsys: pytest.CaptureFixture[str]) -> None:
     for name, law in bl.laws().items():
         assert name in printed
         assert law.formula in printed
+        for option, values in law.choices.items():
+            assert f"{name}:{option}={getattr(law, option)}" in printed
+            assert f"{option} is one of {', '.join(values)}" in printed
     assert run(["laws", "--json"]) == 0
-    assert {law["name"] for law in json.loads(capsys.readouterr().out)} == set(bl.laws())
+    listed = {law["name"]: law["options"] for law in json.loads(capsys.readouterr().out)}
+    assert set(listed) == set(bl.laws())
+    assert listed["chinchilla"] == {}
+    assert listed["allocation"]["of"]["default"] == "model_size"
     assert run(["laws", "chinchila"]) == 2
     assert "Did you mean 'chinchilla'" in capsys.readouterr().err
 
@@ -461,6 +470,155 @@ def test_an_option_that_names_a_thing_twice_is_a_fault(
         command = ["predict", str(saved)]
     assert run([*command, option, name, option, name]) == 2
     assert "twice" in capsys.readouterr().err
+
+
+def options_of(command: str) -> list[tuple[str, bool, bool]]:
+    """The options of a command: a name, whether it is a flag, whether it may be repeated."""
+    params = get_command(app).commands[command].params
+    named = [x for x in params if x.param_type_name == "option" and x.name != "help"]
+    return [(x.opts[0], x.is_flag, x.multiple) for x in named]
+
+
+@pytest.mark.parametrize("command", sorted(get_command(app).commands))
+def test_an_option_with_one_value_is_given_once(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last would win without a word."""
+    single = [(name, flag) for name, flag, multiple in options_of(command) if not multiple]
+    assert single
+    for name, flag in single:
+        assert run([command, *([name] if flag else [name, "1", f"{name}=2"]), name, "3"]) == 2
+        said = capsys.readouterr().err
+        assert f"{name} is given twice" in said, said
+
+
+TABLE = REPOSITORY.parent / "shared" / "failing" / "04-where-own-column-names" / "runs.csv"
+
+
+def test_columns_may_be_called_as_in_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In filters, groups and splits, where the file's name means one thing."""
+    table = pd.DataFrame(
+        {
+            "num params": [1e8, 2e8, 4e8, 8e8] * 2,
+            "num_params": [1e8, 2e8, 4e8, 8e8] * 2,
+            "Corpus": ["web", "code"] * 4,
+            "ppl": [3.0, 2.9, 2.8, 2.7, 3.1, 3.0, 2.9, 2.8],
+        }
+    )
+    path = tmp_path / "runs.csv"
+    table.to_csv(path, index=False)
+    columns = ["-c", "model_size=num_params", "-c", "loss=ppl", "-c", "dataset=Corpus"]
+    command = [str(path), "--law", "power:input=model_size", *columns]
+    assert (
+        run(["check", *command, "--where", "num_params < 5e8 and ppl < 3.05", "-g", "Corpus"]) == 0
+    )
+    printed = capsys.readouterr().out
+    assert "5 runs" in printed
+    assert "dataset            2 groups" in printed
+    scaled = ["check", *command, "--scale", "model_size=10", "--where", "num_params < 5e8"]
+    assert run(scaled) == 2
+    assert "num_params is called model_size here, and multiplied by 10" in capsys.readouterr().err
+    # A name that means something here means that: no column is called after another.
+    swapped = [str(path), "--law", "power:input=model_size", "-c", "model_size=num_params"]
+    assert run(["check", *swapped, "-c", "loss=ppl", "--where", "model_size < 5e8"]) == 0
+    runs = bl.read_runs(path, "power", columns={"data_size": "num_params", "loss": "ppl"})
+    hidden = selected(resolve(bl.ModelSpec("power"), runs), runs, "num_params > 5e8", None, None)[1]
+    assert [int(rows.sum()) for rows in hidden.values()] == [2]
+    largest = selected(resolve(bl.ModelSpec("power"), runs), runs, None, {"num_params": 1}, None)[1]
+    np.testing.assert_array_equal(*[*hidden.values(), *largest.values()])
+
+
+@pytest.mark.skipif(not TABLE.is_file(), reason="the failing inputs are not there")
+def test_the_filter_of_a_stranger(capsys: pytest.CaptureFixture[str]) -> None:
+    columns = ["-c", "model_size=num_params", "-c", "loss=perplexity"]
+    command = ["check", str(TABLE), "--law", "power:input=model_size", *columns]
+    assert run([*command, "--where", "num_params < 9e8"]) == 0
+    assert "rows satisfy num_params < 9e8" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["backtest", "RUNS", "--law", "power", "--largest", "data_size=nan"], "whole number"),
+        (["backtest", "RUNS", "--law", "power", "--rolling", "data_size=1e300"], "not so many"),
+        (
+            [
+                "backtest",
+                "RUNS",
+                "--law",
+                "power",
+                "--holdout",
+                "loss > 2.9",
+                "--holdout",
+                "loss > 2.9",
+            ],
+            "twice",
+        ),
+        (["fit", "RUNS", "--law", "power", "-o", "x" * 300], "too long"),
+        (["init", "-o", "x" * 300], "too long"),
+        (["demo", "-o", "x" * 300], "too long"),
+        (["run", "x" * 300 + ".toml"], "no such file"),
+        (["report", "x" * 300 + ".toml"], "no such file"),
+        (
+            ["decide", "FIT", "--option", "task=a", "--option", "task=b", "--target", "1"],
+            "--option has task twice",
+        ),
+        (
+            [
+                "decide",
+                "FIT",
+                "--option",
+                "task=task0",
+                "--at",
+                "data_size=1e9",
+                "--target",
+                "1",
+                "--cost",
+                "7e9=1",
+                "--cost",
+                "7000000000=2",
+            ],
+            "two spellings",
+        ),
+        (
+            [
+                "decide",
+                "FIT",
+                "--option",
+                "task=task0",
+                "--at",
+                "data_size=1e9",
+                "--target",
+                "1",
+                "--cost",
+                "task0=-1",
+            ],
+            "at least 0",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_told_before_anything_slow(
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bayeslaw.validation.backtesting.fit_each", None)
+    table = pd.DataFrame({"data_size": [1e8, 2e8, 4e8], "loss": [3.0, 2.9, 2.8]})
+    table.to_csv("runs.csv", index=False)
+    files = {"RUNS": "runs.csv", "FIT": str(STORED / "grouped.nc")}
+    assert run([files.get(x, x) for x in arguments]) == 2
+    assert says in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["runs.csv"]
+
+
+def test_labels_of_digits_are_no_numbers() -> None:
+    asked = points(["task=007,7,12345678901234567", "data_size=1e9"])
+    assert asked == {"task": ["007", 7.0, "12345678901234567"], "data_size": [1e9]}
 
 
 def test_a_fit_that_cannot_be_saved_is_saved_elsewhere(

@@ -12,23 +12,26 @@ import pandas as pd
 import pytensor
 import pytensor.tensor as pt
 import pytest
-import xarray as xr
-from helpers import PARAMS, covariance, once, unsampled
-from scipy import integrate, stats
+from helpers import PARAMS, covariance, from_the_prior, once, unsampled
+from scipy import integrate, special, stats
 
 import bayeslaw as bl
 from bayeslaw.curves.binning import binned
-from bayeslaw.curves.paths import curve_moments, draw_paths
+from bayeslaw.curves.paths import Curve, draw_paths
 from bayeslaw.curves.shared import basis, extended, knots, smooth_covariance
 from bayeslaw.curves.state_space import sequence, state_space
 from bayeslaw.defaults import CURVATURE_MEMORY, CURVE_POINTS, OWN_COMPONENTS
 from bayeslaw.errors import RunsWarning, SpecError
+from bayeslaw.fitting import fit_each
 from bayeslaw.model.build import build
 from bayeslaw.model.filter_op import Filtered
+from bayeslaw.model.noise_weights import Standardised
 from bayeslaw.model.sampling import draw_prior
 from bayeslaw.model.semivariance import TOGETHER, Semivariance
-from bayeslaw.posterior.draws import Convergence
+from bayeslaw.posterior.likelihood import log_likelihood
+from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.spec.discrepancy import COMPONENTS
+from bayeslaw.spec.noise import WEIGHT, log_density
 from bayeslaw.spec.resolve import resolve
 
 OWN = [names for n in (1, 2, 3) for names in itertools.combinations(COMPONENTS, n)]
@@ -111,7 +114,7 @@ def test_moments_of_a_path_are_those_of_the_dense_normal(own: tuple[str, ...]) -
     names = [name for component in own for name in COMPONENTS[component].params]
     params = {name: np.full((2, 1), PARAMS[name]) for name in names}
     twice = [np.broadcast_to(x, (2, 14)) for x in (residual, variance)]
-    mean, variance_of = curve_moments(own, None, t, params, *twice, seen)
+    mean, variance_of = Curve(own, None, t, params, *twice, seen).moments()
     K = covariance(own, t, t.min())
     runs, new = seen == 1, seen == 0
     gain = np.linalg.solve(K[np.ix_(runs, runs)] + np.diag(variance[runs]), K[runs]).T
@@ -325,7 +328,7 @@ def test_long_curves_enter_as_weighted_averages() -> None:
         ({"discrepancy": {"kind": "curve", "owns": ["matern"]}}, "no option 'owns'"),
         ({"discrepancy": {"kind": "curve", "own": []}}, "must name one or more"),
         ({"discrepancy": {"kind": "curve", "along": "model_size"}}, "must be an input of power"),
-        ({"noise": "student_t"}, "needs noise 'normal'"),
+        ({"noise": "laplace"}, "needs noise 'normal' or 'student_t'"),
         ({"discrepancy": "none", "curve_by": ("task",)}, "discrepancy is 'none'"),
     ],
 )
@@ -418,7 +421,7 @@ def test_a_prediction_starts_from_the_curves_own_runs_and_widens(
 
 def test_a_curve_never_seen_draws_its_departure(departing: tuple[pd.DataFrame, bl.Fit]) -> None:
     _, fit = departing
-    new = fit.bands({"data_size": 3e5, "task": "another"}).iloc[0]
+    new = fit.bands({"data_size": 3e5, "task": "another"}, new_groups=True).iloc[0]
     old = fit.bands({"data_size": 3e5, "task": "task0"}).iloc[0]
     assert new["unseen"] == "task"
     assert np.log(new["upper_90"] / new["lower_90"]) > 3 * np.log(old["upper_90"] / old["lower_90"])
@@ -463,13 +466,7 @@ def drawn_from_the_prior(own: tuple[str, ...], shared: tuple[str, ...] | bool = 
         effects=dict.fromkeys(("A", "alpha", "E"), "1"),  # only the processes tell curves apart
         discrepancy={"kind": "curve", "own": own, "shared": shared},
     )
-    design = resolve(spec, runs)
-    model = build(design, runs)
-    variables = [*model.free_RVs, *model.deterministics]
-    names = [x.name for x in variables if not x.name.endswith("_raw")]
-    tree = xr.DataTree.from_dict({"posterior": draw_prior(model, names, 4000, 1)})
-    as_if = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
-    return bl.Fit(design, runs, tree, as_if, 1, (), {})
+    return from_the_prior(spec, runs, 4000)
 
 
 @pytest.mark.parametrize("own", [("wiener",), ("smooth",), ("matern",)], ids="+".join)
@@ -484,7 +481,7 @@ def test_rows_asked_beside_a_point_do_not_change_its_distribution(
 
     def departure(x: list[float], which: int) -> np.ndarray:
         drawn = fit.predict({"data_size": x, "task": task}, "latent")
-        without = fit.predict({"data_size": x, "task": task or "another"}, "mean")
+        without = fit.predict({"data_size": x, "task": task or "another"}, "mean", new_groups=True)
         return (np.log(drawn) - np.log(without)).values[0, :, which]
 
     for place in (5e3, 1.64e6, 5e7):
@@ -504,6 +501,154 @@ def test_points_of_different_groups_are_on_different_new_curves() -> None:
     np.testing.assert_array_equal(departure[:, 0], departure[:, 1])
     assert abs(np.corrcoef(abs(departure[:, 0]) ** 0.5, departure[:, 2])[0, 1]) < 0.06
     assert abs(np.corrcoef(np.sign(departure[:, 0]), np.sign(departure[:, 2]))[0, 1]) < 0.06
+
+
+# Student-t noise along curves
+# ----------------------------------------------------------------------------------------------
+
+
+def test_student_t_noise_on_top_of_a_path_has_their_convolution_as_density() -> None:
+    """By numerical integration, to fifteen standard deviations; without a path it is SciPy's."""
+    at = np.array([0.0, 1.0, 4.0, 15.0])
+    for nu, sigma, sd in ((2.0, 1.0, 0.5), (4.0, 1.0, 1.0), (20.0, 1.0, 0.1), (4.0, 1.0, 1e-6)):
+        params = {"nu": np.full((1, 1), nu), "sigma": np.full((1, 1), sigma)}
+        found = log_density("student_t", params, at[None], sd**2)[0]
+        dense = [
+            integrate.quad(
+                lambda z, y=y, nu=nu, sd=sd: stats.norm.pdf(z) * stats.t.pdf(y - sd * z, nu), -9, 9
+            )[0]
+            for y in at
+        ]
+        np.testing.assert_allclose(found, np.log(dense), atol=1e-4)
+    exact = log_density("student_t", params, at[None])[0]
+    np.testing.assert_allclose(exact, stats.t.logpdf(at, 4.0))
+
+
+def with_weights(draws: int = 3) -> bl.Fit:
+    """Draws of a power law's prior with Student-t noise along two simulated curves."""
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame(
+        {"task": np.repeat(["a", "b"], 6), "data_size": 10 ** rng.uniform(6, 8, 12)}
+    )
+    table["loss"] = 2.0 * (table["data_size"] / 1e7) ** -0.1 * np.exp(rng.normal(0, 0.03, 12))
+    spec = bl.ModelSpec(
+        "power",
+        noise="student_t",
+        discrepancy={"kind": "curve", "own": OWN_COMPONENTS, "shared": False},
+        effects=dict.fromkeys(("A", "alpha", "E", "sigma", "delta_sigma"), "1"),
+        priors={name: PARAMS[name] for x in OWN_COMPONENTS for name in COMPONENTS[x].params}
+        | {"nu": 4.0},
+    )
+    runs = bl.read_runs(table, "power", groups=["task"])
+    return from_the_prior(spec, runs, draws)
+
+
+def test_given_the_weights_curves_are_normal() -> None:
+    """The joint density by dense algebra, and that of a run given the others by numerical
+    integration of its noise.
+    """
+    fit = with_weights()
+    joint, each = log_likelihood(fit)
+    y, t = np.log(fit.runs.y), np.log10(fit.runs.inputs["data_size"])
+    mu = Parameters.at(fit, fit.runs.table, "mean").mu_on_link(fit.runs.table)
+    task = fit.runs.table["task"].to_numpy()
+    for s in range(3):
+        sigma = float(fit.posterior["sigma"][0, s])
+        weight = fit.posterior[WEIGHT].values[0, s]
+        dense = 0.0
+        for name in "ab":
+            rows = np.flatnonzero(task == name)
+            K = covariance(OWN_COMPONENTS, t[rows], t[rows].min())
+            C, r = K + np.diag(sigma**2 / weight[rows]), y[rows] - mu[s, rows]
+            dense += stats.multivariate_normal(cov=C).logpdf(r)
+            others = np.arange(1, len(rows))
+            gain = np.linalg.solve(C[np.ix_(others, others)], C[others, 0])
+            mean, sd = gain @ r[others], np.sqrt(K[0, 0] - gain @ C[others, 0])
+            density, _ = integrate.quad(
+                lambda z, m=mean, sd=sd, r=r, sigma=sigma: (
+                    stats.norm.pdf(z) * stats.t.pdf(r[0] - m - sd * z, 4.0, 0, sigma)
+                ),
+                -9,
+                9,
+            )
+            np.testing.assert_allclose(each[s, rows[0]], np.log(density), atol=1e-4)
+        np.testing.assert_allclose(joint[s], dense, rtol=1e-8)
+
+
+def test_the_model_weighs_each_run_by_its_gamma() -> None:
+    """The model's log density as a function of the weights, by dense algebra and SciPy's gamma."""
+    fit = with_weights()
+    model, standardised = build(fit.design, fit.runs), Standardised()
+    logp = model.compile_logp(mode=once(), jacobian=False)
+    point, joint = model.initial_point(), log_likelihood(fit)[0]
+    found = []
+    for s in range(2):
+        draw = {str(name): x.values[0, s] for name, x in fit.posterior.items()}
+        free = [rv.name for rv in model.free_RVs]
+        at = {f"{x}_log__": np.log(draw[x]) for x in free}
+        at["E_at_centre_logodds__"] = special.logit(draw["E_at_centre"])
+        z = standardised.forward(draw[WEIGHT], None, None, pt.as_tensor(2.0), None)
+        at[f"{WEIGHT}_standardised__"] = z.eval(mode=once())
+        at = {name: np.asarray(at[name]) for name in point}
+        priors = sum(
+            fit.design.priors[x].in_scipy(fit.runs.typical_response).logpdf(draw[x])
+            for x in free
+            if x != WEIGHT
+        )
+        weights = stats.gamma(2.0, scale=0.5).logpdf(draw[WEIGHT]).sum()
+        found.append(float(logp(at)) - priors - weights)
+    np.testing.assert_allclose(found, joint[:2], rtol=1e-8)
+
+
+def test_standardised_weights_have_their_inverse_and_its_slope() -> None:
+    """For degrees of freedom from 1 to 100 they have about the mean 0 and the standard deviation 1
+    under the gamma, by SciPy.
+    """
+    transform = Standardised()
+    for a in (0.5, 2.0, 10.0, 50.0):
+        inputs = (None, None, pt.as_tensor(a), None)
+        w = stats.gamma(a, scale=1 / a).ppf((np.arange(4000) + 0.5) / 4000)
+        z = transform.forward(pt.as_tensor(w), *inputs)
+        back = transform.backward(z, *inputs)
+        ahead, behind = (transform.backward(z + step, *inputs) for step in (1e-5, -1e-5))
+        slope = transform.log_jac_det(z, *inputs)
+        z, back, slope, moved = (x.eval(mode=once()) for x in (z, back, slope, ahead - behind))
+        np.testing.assert_allclose(back, w)
+        np.testing.assert_allclose(np.exp(slope), moved / 2e-5, rtol=1e-5)
+        assert abs(z.mean()) < 0.1 and abs(z.std() - 1) < 0.1
+
+
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
+def test_weights_of_a_part_are_those_of_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    unsampled(monkeypatch)
+    fit = with_weights()
+    parts = [fit.runs.inputs["data_size"] < limit for limit in (2e7, 5e7)]
+    spec = fit.spec.replaced(priors={"nu": 4.0})
+    for part, used in zip(
+        fit_each(spec, fit.runs, parts, draws=50, chains=2, random_seed=1), parts, strict=True
+    ):
+        assert part.posterior[WEIGHT].sizes["row"] == used.sum() == len(part.runs)
+        assert np.isfinite(part.predict({"data_size": 1e9, "task": "a"})).all()
+        assert WEIGHT not in " ".join(map(str, part.summary().index))
+
+
+@pytest.mark.slow
+def test_one_run_that_is_off_by_ten_deviations_moves_a_robust_forecast_little() -> None:
+    rng = np.random.default_rng(4)
+    x = np.geomspace(1e6, 1e9, 24)
+    table = pd.DataFrame({"data_size": x})
+    table["loss"] = ((x / 3e7) ** -0.15 + 0.3) * np.exp(rng.normal(0, 0.01, 24))
+    table.loc[19, "loss"] *= np.exp(0.1)
+    truth = np.log((1e10 / 3e7) ** -0.15 + 0.3)
+    runs = bl.read_runs(table, "power")
+    error = {}
+    for noise in ("normal", "student_t"):
+        spec = bl.ModelSpec("power", noise=noise)
+        fit = bl.fit(spec, runs, random_seed=1, draws=500, progressbar=False, attempts=1)
+        error[noise] = abs(np.log(fit.bands({"data_size": 1e10}, "latent")["median"][0]) - truth)
+        if noise == "student_t":
+            assert fit.posterior[WEIGHT].isel(row=19).mean() < 0.2
+    assert error["student_t"] < error["normal"] / 2
 
 
 def test_many_points_are_predicted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

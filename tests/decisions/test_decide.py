@@ -60,7 +60,7 @@ def test_verdicts_follow_the_thresholds(grouped_fit: bl.Fit) -> None:
     assert go.chosen == 1
     no = bl.decide(grouped_fit, TASKS, hard, at=AT, checks=[])
     assert no.verdict == "no-go"
-    assert "no option has more than 0.2" in no.reasons[0]
+    assert "no option has more than 20 %" in no.reasons[0]
     lowest = int(np.median(y, axis=0).argmin())
     even = float(np.median(y[:, lowest]))
     between = bl.decide(grouped_fit, TASKS, even, at=AT, checks=[])

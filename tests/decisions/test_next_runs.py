@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import stored
+from scipy import stats
 
 import bayeslaw as bl
-from bayeslaw.decisions.candidates import _regret_reduction, _value_of_run
+from bayeslaw.decisions.moments import Moments, regret_reduction
 from bayeslaw.decisions.utility import standard_normal
+from bayeslaw.decisions.worth import Worth, value_of_run
 from bayeslaw.errors import SpecError
 from bayeslaw.model.build import build
 from bayeslaw.model.sampling import Compiled
@@ -141,14 +144,14 @@ def test_regret_of_two_options_is_the_closed_form() -> None:
     sqrt(2 pi).
     """
     z = standard_normal(2)
-    assert _regret_reduction(np.array([1.0, 1.0]), np.array([0.5, 0.0]), z) == pytest.approx(
+    assert regret_reduction(np.array([1.0, 1.0]), np.array([0.5, 0.0]), z) == pytest.approx(
         0.5 / np.sqrt(2 * np.pi), rel=0.01
     )
     # both move together: nothing to choose
-    assert _regret_reduction(np.array([1.0, 1.0]), np.array([0.5, 0.5]), z) == pytest.approx(
+    assert regret_reduction(np.array([1.0, 1.0]), np.array([0.5, 0.5]), z) == pytest.approx(
         0, abs=1e-12
     )
-    assert _regret_reduction(np.array([5.0, 1.0]), np.array([0.5, 0.0]), z) < 1e-6
+    assert regret_reduction(np.array([5.0, 1.0]), np.array([0.5, 0.0]), z) < 1e-6
 
 
 def test_the_value_of_a_run_is_that_of_brute_force() -> None:
@@ -167,7 +170,7 @@ def test_the_value_of_a_run_is_that_of_brute_force() -> None:
     worth = np.array([value * (m + inner >= target).mean(axis=0) - cost for m in given])
     chosen = np.maximum(worth.max(axis=1), 0)
     expected = chosen.mean() - max(worth.mean(axis=0).max(), 0)
-    found = _value_of_run(
+    found = value_of_run(
         mean[1:] - target,
         np.diag(covariance)[1:],
         covariance[1:, 0],
@@ -178,7 +181,7 @@ def test_the_value_of_a_run_is_that_of_brute_force() -> None:
     assert found == pytest.approx(expected, abs=4 * chosen.std() / np.sqrt(4000))
     assert expected > 0.3
     # What moves nothing is worth nothing; to know the outcome is worth most.
-    assert _value_of_run(
+    assert value_of_run(
         mean[1:] - target, np.diag(covariance)[1:], np.zeros(2), value, cost, standard_normal(2)
     ) == pytest.approx(0, abs=1e-12)
 
@@ -213,12 +216,13 @@ def test_a_run_is_worth_at_most_perfect_information(fit: bl.Fit) -> None:
     ("arguments", "says"),
     [
         ({"cost": [1.0, 2.0]}, "a positive number for each of the 1 candidates"),
-        ({"cost": "flop"}, "candidates have no such column"),
+        ({"cost": "flop"}, "the candidates have no model_size"),
+        ({"cost": "gpu"}, "candidates have no such column"),
         ({"budget": 0}, "budget is 0"),
-        ({"target": 1.0}, "needs both"),
+        ({"value": 1.0}, "needs both"),
         (
             {"target": 1.0, "value": 2.0, "option_cost": [1.0, 2.0]},
-            "a number for each of the 1 options",
+            "a number of at least 0 for each of the 1 options",
         ),
         ({"candidates": {"data_size": []}}, "There are no candidates"),
     ],
@@ -226,3 +230,106 @@ def test_a_run_is_worth_at_most_perfect_information(fit: bl.Fit) -> None:
 def test_candidates_that_cannot_be_meant(fit: bl.Fit, arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(SpecError, match=says):
         bl.next_runs(fit, **{"candidates": {"data_size": [6e9]}, "options": OPTION, **arguments})
+
+
+# ---- Whether more runs pay, of a stored fit
+
+TASK = {"data_size": [4e9], "task": ["task0"]}
+CANDIDATES = {"data_size": [1e9, 2e9, 4e9], "task": ["task0"]}
+
+
+def advised(target: float, **terms: Any) -> pd.DataFrame:
+    return bl.next_runs(stored("grouped"), CANDIDATES, TASK, target=target, **terms)
+
+
+def middle() -> float:
+    """A target that a run of the option meets with probability 1/2."""
+    return float(np.median(stored("grouped").predict(TASK).values))
+
+
+def test_a_run_that_costs_more_than_it_is_worth_is_not_bought() -> None:
+    """What a batch is worth goes against its price; only what pays is bought."""
+    terms = {"value": 1000.0, "option_cost": [500.0], "budget": 1e5, "unit": "USD"}
+    dear = advised(middle(), cost=[21600.0] * 3, **terms)
+    assert not dear.attrs["pays"]
+    assert (dear["bought"] == 0).all()
+    assert dear.attrs["variance_left"] == 1
+    assert (dear["net_value"] == dear["value_of_run"] - 21600).all()
+    worth = dear["value_of_run"].max()
+    assert 0 < worth < 500
+    assert dear.attrs["advice"] == (
+        "More runs would not pay: decide now. The nearest to paying is data size 4B: it costs"
+        f" 21,600 USD and is worth {worth:.4g} USD before the decision."
+    )
+    cheap = advised(middle(), cost=[1.0] * 3, **terms)
+    assert cheap.attrs["pays"]
+    assert cheap["bought"].max() >= 1
+    assert cheap.attrs["advice"].startswith("More runs pay. Best is ")
+    assert "USD before the decision." in cheap.attrs["advice"]
+
+
+def test_nothing_is_bought_where_nothing_can_be_gained() -> None:
+    """Everybody meets the target already."""
+    easy = 10 * middle()
+    for terms in (
+        {"value": 1000.0, "option_cost": [1.0], "cost": [1.0] * 3},
+        {"value": 1000.0, "option_cost": [1.0]},
+        {},
+    ):
+        found = advised(easy, budget=3.0, **terms)
+        assert found.attrs["pays"] is False
+        assert (found["bought"] == 0).all()
+        assert found.attrs["advice"].startswith("More runs would not pay: decide now.")
+    assert "change the verdict go" in found.attrs["advice"]
+    assert (found["p_verdict_changes"] < 0.01).all()
+    open_ = advised(middle(), budget=3.0)
+    assert open_.attrs["pays"]
+    assert (open_["bought"] > 0).all()
+    assert 0 < open_["p_verdict_changes"].max() <= 1
+
+
+def test_costs_in_flop_are_no_price() -> None:
+    fit = stored("chinchilla")
+    large, candidates = (
+        {"model_size": 7e10, "data_size": 1.4e12},
+        {
+            "model_size": [1e9, 3e9],
+            "data_size": [1e11],
+        },
+    )
+    target = float(np.median(fit.predict(large).values))
+    terms = {"target": target, "value": 1e6, "option_cost": [5e5]}
+    found = bl.next_runs(fit, candidates, large, cost="flop", budget=1e22, **terms)
+    assert sorted(found["cost"]) == [6e20, 1.8e21]
+    assert "net_value" not in found
+    assert found.attrs["pays"]
+
+
+def test_a_batch_is_worth_what_brute_force_says() -> None:
+    """Two candidates and two options, jointly normal: outcomes are drawn, and options conditioned
+    on both.
+    """
+    rng = np.random.default_rng(4)
+    root = rng.normal(size=(4, 4))
+    covariance = root @ root.T
+    mean, noise, target = np.array([0.0, 0.0, 0.3, -0.2]), np.array([0.3, 0.5, 0.2, 0.4]), 0.4
+    moments = Moments(2, mean, covariance, noise, sign=1.0)
+    worth = Worth(
+        moments,
+        mean[2:] - target,
+        np.diag(covariance)[2:] + noise[2:],
+        10.0,
+        np.array([3.0, 2.0]),
+        (0.2, 0.8),
+        standard_normal(2),
+    )
+    of_candidates = covariance[:2, :2] + np.diag(noise[:2])
+    gain = covariance[2:, :2] @ np.linalg.inv(of_candidates)
+    left = np.diag(covariance[2:, 2:] - gain @ covariance[:2, 2:]) + noise[2:]
+    outcomes = rng.multivariate_normal([0, 0], of_candidates, 40_000)
+    p = stats.norm.cdf((mean[2:] + outcomes @ gain.T - target) / np.sqrt(left))
+    chosen = np.maximum((10 * p - [3.0, 2.0]).max(axis=1), 0)
+    expected = chosen.mean() - max((10 * p - [3.0, 2.0]).mean(axis=0).max(), 0)
+    assert worth.of_batch([0, 1]) == pytest.approx(expected, abs=0.05)
+    assert worth.of_batch([0, 1]) > max(worth.of_batch([0]), worth.of_batch([1]))
+    assert worth.of_batch([]) == 0

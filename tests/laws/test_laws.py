@@ -42,7 +42,7 @@ Values = Mapping[str, Any]
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "alpha_at": ("centre", "nat"),
     "factor": tuple(INPUTS),
-    "input": tuple(INPUTS),
+    "input": (*INPUTS, "draft_length"),
     "of": ("model_scale", *INPUTS),
 }
 #: Where a limit "to infinity" or "to zero" is looked at: exponents go down to .03, and 1e300^.03 is
@@ -291,6 +291,21 @@ def test_promised_limits(one: Law) -> None:
                 errors = [abs(x - value) / here for x in moved]
                 assert errors[2].max() < 1e-6, errors[2].max()
                 assert (errors[2] <= errors[0] + 1e-15).all()
+
+
+@every_law
+def test_what_stands_for_none_of_an_input_is_none_of_it(one: Law) -> None:
+    """Where a law has a value at x = 0, the number that stands for 0 in a table gives that value,
+    with finite gradients; also in units of the table's centre, as models are built."""
+    if not getattr(one, "starts", False):
+        assert all(spec.none is None for name, spec in one.inputs.items() if name != "kl")
+        return
+    (name, spec), params = *one.inputs.items(), parameters(one)
+    (limit,) = (limit for limit in one.limits if limit.to == "zero")
+    for unit in (1.0, centre_of(one)[name]):
+        response, *gradients = compiled(one)(np.full(40, spec.none / unit), *params.values())
+        np.testing.assert_allclose(response, limit.value(params), rtol=2e-3)
+        assert np.isfinite(gradients).all()
 
 
 # ---- Closed forms against numbers
@@ -764,8 +779,9 @@ def test_every_option_is_tried_here(name: str) -> None:
     assert set(options_of(cls)) <= set(OPTIONS), "add the option's candidates to OPTIONS"
     for option in options_of(cls):
         assert len({getattr(one, option) for one in LAWS if type(one) is cls}) >= 2
-        with pytest.raises(SpecError, match=f"{option} is 'nonsense', and it must be one of"):
-            law(name, **{option: "nonsense"})
+        with pytest.raises(SpecError, match=f"{option} is 'not a name', and it must be one of"):
+            law(name, **{option: "not a name"})
+        assert option in cls.choices
 
 
 # ---- Golden values
@@ -859,6 +875,16 @@ def test_an_unknown_option_names_the_laws_own() -> None:
         law({"name": "chinchilla", "factor": "model_size"})
     with pytest.raises(SpecError, match="needs a 'name'"):
         law({"factor": "model_size"})
+
+
+def test_any_column_may_be_the_input_of_a_law_of_one_input() -> None:
+    one = law("power", input="draft_length")
+    assert (list(one.inputs), one.inputs["draft_length"].unit) == (
+        ["draft_length"],
+        "the table's unit",
+    )
+    with pytest.raises(SpecError, match="input is 'loss', which is what the law gives"):
+        law("power", input="loss")
 
 
 def test_options_by_keyword_win_over_those_of_a_table() -> None:

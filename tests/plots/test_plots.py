@@ -179,6 +179,21 @@ def test_the_pit_counts_every_run(backtested: pd.DataFrame) -> None:
     assert len(plots.calibration(backtested, width=4.0)) == 2
 
 
+def test_regions_of_a_backtest_are_drawn(backtested: pd.DataFrame) -> None:
+    at = [0.5, 0.9, *(np.arange(5) / 5)]
+    regions = pd.DataFrame(
+        {"measure": ["coverage"] * 2 + ["pit"] * 5, "at": at, "low": 0.1, "high": 0.4}
+    )
+    coverage = plots.coverage(backtested, regions=regions)
+    (bars,) = coverage.collections
+    np.testing.assert_allclose(bars.get_segments(), [[[50, 10], [50, 40]], [[90, 10], [90, 40]]])
+    pit = plots.pit(backtested, bins=5, regions=regions)
+    (region,) = pit.collections
+    heights = region.get_paths()[0].vertices[:, 1]
+    assert heights.min() == pytest.approx(1.0)  # 10 hidden runs
+    assert heights.max() == pytest.approx(4.0)
+
+
 def test_hits_and_misses_are_told_apart(backtested: pd.DataFrame) -> None:
     seen = pd.DataFrame(
         {"model_size": [1e8, 2e8, 1e8], "task": ["a", "a", "b"], "loss": [3.0, 2.9, 3.1]}
@@ -445,13 +460,13 @@ def test_options_show_what_meets_the_target_and_what_it_costs(
     )
     assert words(axis) == [
         "lora",
-        "<0.01",
+        "<1 %",
         "1K",
         "fmt",
-        "0.50",
+        "50 %",
         "20K",
         "a_$b$",
-        ">0.99",
+        ">99 %",
         "300K",
         "option",
         "P(target)",
@@ -772,14 +787,17 @@ def test_what_is_computed_of_candidates_is_not_in_their_names(grouped_fit: bl.Fi
     from those of the runs themselves.
     """
     target = float(np.median(grouped_fit.predict({"data_size": 4e9, "task": "task1"}).values))
-    ranked = bl.next_runs(
-        grouped_fit,
-        {"data_size": [2e9, 4e9], "task": ["task0"]},
-        {"data_size": [4e9], "task": ["task1"]},
-        budget=5.0,
-        target=target,
-        value=10.0,
-        option_cost=[1.0],
+    ranked, unvalued = (
+        bl.next_runs(
+            grouped_fit,
+            {"data_size": [2e9, 4e9], "task": ["task0"]},
+            {"data_size": [4e9], "task": ["task1"]},
+            cost=[1.0, 1.0],
+            budget=5.0,
+            target=target,
+            **terms,
+        )
+        for terms in ({"value": 10.0, "option_cost": [1.0]}, {})
     )
     decided = bl.decide(
         grouped_fit,
@@ -790,7 +808,7 @@ def test_what_is_computed_of_candidates_is_not_in_their_names(grouped_fit: bl.Fi
         value=10,
         checks=[],
     )
-    assert set(ranked) - {"data_size", "task"} == set(ADDED)
+    assert {*ranked, *unvalued} - {"data_size", "task"} == set(ADDED)
     assert {c for c in decided.table if not c.startswith(("lower_", "upper_"))} - {
         "data_size",
         "task",
@@ -799,3 +817,25 @@ def test_what_is_computed_of_candidates_is_not_in_their_names(grouped_fit: bl.Fi
     says = " ".join(text.get_text() for text in axis.texts)
     assert "2B" in says
     assert "value of run" not in says
+
+
+def test_a_target_is_a_line_and_what_was_asked_for_a_mark(table: pd.DataFrame) -> None:
+    marks = pd.DataFrame({"model_size": [1e11, 1e11], "task": ["a", "b"], "median": [1.2, 1.8]})
+    runs = pd.DataFrame({"model_size": [2e9], "task": ["a"], "loss": [1.9]})
+    axes = plots.bands(
+        table,
+        x="model_size",
+        by=["task"],
+        runs=runs,
+        runs_are="runs, moved here by the law",
+        target=1.5,
+        marks=marks,
+        marked="option",
+    )
+    for axis, median in zip(axes, (1.2, 1.8), strict=True):
+        lines = {line.get_label(): line for line in axis.get_lines()}
+        assert list(lines["target 1.5"].get_ydata()) == [1.5, 1.5]
+        np.testing.assert_allclose(lines["option"].get_xydata(), [[1e11, median]])
+    names = [text.get_text() for text in axes[0].figure.legends[0].get_texts()]
+    assert {"target 1.5", "option", "runs, moved here by the law"} <= set(names)
+    assert "runs" not in names

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 from helpers import stored
-from scipy import stats
+from scipy import optimize, stats
 
 import bayeslaw as bl
-from bayeslaw.errors import RunsError, SpecError, UnknownNameError
+from bayeslaw.decisions.doubts import distance_doubts
+from bayeslaw.errors import RunsError, RunsWarning, SpecError, UnknownNameError
 from bayeslaw.posterior.draws import Convergence
 from bayeslaw.posterior.parameters import Parameters
-from bayeslaw.posterior.points import checked_points, grid
+from bayeslaw.posterior.points import (
+    beyond_hull,
+    checked_points,
+    extrapolation_distance,
+    grid,
+    points_at,
+)
 from bayeslaw.spec.noise import draw
+from bayeslaw.spec.resolve import resolve
 
 POINT = {"data_size": 1e11, "task": "task0"}
 
@@ -97,12 +107,9 @@ def test_distance_is_from_the_points_own_group() -> None:
     """LoRA ran to 1e5 examples and full finetuning to 1e7: 1e6 is ten times beyond for the one,
     within for the other.
     """
-    from bayeslaw.posterior.points import extrapolation_distance
-
-    rows = [("lora", d, 1.0) for d in (1e3, 1e4, 1e5)] + [("fmt", d, 1.0) for d in (1e4, 1e6, 1e7)]
+    rows = [("lora", d, d**-0.1) for d in (1e3, 1e4, 1e5)]
+    rows += [("fmt", d, d**-0.1) for d in (1e4, 1e6, 1e7)]
     runs = bl.read_runs(pd.DataFrame(rows, columns=["method", "data_size", "loss"]), "power")
-    from bayeslaw.spec.resolve import resolve
-
     design = resolve(bl.ModelSpec("power"), runs)
     verdict = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
     nothing_drawn = bl.Fit(design, runs, xr.DataTree(), verdict, 1, (), {})
@@ -111,6 +118,73 @@ def test_distance_is_from_the_points_own_group() -> None:
     )
     np.testing.assert_allclose(found["distance_data_size"], [1, 0, 0])
     assert list(found["unseen"]) == ["", "", "method"]
+
+
+def by_programming(point: np.ndarray, runs: np.ndarray) -> float:
+    """The least sum of absolute differences from a mixture of runs, by linear programming."""
+    n, size = runs.shape
+    differences = np.hstack([runs.T, np.eye(size), -np.eye(size)])
+    shares = np.concatenate([np.ones(n), np.zeros(2 * size)])
+    cost = np.concatenate([np.zeros(n), np.ones(2 * size)])
+    both = np.vstack([differences, shares])
+    return float(optimize.linprog(cost, A_eq=both, b_eq=np.append(point, 1)).fun)
+
+
+@pytest.mark.parametrize(("runs", "size"), [(1, 2), (2, 3), (5, 2), (50, 2), (50, 4)])
+def test_the_joint_distance_is_that_to_the_nearest_mixture_of_runs(runs: int, size: int) -> None:
+    rng = np.random.default_rng(runs)
+    table = rng.uniform(7, 10, (runs, size))
+    points = 8.5 + 2 * rng.standard_normal((20, size))
+    expected = [by_programming(point, table) for point in points]
+    np.testing.assert_allclose(beyond_hull(points, table), expected, atol=1e-6)
+    mixtures = rng.dirichlet(np.ones(runs), 20) @ table
+    np.testing.assert_array_equal(beyond_hull(np.vstack([mixtures, table]), table), 0)
+
+
+def test_runs_of_one_ratio_leave_every_other_ratio_outside() -> None:
+    size = np.linspace(8, 10, 40)
+    runs = np.column_stack([size, size + 1.3])
+    points = np.array([[9.0, 10.3], [9.0, 11.3], [11.0, 12.3]])
+    np.testing.assert_allclose(beyond_hull(points, runs), [0, 1, 2], atol=1e-6)
+    np.testing.assert_allclose(beyond_hull(points, runs[:1]), [2, 3, 6])
+
+
+def test_new_data_count_once() -> None:
+    """Ten times the data, all of it new, is one decade, and ten epochs of what was seen are one."""
+    law = bl.law("data_constrained")
+    inputs = {"model_size": [1e9] * 3, "data_size": [1e10, 1e11, 1e11]}
+    inputs["unique_data"] = [1e10, 1e11, 1e10]
+    given = {name: np.array(x) for name, x in inputs.items()}
+    logs = np.log10(np.column_stack(list(law.joint_inputs(given).values())))
+    np.testing.assert_allclose(beyond_hull(logs, logs[:1]), [0, 1, 2], atol=1e-9)
+
+
+def test_a_corner_that_no_run_was_near_is_far_although_each_input_is_in_range() -> None:
+    """Runs of equal compute, three budgets: the largest model saw few tokens, the smallest many.
+    A group has the runs of its own, and a group never seen those of all.
+    """
+    budget, size = np.meshgrid([1e18, 1e19, 1e20], np.geomspace(0.1, 10, 5))
+    n = np.sqrt(budget / 120).ravel() * size.ravel()
+    table = pd.DataFrame({"model_size": n, "data_size": budget.ravel() / 6 / n})
+    table = table.assign(loss=10 * budget.ravel() ** -0.05)
+    both = pd.concat([table.assign(task="a"), table[budget.ravel() < 5e19].assign(task="b")])
+    runs = bl.read_runs(both.reset_index(drop=True), "chinchilla", groups=["task"])
+    design = resolve(bl.ModelSpec("chinchilla"), runs)
+    verdict = Convergence(1.0, "", 1e9, "", 1e9, "", 0)
+    nothing_drawn = bl.Fit(design, runs, xr.DataTree(), verdict, 1, (), {})
+    corner = {"model_size": n.max(), "data_size": table["data_size"].max()}
+    found = extrapolation_distance(
+        nothing_drawn, pd.DataFrame([corner | {"task": task} for task in ("a", "b", "new")])
+    )
+    np.testing.assert_allclose(found["distance_model_size"][[0, 2]], 0)
+    np.testing.assert_allclose(found["distance_data_size"][[0, 2]], 0)
+    # Compute is a hundred times the largest budget.
+    np.testing.assert_allclose(found["distance_joint"][[0, 2]], 2, rtol=1e-6)
+    np.testing.assert_allclose(found["distance_joint"][1], 3, rtol=1e-6)
+    (doubt,) = distance_doubts({"model_size": 0.0, "data_size": 0.0, "joint": 1.6}, 1.5)
+    assert "1.6 decades beyond the runs in model_size and data_size together" in doubt
+    assert len(distance_doubts({"model_size": 2.0, "data_size": 0.0, "joint": 2.1}, 1.5)) == 1
+    assert distance_doubts({"data_size": 0.3}, 1.5) == []
 
 
 def test_a_group_never_seen_is_drawn_from_its_population(grouped_fit: bl.Fit) -> None:
@@ -135,15 +209,18 @@ def test_a_group_never_seen_is_drawn_from_its_population(grouped_fit: bl.Fit) ->
         np.log(posterior.variables["A_at_centre"]) + posterior.variables["A_1|task"][:, 2],
         rtol=1e-10,
     )
-    run = np.log(grouped_fit.predict(table.assign(task="brand new"), "run")).std(("chain", "draw"))
+    run = np.log(grouped_fit.predict(table.assign(task="brand new"), "run", new_groups=True)).std(
+        ("chain", "draw")
+    )
     known = np.log(grouped_fit.predict(table.assign(task="task2"), "run")).std(("chain", "draw"))
     assert (run > 3 * known).all()
 
 
 def test_a_new_group_is_the_same_whatever_stands_beside_it(grouped_fit: bl.Fit) -> None:
-    alone = grouped_fit.predict({"data_size": [1e8], "task": "new"})
-    beside = grouped_fit.predict(pd.DataFrame({"data_size": [1e8, 1e8], "task": ["new", "other"]}))
-    together = grouped_fit.predict({"data_size": [1e8, 1e10], "task": "new"})
+    two = pd.DataFrame({"data_size": [1e8, 1e8], "task": ["new", "other"]})
+    alone = grouped_fit.predict({"data_size": [1e8], "task": "new"}, new_groups=True)
+    beside = grouped_fit.predict(two, new_groups=True)
+    together = grouped_fit.predict({"data_size": [1e8, 1e10], "task": "new"}, new_groups=True)
     corr = np.corrcoef(
         np.log(together[..., 0].values.ravel()), np.log(together[..., 1].values.ravel())
     )[0, 1]
@@ -153,7 +230,7 @@ def test_a_new_group_is_the_same_whatever_stands_beside_it(grouped_fit: bl.Fit) 
     missing = grouped_fit.predict(pd.DataFrame({"data_size": [1e8], "task": [None]}))
     assert missing["unseen"].item() == "task"
     # "mean" is the law's curve at the population's value
-    at_mean = grouped_fit.predict({"data_size": [1e8], "task": "new"}, "mean")
+    at_mean = grouped_fit.predict({"data_size": [1e8], "task": "new"}, "mean", new_groups=True)
     assert float(np.log(at_mean).std()) < 0.6 * float(np.log(alone).std())
 
 
@@ -250,3 +327,48 @@ def test_many_points_stay_in_memory(chinchilla_fit: bl.Fit) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 0.3 * 2**30
+
+
+def test_a_group_of_no_run_is_said_once_unless_it_is_meant(grouped_fit: bl.Fit) -> None:
+    points = pd.DataFrame({"data_size": [1e8, 1e9, 1e9], "task": ["taks1", "taks1", "task0"]})
+    for ask in (grouped_fit.predict, grouped_fit.bands):
+        with pytest.warns(RunsWarning) as caught:
+            ask(points)
+        (warning,) = caught
+        text = str(warning.message)
+        assert text.startswith("No run has task taks1. Did you mean 'task1'")
+        assert "new_groups=True" in text
+        assert "--new-group" in text
+        assert warning.filename == __file__
+    with pytest.warns(RunsWarning, match="No run has task xyz. The runs have task0, task1, "):
+        grouped_fit.bands({"data_size": 1e8, "task": "xyz"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        grouped_fit.bands(points, new_groups=True)
+        grouped_fit.predict(points, new_groups=True)
+        grouped_fit.bands({"data_size": 1e8, "task": None})
+        bl.decide(grouped_fit, points, 1.0)  # its reasons say so
+        bl.next_runs(grouped_fit, points, points)
+    with pytest.warns(RunsWarning, match="leave its column out"):
+        points_at(grouped_fit, {"task": "taks1"}, [{"data_size": 1e9}])
+
+
+def test_a_missing_input_is_asked_for_by_an_option_that_there_is(grouped_fit: bl.Fit) -> None:
+    with pytest.raises(RunsError) as caught:
+        grouped_fit.bands({"data_sise": [1e8]})
+    size, task = caught.value.faults
+    assert (size.column, task.column) == ("data_size", "task")
+    assert "on the command line --at data_size=... Did you mean 'data_sise'?" in size.remedy
+    assert "The runs have 1e+06 to 1e+09" in size.remedy
+    assert "The runs have task0, task1, task2, task3, task4, task5" in task.remedy
+    assert "--column" not in str(caught.value)
+
+
+def test_a_variable_at_the_centre_says_where_that_is(chinchilla_fit: bl.Fit) -> None:
+    summary = chinchilla_fit.summary()
+    assert summary.loc["A_at_centre", "at"] == "model size 1B, data size 20B"
+    assert summary.loc["alpha", "at"] == ""
+    assert "..._at_centre: at model size 1B, data size 20B" in str(chinchilla_fit)
+    assert repr(chinchilla_fit).startswith("<chinchilla fitted to 36 runs from ")
+    assert "at" not in chinchilla_fit.summary(["alpha"])
+    assert " (" in stored("sweeps_of_two_factors").summary()["at"].max()  # a centre a factor

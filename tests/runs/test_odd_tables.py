@@ -361,7 +361,11 @@ TEXTS = ("a\0b", "a", "\x1b[31m", "b\x07", "c\n", " a", "tab\t", "\u202e", "é",
 def test_labels_of_a_file_are_those_of_the_table(tmp_path: Path) -> None:
     labels = [x for x in TEXTS if x and "\0" not in x]
     frame = pd.DataFrame(
-        {"data_size": np.geomspace(1e6, 1e9, 9), "loss": 2.0, "task": [*labels, "z"]}
+        {
+            "data_size": np.geomspace(1e6, 1e9, 9),
+            "loss": np.linspace(3, 2, 9),
+            "task": [*labels, "z"],
+        }
     )
     frame.to_csv(tmp_path / "runs.csv", index=False)
     frame.to_parquet(tmp_path / "runs.parquet")

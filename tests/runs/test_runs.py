@@ -130,6 +130,37 @@ def test_missing_columns(tmp_path: Path) -> None:
     assert "Did you mean 'test_loss'?" in loss.remedy
 
 
+def test_a_missing_input_that_the_law_lets_choose() -> None:
+    frame = pd.DataFrame({"draft": [1, 2, 4, 8], "loss": [1.0, 0.65, 0.47, 0.4]})
+    with pytest.raises(RunsError, match=r"power reads data_size unless .* --law power:input=NAME"):
+        bl.read_runs(frame, "power")
+    runs = bl.read_runs(frame, bl.law("power", input="draft"))
+    assert "draft              1 to 8 the table's unit, 4 values" in str(runs)
+    (fault,) = faults(frame, "finetuning_rectified")
+    assert "unless" not in fault.remedy
+
+
+@pytest.mark.parametrize("law", ["sigmoid_compute", "shifted_power", "saturating_power"])
+def test_a_row_at_zero_measures_where_a_curve_starts(law: str) -> None:
+    """Whatever the column holds: whole numbers, decimals, or text."""
+    response = bl.laws()[law].response.name
+    steps = [0, 4, 8, 16, 0, 8]
+    for column in (steps, [float(x) for x in steps], [str(x) for x in steps]):
+        frame = pd.DataFrame({"step": column, response: [0.1, 0.2, 0.3, 0.4, 0.11, 0.31]})
+        if law != "sigmoid_compute":
+            frame[response] = 1 - frame[response]
+        runs = bl.read_runs(frame, bl.law(law, input="step"))
+        assert len(runs) == 6
+        assert any(note.startswith("2 rows are") and "(step = 0)" in note for note in runs.notes)
+        assert "0 to 16 steps, 4 values" in str(runs)
+        assert runs.centre["step"] == pytest.approx((4 * 8 * 16 * 8) ** (1 / 4))
+    with pytest.raises(RunsError, match="it must be above 0"):
+        bl.read_runs(frame.rename(columns={response: "loss"}), bl.law("power", input="step"))
+    text = frame.assign(step=["0", "7B", "8", "16", "0", "8"])
+    with pytest.raises(RunsError, match="'7B': it is not a number"):
+        bl.read_runs(text, bl.law(law, input="step"))
+
+
 def test_a_mapped_column_that_does_not_exist(tmp_path: Path) -> None:
     path = write(tmp_path, "Params,tokens,loss\n1e9,2e10,2.9\n")
     size, data = faults(path, columns={"model_size": "params (B)", "data_size": "token"})
@@ -697,6 +728,13 @@ def test_one_model_size() -> None:
     found = sensitivity(resolved, runs)
     # The exponent moves nothing: N over its centre is 1 in every run.
     assert np.abs(found.jacobian[:, found.names.index("alpha")]).max() < 1e-8
+
+
+def test_one_loss_and_one_of_every_input() -> None:
+    table = pd.DataFrame({"model_size": 1e9, "data_size": 2e10, "loss": 2.5, "seed": range(4)})
+    texts = unidentified(bl.read_runs(table, "chinchilla"))
+    assert texts[0].startswith("loss is 2.5 in all 4 runs, so they show no effect of any input")
+    assert [text.split(" has one value")[0] for text in texts[1:3]] == ["model_size", "data_size"]
 
 
 def test_fixed_tokens_per_parameter() -> None:

@@ -50,9 +50,9 @@ def test_predictions_and_decisions_resolve_nothing(counts: Counter[str]) -> None
     fit = stored("grouped")
     counts.clear()
     points = {"data_size": [1e9, 2e9], "task": ["task0", "new"]}
-    fit.predict(points)
+    fit.predict(points, new_groups=True)
     assert not counts
-    fit.bands(points)
+    fit.bands(points, new_groups=True)
     assert not counts
     fit.quantity("alpha")
     assert not counts

@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from bayeslaw.spec import formula as effects
 from bayeslaw.spec.design import LinearPredictor
 from bayeslaw.spec.effects import default_formula
 from bayeslaw.spec.formula import Covariate, Formula, GroupTerm
-from bayeslaw.spec.resolve import resolve
+from bayeslaw.spec.resolve import COEFFICIENT, resolve
 
 TASK, CROSSED = GroupTerm(("task",)), GroupTerm(("task", "method"))
 SIZE = Covariate("size")
@@ -352,7 +353,7 @@ def test_default_formula(rows: list[tuple[Any, ...]], columns: str, formula: str
 
 def test_cells_of_one_run_are_no_groups() -> None:
     table = pd.DataFrame(CROSSING, columns=["task", "method"]).assign(
-        data_size=np.arange(1, 7) * 1e8, loss=2.0
+        data_size=np.arange(1, 7) * 1e8, loss=np.linspace(3, 2, 6)
     )
     runs = bl.read_runs(table, "power")
     assert str(default_formula(runs, varies=True)) == "1 + (1 | task) + (1 | method)"
@@ -490,6 +491,36 @@ def test_the_prior_of_a_trend_may_be_negative(runs: bl.Runs) -> None:
         priors={"alpha_log10(model_size)": -0.2},
     )
     assert resolve(spec, runs).priors["alpha_log10(model_size)"] == Prior("Constant", value=-0.2)
+
+
+def test_default_priors_of_raw_covariates_do_not_depend_on_their_unit(runs: bl.Runs) -> None:
+    """A prior of .5 per step would say nothing where steps run to thousands, and .5 per unit of a
+    share next to nothing else; per decade it is the same in every unit.
+    """
+    steps = np.arange(len(runs)) ** 2.0
+
+    def priors(unit: float) -> dict[str, Prior]:
+        scaled = replace(runs, table=runs.table.assign(steps=steps * unit + unit))
+        effects = {"E": "1 + steps + log10(steps) + center(sqrt(steps)) + (0 + steps | task)"}
+        return dict(resolve(bl.ModelSpec("chinchilla", effects=effects), scaled).priors)
+
+    one, thousand = priors(1.0), priors(1000.0)
+    spread = steps.std()
+    assert one["E_steps"] == Prior("Normal", mu=0.0, sigma=0.5 / spread)
+    width = dict(thousand["E_steps"].parameters)["sigma"]
+    assert width == pytest.approx(0.5 / spread / 1000)
+    assert one["E_log10(steps)"] == thousand["E_log10(steps)"] == COEFFICIENT
+    assert dict(thousand["E_center(sqrt(steps))"].parameters)["sigma"] == pytest.approx(
+        dict(one["E_center(sqrt(steps))"].parameters)["sigma"] / 1000**0.5
+    )
+    of_groups = [dict(x["E_steps|task_sigma"].parameters)["mu"] for x in (one, thousand)]
+    assert of_groups[0] - of_groups[1] == pytest.approx(math.log(1000))
+
+
+def test_a_covariate_of_one_value_keeps_its_prior(runs: bl.Runs) -> None:
+    constant = replace(runs, table=runs.table.assign(steps=0.1))
+    spec = bl.ModelSpec("chinchilla", effects={"E": "1 + steps"})
+    assert resolve(spec, constant).priors["E_steps"] == COEFFICIENT
 
 
 def test_resolving_leaves_nothing_to_a_default(runs: bl.Runs) -> None:

@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from helpers import written
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import bayeslaw as bl
 from bayeslaw.cli import run
-from bayeslaw.errors import StudyError
+from bayeslaw.errors import UNSEEN, StudyError
 from bayeslaw.study.report import render, words
 from bayeslaw.study.report.panel import MOST_NUMBERS, panel
 from bayeslaw.study.result import StudyResult
+from bayeslaw.text import percent
 
 OPTIONS = {"task": ["task0", "task1", "<b>bold</b>"]}
 
@@ -338,6 +340,125 @@ def test_a_block_is_overridden_and_a_template_that_is_none_is_told(
     assert "There is no such template" in capsys.readouterr().err
 
 
+#: What a template may do, and what it shows.
+ALLOWED = {
+    "{{ outcome.bands.head(1).iloc[0]['task'] }}": "task0",
+    "{% for row in outcome.bands.to_dict('records') %}{{ row.task }} {% endfor %}": "task0",
+    "{{ '{:.1f}'.format(3) }} {{ 'a,b'.split(',') | join('-') }}": "3.0 a-b",
+    "{{ outcome.decision.verdict | upper }} {{ words.sentence(outcome) }}": "A run with",
+    "{{ outcome.bands['median'].max() | number }}{% set x = dict(a=1) %}{{ x.items() }}": "1",
+    "{% for i in range(3) %}{{ loop.index }}{{ loop.cycle('a', 'b') }}{% endfor %}": "1a2b3a",
+    "{{ super() }}": "Made by bayeslaw.",
+    "{% macro m(x) %}<i>{{ x }}</i>{% endmacro %}{{ m('<') }}": "<i>&lt;</i>",
+}
+#: What it may not: write files, run code, reach modules.
+FORBIDDEN = (
+    "outcome.bands.to_csv('stolen.csv')",
+    "outcome.bands.to_html(buf='stolen.html')",
+    "outcome.bands.to_pickle('stolen.pkl')",
+    "outcome.bands.eval('1 + 1')",
+    "outcome.bands.query('index > 0')",
+    "outcome.bands.pipe(outcome.bands.to_csv)",
+    "outcome.bands.values.tofile('stolen.bin')",
+    "outcome.fit.save('stolen.nc')",
+    "outcome.fit.idata.to_netcdf('stolen.nc')",
+    "outcome.prepared.path.unlink()",
+    "outcome.prepared.path.read_text()",
+    "words.pd.read_pickle('stolen.pkl')",
+    "words.sentence.__globals__['pd']",
+    "outcome.__class__.__init__.__globals__",
+    "''.__class__.__mro__[1].__subclasses__()",
+    "'{0.__class__}'.format(outcome)",
+    "outcome.reused.__class__",
+    "[].append(1)",
+    "cycler.__init__.__globals__.os.system('touch stolen')",
+    "outcome.prepared.study.model_copy()",
+    "range(10**9) | list",
+)
+#: Templates that fail, and what is said of them.
+FAILING = {
+    "{{ 1 / 0 }}": "ZeroDivisionError: division by zero",
+    "{{ outcome.decision.nothing }}": "has no attribute 'nothing'",
+    "{{ words.number() }}": "TypeError",
+    "{{ 'a' + 1 }}": "TypeError",
+    "{% include 'none.html' %}": "none.html",
+}
+
+
+def test_what_cannot_be_seen_is_written_out(decided: StudyResult) -> None:
+    """Control characters of labels, in sentences, tables and figures."""
+    labels = ("a\x07", "\x1b[31mred\0", "\u202eevil\uffff")
+    assert decided.decision is not None
+    table = decided.decision.table.assign(task=labels)
+    changed = replace(decided, decision=replace(decided.decision, labels=labels, table=table))
+    page = render(changed)
+    assert not UNSEEN.search(page)
+    for shown in ("a\\x07", "\\x1b[31mred\\x00", "\\u202eevil\\uffff"):
+        assert page.count(shown) > 3
+
+
+def own_template(folder: Path, footer: str, name: str = "house.html.jinja") -> Path:
+    """A template with another footer."""
+    path = folder / name
+    extends = '{% extends "report.html.jinja" %}'
+    path.write_text(f"{extends}\n{{% block footer %}}\n{footer}{{% endblock %}}")
+    return path
+
+
+def test_a_template_reads_results_and_does_nothing_else(
+    outcome: StudyResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bayeslaw.study.report.figures.drawn_figures", lambda result: {})
+    monkeypatch.chdir(tmp_path)
+    before = outcome.prepared.path.read_text()
+    for footer, shown in ALLOWED.items():
+        assert shown in render(outcome, own_template(tmp_path, footer)), footer
+    for call in FORBIDDEN:
+        with pytest.raises(StudyError, match=r"line 3: The template cannot be used"):
+            render(outcome, own_template(tmp_path, f"{{{{ {call} }}}}"))
+    assert [path.name for path in tmp_path.iterdir()] == ["house.html.jinja"]
+    assert outcome.prepared.path.read_text() == before
+
+
+def test_a_template_that_fails_is_told_with_its_line(
+    outcome: StudyResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bayeslaw.study.report.figures.drawn_figures", lambda result: {})
+    for footer, says in FAILING.items():
+        with pytest.raises(StudyError, match="The template cannot be used") as caught:
+            render(outcome, own_template(tmp_path, footer))
+        assert says in str(caught.value)
+        assert "line 3: " in str(caught.value) or "none.html" in footer
+        assert "No result is lost" in str(caught.value)
+    # It may have the name of the page's own, which it extends.
+    same = own_template(tmp_path, "Ours.", "report.html.jinja")
+    assert "Ours." in render(outcome, same)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{% extends "a.jinja" %}', "extends or includes itself"),
+        ('{% include "b.jinja" %}', "extends or includes itself"),
+        ('{% extends "none.jinja" %}', "none.jinja"),
+        ("{% block x %}", "end of template"),
+        ("\udcff", "UnicodeDecodeError"),
+        (None, "no such template"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_told_before_anything_is_sampled(
+    text: str | None, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bayeslaw.study.run.fit", None)
+    template = tmp_path / ("x" * 300 if text is None else "a.jinja")
+    if text is not None:
+        template.write_bytes(text.encode(errors="surrogateescape"))
+    (tmp_path / "b.jinja").write_text('{% include "a.jinja" %}')
+    with pytest.raises(StudyError, match=says):
+        bl.run_study(written(tmp_path), tmp_path / "out", template=template)
+    assert not (tmp_path / "out").exists()
+
+
 def test_many_draws_are_thinned_and_told(outcome: StudyResult) -> None:
     assert outcome.decision is not None
     times = MOST_NUMBERS // outcome.decision.draws.size + 2
@@ -352,3 +473,55 @@ def test_many_draws_are_thinned_and_told(outcome: StudyResult) -> None:
     assert found["samples"] * 3 <= MOST_NUMBERS
     assert len(found["draws"]) < 2.2e6
     assert not panel(outcome)["thinned"]
+
+
+def test_page_and_python_round_a_probability_alike(report: Path, browser: Browser) -> None:
+    """Halves too, which a count of draws often gives: 3,860 of 4,000 are .965."""
+    page = Opened(browser, report).page
+    counts = [*range(0, 4001, 10), 1, 19, 20, 21, 3979, 3980, 3981, 3999]
+    theirs = page.evaluate("(p) => p.map(window.bayeslaw.percent)", [n / 4000 for n in counts])
+    assert theirs == [percent(n / 4000) for n in counts]
+    assert percent(3860 / 4000) == "97 %"
+    assert {percent(0.0), percent(0.00499)} == {"less than 1 %"}
+    assert {percent(0.995), percent(1.0)} == {"more than 99 %"}
+
+
+def test_the_headline_names_the_whole_run_and_begins_with_a_doubt(outcome: StudyResult) -> None:
+    decision = outcome.decision
+    assert decision is not None
+    sure = replace(outcome, decision=replace(decision, verdict="go", doubts=()))
+    said = words.sentence(sure)
+    assert "data size 4B" in said
+    assert decision.labels[decision.chosen] in said
+    assert said.startswith("A run of ")
+    hopeless = decision.table.assign(p_target=0.0)
+    doubt = "A check failed: nothing is to be believed."
+    doubted = replace(decision, verdict="inconclusive", doubts=(doubt,), table=hopeless)
+    said = words.sentence(replace(outcome, decision=doubted))
+    assert said.startswith(f"Nothing can be decided yet. {doubt} If the fit could be trusted, a ")
+    assert said.index("less than 1 %") > said.index(doubt)
+    unsure = replace(decision, verdict="inconclusive", doubts=())
+    assert words.sentence(replace(outcome, decision=unsure)).startswith("The runs do not say")
+
+
+def test_the_first_picture_marks_the_options_and_the_target(outcome: StudyResult) -> None:
+    page = render(outcome)
+    picture = page[page.index("picture-title") : page.index("options-title")]
+    assert "target 0.75" in picture
+    assert ">option<" in picture
+    assert "Diamonds: the options." in picture
+
+
+def test_runs_that_would_not_pay_are_not_recommended(outcome: StudyResult) -> None:
+    table = outcome.next_runs
+    assert table is not None
+    advice = "More runs would not pay: decide now. What comes nearest costs more than it is worth."
+    table = table.assign(bought=0)
+    table.attrs |= {"pays": False, "advice": advice}
+    sure = replace(outcome, next_runs=table, decision=replace(outcome.decision, doubts=()))
+    assert words.next_run(sure) == advice
+    doubted = replace(sure, decision=replace(outcome.decision, doubts=("A check failed.",)))
+    assert words.next_run(doubted).startswith(f"{advice} But that is what the fit says")
+    table.attrs |= {"pays": True, "advice": "More runs pay: one costs 1 and is worth 2."}
+    assert words.next_run(sure).startswith("First run ")
+    assert words.next_run(sure).endswith("More runs pay: one costs 1 and is worth 2.")

@@ -15,18 +15,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import REPOSITORY, SMALL, simulated_curves, written
+from helpers import REPOSITORY, SMALL, simulated_curves, unsampled, written
 from pydantic import ValidationError
 
 import bayeslaw as bl
 from bayeslaw.atomic import TEMPORARY
+from bayeslaw.checks import CheckResult
 from bayeslaw.cli import run
-from bayeslaw.errors import StorageError, StudyError
+from bayeslaw.errors import UNSEEN, StorageError, StudyError
 from bayeslaw.study.prepare import prepare
 from bayeslaw.study.result import DecisionFile, StudyResult
 from bayeslaw.study.run import FILES, STORE
 from bayeslaw.study.schema import read_study
-from bayeslaw.study.store import code_of_results
+from bayeslaw.study.store import code_of_results, read_checks, read_names
 from bayeslaw.validation.storage import load_backtest, save_backtest
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
@@ -179,6 +180,8 @@ def test_a_backtest_on_disk_is_the_backtest(outcome: StudyResult, tmp_path: Path
     tested = outcome.backtest
     assert tested is not None
     again = load_backtest(save_backtest(tested, tmp_path / "backtest.nc"))
+    assert tested.regions is not None
+    pd.testing.assert_frame_equal(again.regions, tested.regions)
     pd.testing.assert_frame_equal(again.points, tested.points, check_dtype=False)
     pd.testing.assert_frame_equal(again.scores(), tested.scores())
     assert again.converged == tested.converged
@@ -315,7 +318,7 @@ BROKEN = {
     "a loss that is none": (
         "loss = 0.75",
         "loss = -2",
-        "decision.target: target is -2.0, and it must be a positive number",
+        "decision.target: target is -2, and it must be a positive number",
     ),
     "text for a cost": (
         'cost = { task0 = 10, task1 = 20, "<b>bold</b>" = 30 }',
@@ -403,6 +406,61 @@ def test_a_folder_keeps_what_is_not_the_studys(
     (tmp_path / "study.toml").write_text(SMALL)
     assert run(["demo", "-o", str(tmp_path)]) == 2
     assert (tmp_path / "study.toml").read_text() == SMALL
+
+
+#: Labels that a page, a terminal, a spreadsheet or a C program would take for something else.
+LABELS = ("a\x07", "\x1b[31mred", "=1+1", "nul\0", "\u202eevil", "two\nlines", "\x85", "\uffff")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")  # of the prior
+def test_labels_are_carried_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the table through the fit to bands, decision and page, whatever is in them."""
+    unsampled(monkeypatch)
+    monkeypatch.setattr("bayeslaw.study.run.check", lambda fit: [CheckResult("x", True, 1, 1, "x")])
+    table = pd.concat(
+        simulated_curves().query("task == 'task0'").assign(task=label) for label in LABELS
+    )
+    written(tmp_path)
+    table.to_parquet(tmp_path / "simulated.parquet")
+    listed = json.dumps(LABELS)
+    (tmp_path / "study.toml").write_text(
+        SMALL.split("[backtest]")[0]
+        .replace(".csv", ".parquet")
+        .replace("[model.priors]", '[model.effects]\nalpha = "1"\nE = "1"\n[model.priors]')
+        .replace("sigma = 0.5", "sigma = 0.05")
+        + f"[[predict]]\ndata_size = 2e9\ntask = {listed}\n"
+        + "[decision]\ntarget = { loss = 0.75 }\nat = { data_size = 4e9 }\n"
+        + f"options = {{ task = {listed} }}\n"
+    )
+    out = tmp_path / "out"
+    bl.run_study(tmp_path / "study.toml", out, progressbar=False, raw_csv=True)
+    bands = pd.read_csv(out / "bands.csv", keep_default_na=False)
+    assert tuple(bands["task"]) == LABELS
+    decision = json.loads((out / "decision.json").read_text())
+    assert tuple(row["task"] for row in decision["options"]) == LABELS
+    loaded = bl.load(out / "fit.nc")
+    assert tuple(dict.fromkeys(loaded.runs.table["task"])) == LABELS
+    assert set(LABELS) == set(loaded.design.predictors["A"].levels["1|task"])
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert not UNSEEN.search(page)
+    for shown in ("a\\x07", "\\x1b[31mred", "=1+1", "nul\\x00", "\\u202eevil", "\\x85", "\\uffff"):
+        assert shown in page
+
+
+@pytest.mark.parametrize(
+    "foreign", ["{}", "[]", "3", "[1]", '[{"name": 1}]', "[" * 5000, "\xff", '[{"a": 1}]']
+)
+def test_foreign_json_in_the_store_is_computed_again(
+    foreign: str, outcome: StudyResult, home: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "checks.json"
+    path.write_bytes(foreign.encode("latin-1"))
+    with pytest.raises(StorageError):
+        read_checks(path)
+    assert read_names(path) == set()
+    (stored,) = (home / "out" / STORE).glob("checks-*")
+    assert repr(read_checks(stored)) == repr(list(outcome.checks))  # NaN is not NaN
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.toml")), ids=lambda path: path.stem)

@@ -65,10 +65,12 @@ def test_the_future_is_the_larger_runs_of_each_group() -> None:
         [(m, n, d, 1.0) for m in "ab" for n, d in [(1e8, 1e9), (1e9, 1e9), (1e8, 2e9), (1e9, 4e9)]],
         columns=["task", "model_size", "data_size", "loss"],
     )
-    half, quarter = futures(bl.read_runs(table, "chinchilla"))
-    assert FUTURES == (0.5, 0.25)
-    np.testing.assert_array_equal(half, [False, True, False, True] * 2)
-    np.testing.assert_array_equal(quarter, [False, False, False, True] * 2)
+    third, last = futures(bl.read_runs(table, "chinchilla"))
+    assert FUTURES == ((0.5, 0.75), (0.75, 1.0))
+    np.testing.assert_array_equal(third.seen, [True, False, True, False] * 2)
+    np.testing.assert_array_equal(third.hidden, [False, True, False, False] * 2)
+    np.testing.assert_array_equal(last.seen, [True, True, True, False] * 2)
+    np.testing.assert_array_equal(last.hidden, [False, False, False, True] * 2)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def mixed() -> bl.Average:
 def test_the_right_form_wins(mixed: bl.Average) -> None:
     assert mixed.weights[0] > 0.8
     assert mixed.weights.sum() == pytest.approx(1)
-    assert "18 runs predicted" in mixed.reason
+    assert "12 runs predicted" in mixed.reason
     assert mixed.scores["log_density"].iloc[0] > mixed.scores["log_density"].iloc[1]
     assert mixed.converged
     assert "weight" in str(mixed)

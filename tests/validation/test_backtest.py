@@ -191,6 +191,42 @@ def test_the_best_so_far_is_of_the_group(runs: bl.Runs) -> None:
     np.testing.assert_allclose(np.exp(scores["median"]), hidden["task"].map(best))
 
 
+def test_the_best_optimum_so_far_is_the_largest() -> None:
+    """An optimal model size is no loss, although its scale is the logarithm."""
+    table = pd.DataFrame({"compute": [1e18, 1e19, 1e20], "optimal_model_size": [1e8, 3e8, 9e8]})
+    runs = bl.read_runs(table, "allocation")
+    hidden = runs.inputs["compute"] > 5e19
+    scores = point_scores(
+        "best_so_far", runs.law, runs.rows(~hidden), runs.table[hidden], (0.9,), 1
+    )
+    np.testing.assert_allclose(np.exp(scores["median"]), [3e8])
+
+
+def test_what_least_squares_cannot_tell_starts_at_the_priors_median() -> None:
+    """No run repeats its data, so that none says what a repeat is worth: the forecast of those that
+    do is that of the prior's median, and the scores say so. Simulated without noise.
+    """
+    law = bl.law("data_constrained")
+    truth = {"A": 480.0, "B": 2000.0, "E": 1.8, "alpha": 0.35, "beta": 0.35, "R_D": 15.0}
+    sizes, data = np.meshgrid(np.geomspace(1e8, 3e9, 5), np.geomspace(1e9, 5e10, 5))
+    table = pd.DataFrame({"model_size": sizes.ravel(), "data_size": data.ravel()})
+    table = table.assign(unique_data=table["data_size"])
+    repeats = pd.DataFrame({"model_size": 1e9, "data_size": 1e11, "unique_data": [1e10, 2e9]})
+    both = pd.concat([table, repeats], ignore_index=True)
+    inputs = {name: both[name].to_numpy() for name in law.inputs}
+    # excess parameters are worth what they count, so that they are not in question
+    params = {**truth, "R_N": 1e6}
+    runs = bl.read_runs(both.assign(loss=law.evaluate(inputs, params)), law)
+    hidden = np.asarray(both["data_size"] > both["unique_data"])
+    scores = point_scores("huber", law, runs.rows(~hidden), runs.table[hidden], (0.9,), 1)
+    at_median = law.evaluate(
+        {name: x[hidden] for name, x in inputs.items()}, {**params, "R_D": 10.0}
+    )
+    np.testing.assert_allclose(np.exp(scores["median"]), at_median, rtol=3e-3)
+    (note,) = scores.attrs["notes"]
+    assert note.startswith("huber: the runs seen say next to nothing about R_D")
+
+
 # All of it
 # ----------------------------------------------------------------------------------------------
 
@@ -277,7 +313,8 @@ def test_parts_share_a_compile_and_a_part_without_a_group_knows_nothing_of_it(
     assert len(compiles) == 1
     assert "task0" not in fits[0].idata["posterior"]["task"]
     assert "task0" in fits[1].idata["posterior"]["task"]
-    assert fits[0].bands({"data_size": 1e9, "task": "task0"})["unseen"].iloc[0] == "task"
+    bands = fits[0].bands({"data_size": 1e9, "task": "task0"}, new_groups=True)
+    assert bands["unseen"].iloc[0] == "task"
 
 
 def test_chinchilla_is_foretold_from_a_fifth_of_its_compute(chinchilla_runs: bl.Runs) -> None:

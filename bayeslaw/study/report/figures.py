@@ -70,6 +70,8 @@ def _bands(result: StudyResult, width: float) -> Any:
     if swept is None:
         return None
     arguments = swept.arguments(result.prepared.law)
+    if (decision := result.decision) is not None:
+        arguments |= {"target": decision.target, "marked": "option"}
     return plots.bands(**arguments, title=_title(result), width=width)
 
 
@@ -170,7 +172,10 @@ def _calibration(result: StudyResult, width: float) -> Any:
 
     if result.backtest is None:
         return None
-    return plots.calibration(result.backtest.points, title=_title(result), width=width)
+    backtest = result.backtest
+    return plots.calibration(
+        backtest.points, title=_title(result), width=width, regions=backtest.regions
+    )
 
 
 def _next_runs(result: StudyResult, width: float) -> Any:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import traceback
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FunctionType, ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
-from bayeslaw.errors import Fault, StudyError
+from bayeslaw.atomic import is_file
+from bayeslaw.errors import Fault, StudyError, visible
 from bayeslaw.study.report import figures, tables, words
 from bayeslaw.study.report.panel import panel
+from bayeslaw.text import number, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import jinja2
 
     from bayeslaw.study.result import StudyResult
@@ -30,7 +37,8 @@ def render(result: StudyResult, template: str | Path | None = None) -> str:
         blocks: title, style, verdict, picture, options, panel, backtest, next_runs, allocation,
         peaks, model, checks, provenance, footer. Its variables are those of the page's own
         template: ``outcome`` (the `bayeslaw.study.result.StudyResult`), ``words``, ``tables``,
-        ``figures`` (SVG by name).
+        ``figures`` (SVG by name). It is run in Jinja's sandbox, as `bayeslaw.study.report.sandbox`
+        has it.
 
     Returns
     -------
@@ -38,42 +46,139 @@ def render(result: StudyResult, template: str | Path | None = None) -> str:
 
     Raises
     ------
-    StudyError : the template is not valid Jinja2, or it names a variable that does not exist.
+    StudyError : the template is not valid Jinja2, or it fails: it names a variable that does not
+        exist, or calls what the sandbox does not allow.
     """
-    import jinja2
-
-    environment = _environment(template)
     variables = {
         "outcome": result,
         "study": result.prepared.study,
-        "words": words,
-        "tables": tables,
+        "words": public(words),
+        "tables": public(tables),
         "figures": figures.drawn_figures(result),
         "panel": panel(result),
         "simulated": result.prepared.runs.simulated,
         "today": date.today().isoformat(),
     }
-    try:
-        name = TEMPLATE if template is None else Path(template).name
-        return environment.get_template(name).render(variables)
-    except jinja2.TemplateError as error:
-        line = f"line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
-        fault = Fault(f"The template cannot be used: {error}.", "", row=line)
-        raise StudyError(str(template or PAGE / TEMPLATE), [fault]) from error
+    if template is None:
+        return environment().get_template(TEMPLATE).render(variables)
+    with _faults_of(template):
+        return _own(template).render(variables)
 
 
-def _environment(template: str | Path | None) -> jinja2.Environment:
-    """Templates are looked up beside the user's template first, then in the page's folder."""
+def require_template(template: str | Path) -> None:
+    """Raise StudyError unless a template is there and can be read, with all that it extends and
+    includes: to be called before anything slow.
+    """
+    if not is_file(template):
+        fault = Fault(
+            "There is no such template.", "It is a Jinja2 file that extends report.html.jinja."
+        )
+        raise StudyError(str(template), [fault])
+    with _faults_of(template):
+        _own(template)
+        _require_all(environment(template), _text_of(template), [])
+
+
+def _require_all(templates: jinja2.Environment, text: str, around: list[str]) -> None:
+    """Raise unless every template that one names is there and none names itself."""
+    import jinja2
+    from jinja2.meta import find_referenced_templates
+
+    for name in find_referenced_templates(templates.parse(text)):
+        if name is None:  # computed when the page is made
+            continue
+        if name in around or len(around) > DEEPEST:
+            raise jinja2.TemplateError(f"{name} extends or includes itself")
+        assert templates.loader is not None
+        source, _, _ = templates.loader.get_source(templates, name)
+        if name != TEMPLATE:
+            _require_all(templates, source, [*around, name])
+
+
+#: Templates that name each other in a row.
+DEEPEST = 20
+
+
+def _own(template: str | Path) -> jinja2.Template:
+    """A user's template, compiled. It may have the name of the page's own, which it extends."""
+    return environment(template).from_string(_text_of(template))
+
+
+def _text_of(template: str | Path) -> str:
+    return Path(template).read_bytes().decode("utf-8-sig")
+
+
+@contextmanager
+def _faults_of(template: str | Path) -> Iterator[None]:
+    """Whatever a user's template raises becomes a fault of it, with the line."""
     import jinja2
 
+    try:
+        yield
+    except Exception as error:
+        line = ""
+        if isinstance(error, jinja2.TemplateSyntaxError):
+            line = f"line {error.lineno}"
+        elif lines := [
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == "<template>"
+        ]:
+            line = f"line {lines[-1]}"
+        said = visible(str(error))[:LONGEST] or "no reason"
+        if isinstance(error, RecursionError):
+            said = "it extends or includes itself"
+        elif isinstance(error, jinja2.TemplateNotFound):
+            said = f"there is no template {said}, beside it or in the package"
+        elif not isinstance(error, jinja2.TemplateError):
+            said = f"{type(error).__name__}: {said}"
+        remedy = "No result is lost: bayeslaw report lays out the report again."
+        fault = Fault(f"The template cannot be used: {said}.", remedy, row=line)
+        raise StudyError(str(template), [fault]) from error
+
+
+#: Characters of a template's error that a message has.
+LONGEST = 300
+
+
+def environment(template: str | Path | None = None) -> jinja2.Environment:
+    """The environment of a template. What it names is looked up beside the user's template first,
+    then in the page's folder; ``report.html.jinja`` is always the page's own.
+    """
+    import jinja2
+
+    from bayeslaw.study.report.sandbox import Sandbox
+
+    page = (PAGE / TEMPLATE).read_text(encoding="utf-8")
     folders = [PAGE] if template is None else [Path(template).resolve().parent, PAGE]
+    loaders = [jinja2.DictLoader({TEMPLATE: page}), jinja2.FileSystemLoader(folders)]
     # Everything is escaped unless the template marks it as safe: a model named <script> stays text.
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folders),
+    made = Sandbox(
+        loader=jinja2.ChoiceLoader(loaders),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": words.number, "percent": words.percent}
-    return environment
+    made.filters |= {"number": number, "percent": percent}
+    return made
+
+
+def public(module: ModuleType) -> SimpleNamespace:
+    """The functions of a module, without what it imports.
+
+    >>> "sentence" in vars(public(words)), "pd" in vars(public(words))
+    (True, False)
+    """
+    functions = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, FunctionType) and value.__module__ == module.__name__
+    }
+    return SimpleNamespace(**functions)
+
+
+def _shown(value: Any) -> Any:
+    """A text as a page can show it; other values as they are."""
+    return visible(value) if type(value) is str else value

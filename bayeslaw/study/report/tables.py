@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayeslaw.decisions.candidates import ADDED
 from bayeslaw.spec.spec import population_name
-from bayeslaw.study.report import words
+from bayeslaw.text import number, percent
 
 if TYPE_CHECKING:
     from bayeslaw.study.result import StudyResult
@@ -27,7 +27,7 @@ def options(result: StudyResult) -> Table:
     assert decision is not None and section is not None
     unit = f" ({section.unit})" if section.unit else ""
     bands = [
-        f"{words.number(low)} and {words.number(high)}"
+        f"{number(low)} and {number(high)}"
         for low, high in zip(decision.table["lower_90"], decision.table["upper_90"], strict=True)
     ]
     titles = {
@@ -74,6 +74,8 @@ def next_runs(result: StudyResult) -> Table:
         "cost": f"Cost{cost_unit}",
         "variance_reduction": "Share of the options' variance that it removes",
         "value_of_run": f"Worth before the decision{worth_unit}",
+        "net_value": f"Worth less its cost{worth_unit}",
+        "p_verdict_changes": "P(the verdict changes)",
         "regret_reduction": "Regret saved",
         "bought": "Bought",
     }
@@ -81,7 +83,7 @@ def next_runs(result: StudyResult) -> Table:
         titles.pop("regret_reduction")
     if "bought" in table:
         table = table.assign(bought=[str(order) if order else "" for order in table["bought"]])
-    return _with_titles(table, titles, probabilities=("variance_reduction",))
+    return _with_titles(table, titles, probabilities=("variance_reduction", "p_verdict_changes"))
 
 
 def allocation(result: StudyResult) -> Table:
@@ -121,7 +123,7 @@ def intervals(
     """
     cells = {
         name: [
-            f"{words.number(median)} ({words.number(low)} to {words.number(high)})"
+            f"{number(median)} ({number(low)} to {number(high)})"
             for median, low, high in zip(
                 table[name], table[f"lower_90_{name}"], table[f"upper_90_{name}"], strict=True
             )
@@ -142,7 +144,9 @@ def data(result: StudyResult) -> Table:
     rows: list[Sequence[Any]] = []
     for name, unit in units.items():
         values = runs.table[name]
-        extent = f"{words.number(values.min())} to {words.number(values.max())}"
+        if name in runs.law.inputs:
+            values = runs.law.inputs[name].written(values)
+        extent = f"{number(values.min())} to {number(values.max())}"
         rows.append((name, extent, unit, values.nunique()))
     for name in runs.groups:
         levels = runs.table[name].astype(str).value_counts().sort_index().index
@@ -161,9 +165,17 @@ def parameters(result: StudyResult) -> Table:
         posterior = "by group"
         if variable in summary.index:
             mean, low, high = summary.loc[variable, ["mean", "lower_90", "upper_90"]]
-            posterior = f"{words.number(mean)} ({words.number(low)} to {words.number(high)})"
+            posterior = f"{number(mean)} ({number(low)} to {number(high)})"
         prior = str(spec.priors.get(variable, ""))
-        rows.append((variable, param.meaning, prior, posterior, spec.effects.get(name, "1")))
+        rows.append(
+            (
+                variable,
+                param.at_centre or param.meaning,
+                prior,
+                posterior,
+                spec.effects.get(name, "1"),
+            )
+        )
     titles = {
         "variable": "Variable",
         "meaning": "Meaning",
@@ -188,8 +200,8 @@ def _with_titles(
     shares : columns of counted shares, which may be 0 and 100 %.
     """
     columns = [name for name in titles if name in table]
-    formats: dict[str, Callable[[Any], str]] = dict.fromkeys(columns, words.number)
-    formats |= dict.fromkeys(probabilities, words.percent)
+    formats: dict[str, Callable[[Any], str]] = dict.fromkeys(columns, number)
+    formats |= dict.fromkeys(probabilities, percent)
     formats |= dict.fromkeys(shares, "{:.0%}".format)
     rows = [
         [_cell(row[name], formats[name]) for name in columns]

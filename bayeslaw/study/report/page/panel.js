@@ -43,7 +43,7 @@
     const byPrior = weights.map((w) => w.reduce((sum, x, i) => (meets(i) ? sum + x : sum), 0));
     const doubts = [...data.doubts, ...data.optionDoubts[chosen]];
     if (byPrior.some((p) => Math.abs(p - pTarget[chosen]) > data.priorMovesMax)) {
-      doubts.push(`The prior decides: if every prior were weaker or stronger, the probability would be ${byPrior.map((p) => p.toFixed(2)).join(" or ")}.`);
+      doubts.push(`The prior decides: if every prior were weaker or stronger, the probability would be ${byPrior.map(percent).join(" or ")}.`);
     }
     let verdict = "inconclusive";
     if (!doubts.length) {
@@ -56,7 +56,11 @@
     };
   }
 
-  const percent = (p) => (p < 0.005 ? "less than 1 %" : p > 0.995 ? "more than 99 %" : `${(100 * p).toFixed(0)} %`);
+  /* bayeslaw.text.percent: whole percent, halves up, never 0 or 100. */
+  const percent = (p) => {
+    const whole = Math.floor(100 * p + 0.5);
+    return whole < 1 ? "less than 1 %" : whole > 99 ? "more than 99 %" : `${whole} %`;
+  };
   const number = (x) => (x === 0 || Math.abs(x) >= 1e9 || Math.abs(x) < 1e-4 ? x.toPrecision(3) : x.toLocaleString("en", { maximumSignificantDigits: 4 }));
   const field = (id) => document.getElementById(id);
   const form = field("panel-inputs"), out = field("panel-verdict"), rows = [...field("panel-rows").children];
@@ -100,6 +104,6 @@
   field("target").addEventListener("input", (event) => { field("target-range").value = event.target.value; });
   form.addEventListener("input", update);
   document.getElementById("panel").hidden = false;
-  window.bayeslaw = { judge, data };
+  window.bayeslaw = { judge, data, percent };
   update();
 })();
