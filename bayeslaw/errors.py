@@ -132,12 +132,12 @@ class UnknownNameError(BayeslawError):
     def __init__(
         self,
         what: str,
-        name: str,
+        name: object,
         known: Iterable[str],
         *,
         key: str | tuple[str | int, ...] = (),
     ):
-        known = sorted(known)
+        known, name = sorted(known), str(name)
         super().__init__(
             f"There is no {what} named {shortened(name, LONGEST_NAME)!r}.{suggest(name, known)}"
             f" Known: {listed(known)}.",

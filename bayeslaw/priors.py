@@ -73,7 +73,7 @@ class Prior:
             parameters = _with_mu(parameters)
         names_of = {name: names for name, (names, _) in DISTRIBUTIONS.items()}
         names_of["Constant"] = CONSTANT
-        if distribution not in names_of:
+        if str(distribution) not in names_of:
             raise SpecError(
                 f"There is no prior distribution {distribution!r}."
                 f"{suggest(str(distribution), names_of)}"
@@ -131,7 +131,7 @@ class Prior:
         if isinstance(value, Prior):
             return value
         if isinstance(value, Mapping):
-            if not isinstance(value.get("distribution"), str):
+            if "distribution" not in value:
                 raise SpecError(f"A prior needs a 'distribution'; it was given {dict(value)!r}.")
             return cls(**{str(name): x for name, x in value.items()})
         if isinstance(value, Real) and not isinstance(value, bool):

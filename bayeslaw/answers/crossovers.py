@@ -17,6 +17,7 @@ from bayeslaw.posterior.draws import Draws, Kind, require_kind
 from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import points_at
 from bayeslaw.posterior.predict import along
+from bayeslaw.runs.arguments import as_list
 from bayeslaw.text import label
 
 if TYPE_CHECKING:
@@ -154,9 +155,9 @@ def _check(
 ) -> str:
     """Raise for what is wrong with a question of `crossover`; return the column of ``between``."""
     inputs = fit.law.inputs
-    if over not in inputs:
+    if not (isinstance(over, str) and over in inputs):
         raise UnknownNameError("input", over, inputs, key="over")
-    if len(between) != 2 or label(between[0]) == label(between[1]):
+    if len(as_list(between, "between")) != 2 or label(between[0]) == label(between[1]):
         raise SpecError(f"between is {between!r}, and it must be two groups.", key="between")
     require_kind(kind, ("mean", "latent"))
     by = by or _column_of(fit, between)

@@ -14,7 +14,8 @@ from bayeslaw.posterior.draws import Draws, Kind, require_kind
 from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import checked_points, open_columns
 from bayeslaw.posterior.predict import along
-from bayeslaw.text import label
+from bayeslaw.runs.arguments import as_mapping, is_finite
+from bayeslaw.text import label, shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -74,6 +75,7 @@ def solve_for(
     >>> bl.solve_for(fit, "data_size", target=2.1, at={"model_size": 1e9}).median()
     """
     _check(fit, name, target, of, kind)
+    at = as_mapping(at, "at")
     of_runs = pd.to_numeric(_runs_of(fit, name, at or {})[name])
     if name in fit.law.inputs:
         of_runs = fit.law.inputs[name].present(of_runs)
@@ -100,14 +102,14 @@ def _check(fit: Draws, name: str, target: float, of: str | None, kind: Kind) -> 
     """Raise for what is wrong with a question of `solve_for`."""
     law, design = fit.law, fit.design
     known = [*law.inputs, *design.numeric_columns]
-    if name not in known:
+    if not (isinstance(name, str) and name in known):
         raise UnknownNameError("input or covariate to solve for", name, known, key="name")
-    if of is not None and of not in law.quantities:
+    if of is not None and not (isinstance(of, str) and of in law.quantities):
         raise UnknownNameError("quantity", of, law.quantities, key="of")
     if of is not None and name in law.inputs:
         raise SpecError(f"{of} does not depend on {name}.", key="of")
-    if not np.isfinite(target):
-        raise SpecError(f"target is {target}, and it must be a number.", key="target")
+    if not is_finite(target):
+        raise SpecError(f"target is {shown(target)}, and it must be a number.", key="target")
     if of is not None and kind != "mean":
         raise SpecError(
             f"kind is {kind!r}, and it must be 'mean' where a quantity is given (of).", key="kind"

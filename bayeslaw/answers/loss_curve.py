@@ -17,6 +17,7 @@ from bayeslaw.laws.base import Law
 from bayeslaw.posterior.discrepancy import ExpectedByInput
 from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import LEAVE_OUT, points_of_design, warn_of_new_groups
+from bayeslaw.runs.arguments import as_mapping
 from bayeslaw.runs.columns import TRAINING, tokens_of
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
@@ -92,7 +93,7 @@ class LossCurve:
         """The expected loss (kind "mean") of the group that ``at`` names."""
         law = fit.spec.law
         require_split(fit.design)
-        warn_of_new_groups(fit, pd.DataFrame([dict(at or {})]), LEAVE_OUT)
+        warn_of_new_groups(fit, pd.DataFrame([as_mapping(at, "at")]), LEAVE_OUT)
         table = group_of(fit.design, fit.runs, at)
         drawn = Parameters.at(fit, table, "mean").of_law(table)
         params = {name: x[:, 0] for name, x in drawn.items()}

@@ -18,7 +18,8 @@ from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.points import Points, checked_points
 from bayeslaw.posterior.predict import along, predict
 from bayeslaw.posterior.quantities import group_table, quantity
-from bayeslaw.text import label, numeric_labels
+from bayeslaw.runs.arguments import is_finite
+from bayeslaw.text import label, numeric_labels, shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -111,8 +112,10 @@ def _check(fit: Draws, reach: float | None, current_kl: float | None, method: st
             f"method is {method!r}; {fit.law.name} has {known or 'one method'}.", key="method"
         )
     for name, value in (("reach", reach), ("current_kl", current_kl)):
-        if value is not None and not (np.isfinite(value) and value > 0):
-            raise SpecError(f"{name} is {value}, and it must be a positive KL in nats.", key=name)
+        if value is not None and not (is_finite(value) and value > 0):
+            raise SpecError(
+                f"{name} is {shown(value)}, and it must be a positive KL in nats.", key=name
+            )
 
 
 def _table(

@@ -49,9 +49,10 @@ from bayeslaw.decisions.utility import standard_normal
 from bayeslaw.decisions.worth import Advice, Worth
 from bayeslaw.errors import SpecError
 from bayeslaw.posterior.points import Points, checked_points, grid
+from bayeslaw.runs.arguments import as_list, is_finite
 from bayeslaw.runs.columns import TRAINING
 from bayeslaw.runs.validation import numbers_of
-from bayeslaw.text import named_rows
+from bayeslaw.text import named_rows, shown
 
 if TYPE_CHECKING:
     from bayeslaw.posterior.draws import Draws
@@ -179,13 +180,13 @@ def next_runs(
 
 def _check(fit: Draws, budget: float | None, target: float | None, value: float | None) -> None:
     """Raise SpecError for a budget, a target or a value that `next_runs` cannot use."""
-    if budget is not None and not (np.isfinite(budget) and budget > 0):
-        raise SpecError(f"budget is {budget}, and it must be positive.", key="budget")
+    if budget is not None and not (is_finite(budget) and budget > 0):
+        raise SpecError(f"budget is {shown(budget)}, and it must be positive.", key="budget")
     lacking = target is None and value is not None
-    if lacking or not np.isfinite([target or 0.0, value or 0.0]).all():
+    if lacking or not all(x is None or is_finite(x) for x in (target, value)):
         raise SpecError(
-            f"target is {target} and value is {value}: what a run is worth before the decision"
-            " needs both, as numbers."
+            f"target is {shown(target)} and value is {shown(value)}: what a run is worth before"
+            " the decision needs both, as numbers."
         )
     if target is not None:
         require_target(target, fit.law)
@@ -203,7 +204,7 @@ def _costs(fit: Draws, table: pd.DataFrame, cost: Sequence[float] | str | None) 
     if cost is None:
         return np.ones(len(table))
     if not isinstance(cost, str):
-        return require_costs(list(cost), len(table))
+        return require_costs(as_list(cost, "cost"), len(table))
     if cost in table:
         return require_costs(table[cost], len(table))
     if cost == FLOP:
@@ -265,7 +266,7 @@ def _option_costs(option_cost: Sequence[float] | None, options: int) -> np.ndarr
     """The cost of each option, (option,)."""
     if option_cost is None:
         return np.zeros(options)
-    costs = pd.to_numeric(pd.Series(list(option_cost)), errors="coerce").to_numpy(float)
+    costs = numbers_of(pd.Series(as_list(option_cost, "option_cost"), dtype=object)).to_numpy(float)
     if len(costs) != options or not (np.isfinite(costs) & (costs >= 0)).all():
         raise SpecError(
             f"option_cost must be a number of at least 0 for each of the {options} options.",

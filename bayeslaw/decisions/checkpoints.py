@@ -31,7 +31,9 @@ from bayeslaw.decisions.utility import expected_regret, p_best, spread, standard
 from bayeslaw.errors import SpecError
 from bayeslaw.posterior.points import Points, grid
 from bayeslaw.posterior.predict import predict
+from bayeslaw.runs.arguments import is_finite
 from bayeslaw.runs.measurement import se_column
+from bayeslaw.text import shown
 
 if TYPE_CHECKING:
     from bayeslaw.posterior.draws import Draws
@@ -118,14 +120,15 @@ def _check(fit: Draws, table: pd.DataFrame, evaluations: int, evaluation_sd: flo
         )
     if len(table) < 2:
         raise SpecError(f"{len(table)} checkpoint was given: there is nothing to choose from.")
-    if not (evaluations >= 0 and int(evaluations) == evaluations):
+    if not (is_finite(evaluations) and evaluations >= 0 and int(evaluations) == evaluations):
         raise SpecError(
-            f"evaluations is {evaluations}, and it must be a whole number of at least 0.",
+            f"evaluations is {shown(evaluations)}, and it must be a whole number of at least 0.",
             key="evaluations",
         )
-    if evaluation_sd is not None and not (np.isfinite(evaluation_sd) and evaluation_sd > 0):
+    if evaluation_sd is not None and not (is_finite(evaluation_sd) and evaluation_sd > 0):
         raise SpecError(
-            f"evaluation_sd is {evaluation_sd}, and it must be positive.", key="evaluation_sd"
+            f"evaluation_sd is {shown(evaluation_sd)}, and it must be positive.",
+            key="evaluation_sd",
         )
 
 

@@ -37,8 +37,9 @@ from bayeslaw.posterior.bands import summaries_of
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.points import JOINT, Points, new_groups
 from bayeslaw.posterior.predict import predict
+from bayeslaw.runs.arguments import is_finite
 from bayeslaw.runs.files import plain_rows
-from bayeslaw.text import named_rows, named_run, percent
+from bayeslaw.text import named_rows, named_run, percent, shown
 from bayeslaw.validation.backtesting import Backtest
 
 #: Columns that `decide` adds to those of the options, beside bands.
@@ -324,6 +325,10 @@ def _worth(
     """The value of each option's response, (sample, option); None if no value is given."""
     if value is None:
         return None
+    if not (callable(value) or is_finite(value)):
+        raise SpecError(
+            f"value is {shown(value)}, and it must be a number or a function.", key="value"
+        )
     worth = np.asarray(value(response) if callable(value) else value * is_met, dtype=float)
     if worth.shape != response.shape or not np.isfinite(worth).all():
         raise SpecError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,9 @@ from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.laws.base import Law
 from bayeslaw.posterior.points import Points, grid
+from bayeslaw.runs.arguments import as_list, is_finite, is_number
 from bayeslaw.runs.validation import numbers_of
-from bayeslaw.text import canonical_label
+from bayeslaw.text import canonical_label, shown
 
 
 def checked_options(
@@ -54,15 +54,15 @@ def require_target(target: float, law: Law) -> None:
 
     >>> require_target(-1.0, law("power"))
     Traceback (most recent call last):
-    bayeslaw.errors.SpecError: target is -1.0, and it must be a positive number.
+    bayeslaw.errors.SpecError: target is -1, and it must be a positive number.
     """
     low, high, needed = {
         "log": (0.0, np.inf, "a positive number"),
         "logit": (0.0, 1.0, "a rate between 0 and 1, such as 0.85"),
         "linear": (-np.inf, np.inf, "a number"),
     }[law.response.scale]
-    if not (np.isfinite(target) and low < target < high):
-        raise SpecError(f"target is {target}, and it must be {needed}.", key="target")
+    if not (is_finite(target) and low < target < high):
+        raise SpecError(f"target is {shown(target)}, and it must be {needed}.", key="target")
 
 
 def require_thresholds(go_at: float, no_go_at: float) -> None:
@@ -70,10 +70,11 @@ def require_thresholds(go_at: float, no_go_at: float) -> None:
 
     >>> require_thresholds(0.8, 0.2)
     """
-    if not 0 < no_go_at < go_at < 1:
+    known = is_finite(no_go_at) and is_finite(go_at)
+    if not (known and 0 < no_go_at < go_at < 1):
         raise SpecError(
-            f"no_go_at is {no_go_at} and go_at is {go_at}: they must lie between 0 and 1, no_go_at"
-            " below go_at.",
+            f"no_go_at is {shown(no_go_at)} and go_at is {shown(go_at)}: they must lie between"
+            " 0 and 1, no_go_at below go_at.",
             key="no_go_at",
         )
 
@@ -85,8 +86,10 @@ def require_far(far: float) -> None:
     Traceback (most recent call last):
     bayeslaw.errors.SpecError: far is nan, and it must be a positive number of decades.
     """
-    if isinstance(far, bool) or not isinstance(far, Real) or not float(far) > 0:
-        raise SpecError(f"far is {far!r}, and it must be a positive number of decades.", key="far")
+    if not (is_number(far) and far > 0):
+        raise SpecError(
+            f"far is {shown(far)}, and it must be a positive number of decades.", key="far"
+        )
 
 
 def _costs(
@@ -98,7 +101,7 @@ def _costs(
     if isinstance(cost, Mapping):
         costs = _costs_by_name(table, cost, at)
     elif cost is not None:
-        costs = numbers_of(pd.Series(list(cost))).to_numpy(float)
+        costs = numbers_of(pd.Series(as_list(cost, "cost"), dtype=object)).to_numpy(float)
         if len(costs) != len(table):
             raise SpecError(f"cost has {len(costs)} values for {len(table)} options.", key="cost")
     elif "cost" in table:
@@ -130,8 +133,8 @@ def _costs_by_name(
             " costs.",
             key="cost",
         )
-    given = table[columns[0]].map(canonical_label).map(known)
-    return np.asarray(pd.to_numeric(given, errors="coerce"), dtype=float)
+    given = [known[canonical_label(x)] for x in table[columns[0]]]
+    return np.asarray(numbers_of(pd.Series(given, dtype=object)), float)
 
 
 def require_distinct(cost: Mapping[str, Any]) -> None:

@@ -13,8 +13,9 @@ from bayeslaw.errors import SpecError, UnknownNameError
 from bayeslaw.posterior.draws import DIMS, Draws, Kind, require_kind
 from bayeslaw.posterior.points import Points, checked_points, extrapolation_distance, grid
 from bayeslaw.posterior.predict import each_block_of_draws
+from bayeslaw.runs.arguments import as_list, is_finite
 from bayeslaw.spec.spec import population_name
-from bayeslaw.text import magnitude, named
+from bayeslaw.text import magnitude, named, shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,9 +81,10 @@ def quantile_columns(probs: Sequence[float]) -> dict[str, float]:
     ------
     SpecError : a probability outside (0, 1).
     """
-    if bad := [p for p in probs if not 0 < p < 1]:
+    if bad := [p for p in as_list(probs, "probs") if not (is_finite(p) and 0 < p < 1)]:
         raise SpecError(
-            f"probs has {bad[0]}, and a band's probability must be between 0 and 1.", key="probs"
+            f"probs has {shown(bad[0])}, and a band's probability must be between 0 and 1.",
+            key="probs",
         )
     columns = {}
     for p in probs:
@@ -140,7 +142,8 @@ def summary(
         var_names = [
             str(name) for name, x in posterior.items() if x.dims == DIMS or "|" not in str(name)
         ]
-    if unknown := [name for name in var_names if name not in posterior]:
+    known = set(map(str, posterior))
+    if unknown := [x for x in map(str, as_list(var_names, "var_names")) if x not in known]:
         raise UnknownNameError("variable", unknown[0], map(str, posterior))
     if not fit.convergence.sampled:
         return _with_place(fit, _of_one_draw(posterior[list(var_names)], ci_prob))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -14,7 +14,9 @@ from bayeslaw.defaults import POINTS_PER_BLOCK
 from bayeslaw.errors import Fault, RunsError, RunsWarning, SpecError, listed, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.posterior.draws import Draws
+from bayeslaw.runs.arguments import as_mapping
 from bayeslaw.runs.faults import faults_of_values
+from bayeslaw.runs.files import with_plain_names
 from bayeslaw.runs.table import REPEAT_COLUMNS, Runs
 from bayeslaw.runs.validation import numbers_of, validate_points
 from bayeslaw.spec.design import Design
@@ -41,18 +43,39 @@ def grid(points: Points) -> pd.DataFrame:
          model_size method
     0  1.000000e+09   lora
     1  2.000000e+09   lora
+
+    Raises
+    ------
+    RunsError : its columns do not have one name each.
+    SpecError : it is neither a DataFrame nor a dictionary.
     """
     if isinstance(points, pd.DataFrame):
-        return points.reset_index(drop=True)
+        return with_plain_names(points, "The points").reset_index(drop=True)
     if not isinstance(points, Mapping):
         raise SpecError(
             f"The points are {shown(points)}, and they must be a DataFrame or a dictionary."
         )
-    axes = [
-        [value] if value is None or np.ndim(value) == 0 else list(value)
-        for value in points.values()
-    ]
-    return pd.DataFrame(list(product(*axes)), columns=list(points))
+    if not points:
+        return pd.DataFrame(index=range(1))
+    axes = [list(x) if _is_several(x) else [x] for x in points.values()]
+    columns = zip(*product(*axes), strict=True)
+    table = {str(name): _inferred(x) for name, x in zip(points, columns, strict=False)}
+    return pd.DataFrame(table, columns=list(map(str, points)))
+
+
+def _is_several(value: Any) -> bool:
+    """Whether a value of a mapping is several values."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
+
+
+def _inferred(values: Sequence[Any]) -> pd.Series:
+    """A column of values; of objects where pandas has no type for them."""
+    try:
+        return pd.Series(values)
+    except (ValueError, TypeError, OverflowError):  # text that no file can hold
+        return pd.Series(values, dtype=object)
 
 
 def checked_points(design: Design, runs: Runs, points: Points) -> pd.DataFrame:
@@ -136,7 +159,7 @@ def points_at(
     -----
     RunsWarning : a group that no run has, which may be misspelt.
     """
-    warn_of_new_groups(fit, pd.DataFrame([dict(at or {})]), LEAVE_OUT)
+    warn_of_new_groups(fit, pd.DataFrame([as_mapping(at, "at")]), LEAVE_OUT)
     return points_of_design(fit.design, fit.runs, at, rows)
 
 

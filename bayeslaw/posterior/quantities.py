@@ -53,7 +53,7 @@ def quantity(fit: Draws, name: str, **at: float) -> xr.DataArray:
     law = fit.law
     known = {key: param.meaning for key, param in law.params.items()} | dict(law.quantities)
     known |= {key: quantity.meaning for key, quantity in law.quantities_at.items()}
-    if name not in known:
+    if not (isinstance(name, str) and name in known):
         raise UnknownNameError("parameter or quantity", name, known)
     inputs = _inputs_of(law, name, at)
     groups = _groups(fit)

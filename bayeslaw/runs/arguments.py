@@ -1,9 +1,12 @@
-"""The arguments of `bayeslaw.read_runs`: names of columns, checked before anything is read."""
+"""Arguments, checked before anything is read: of `bayeslaw.read_runs`, and of any function."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from numbers import Real
+from typing import Any
+
+import numpy as np
 
 from bayeslaw.errors import SpecError, listed, suggest
 from bayeslaw.laws.base import Law
@@ -111,3 +114,36 @@ def check_names(columns: Mapping[str, str], law: Law, groups: Sequence[str]) -> 
                 f" known grouping column.{near}",
                 key=("columns", name),
             )
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value is a real, finite number.
+
+    >>> is_finite(1), is_finite(float("nan")), is_finite("1"), is_finite(10**400)
+    (True, False, False, False)
+    """
+    return is_number(value) and bool(np.isfinite(float(value)))  # type: ignore[arg-type]
+
+
+def as_mapping(value: object, argument: str) -> dict[str, Any]:
+    """A dictionary, by names; an empty one for None.
+
+    Raises
+    ------
+    SpecError : it is something else.
+    """
+    if value is not None and not isinstance(value, Mapping):
+        raise SpecError(f"{argument} is {shown(value)}, and it must be a dictionary.", key=argument)
+    return {str(name): x for name, x in (value or {}).items()}
+
+
+def as_list(value: object, argument: str) -> list[Any]:
+    """The values of a list, or of an array.
+
+    Raises
+    ------
+    SpecError : it is something else.
+    """
+    if isinstance(value, str | Mapping) or not isinstance(value, Collection):
+        raise SpecError(f"{argument} is {shown(value)}, and it must be a list.", key=argument)
+    return list(value)

@@ -71,7 +71,7 @@ def load_table(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str]:
         problem = f"it cannot be read as a table ({reason})"
         fault = Fault(problem, "Check that it is what its ending says.")
         raise RunsError(str(path), [fault]) from error
-    return _with_plain_names(frame.dropna(how="all"), str(path)), str(path)
+    return with_plain_names(frame.dropna(how="all"), str(path)), str(path)
 
 
 def _is_file(path: Path) -> bool:
@@ -106,15 +106,26 @@ def _from_frame(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     source = manifest.get("name") if isinstance(manifest, Mapping) else None
     source = str(source or "The table")
     rows = pd.Index([f"row {label}" for label in table.index], name=ROW, dtype=object)
-    frame = _with_plain_names(table.set_axis(rows, axis=0), source)
+    frame = with_plain_names(table.set_axis(rows, axis=0), source)
     try:
         frame.isna()
     except ArithmeticError:  # a signalling NaN, which cannot even be compared
-        frame = frame.map(lambda x: np.nan if isinstance(x, Decimal) and x.is_snan() else x)
+        frame = frame.assign(
+            **{
+                name: pd.Series(list(map(_without_signal, x)), index=frame.index, dtype=object)
+                for name, x in frame.items()
+                if x.dtype == object
+            }
+        )
     return frame, source
 
 
-def _with_plain_names(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+def _without_signal(value: Any) -> Any:
+    """A value; NaN for a signalling one."""
+    return np.nan if isinstance(value, Decimal) and value.is_snan() else value
+
+
+def with_plain_names(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     """The table with its columns' names as text.
 
     Raises

@@ -14,6 +14,8 @@ import pandas as pd
 from bayeslaw.errors import (
     LONGEST_NAME,
     ExpressionError,
+    Fault,
+    RunsError,
     RunsWarning,
     SpecError,
     listed,
@@ -290,6 +292,10 @@ def read_runs(
     used = {*law.inputs, law.response.name, *group_names, *MEASUREMENT, se_column(law)}
     if others := [str(c) for c in checked.columns if c not in used]:
         notes.append(f"other columns, which effects may name: {listed(others)}")
+    if law.response.scale == "linear" and not checked[law.response.name].any():
+        problem = f"all {len(checked)} values are 0"
+        remedy = "There is nothing to fit. Is it the right column (columns)?"
+        raise RunsError(source, [Fault(problem, remedy, law.response.name)])
     unscaled = {name: own for name, own in (columns or {}).items() if name not in (scale or {})}
     warnings = [*_duplicates(checked, law, group_names), *_single_runs(checked, group_names)]
     warnings += plausibility_warnings(checked, law, group_names, unscaled)
@@ -306,7 +312,7 @@ def _first_six(labels: Iterable[str]) -> str:
 
 def _melted(frame: pd.DataFrame, law: Law, into: str, source: str) -> pd.DataFrame:
     """A wide table as a long one, with the column headers as values of an input."""
-    if into not in law.inputs:
+    if not (isinstance(into, str) and into in law.inputs):
         raise SpecError(
             f"melt_into is {into!r}, and it must be an input of {law.name}:"
             f" {', '.join(law.inputs)}.",

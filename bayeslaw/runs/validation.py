@@ -16,7 +16,7 @@ from bayeslaw.runs.columns import DERIVED_FROM, derive
 from bayeslaw.runs.faults import faults_of_values
 from bayeslaw.runs.files import load_table
 from bayeslaw.runs.measurement import AVERAGED, BASELINE_SE, se_column
-from bayeslaw.text import labels
+from bayeslaw.text import encodable, labels
 
 
 def numbers_of(column: pd.Series) -> pd.Series:
@@ -38,14 +38,15 @@ def numbers_of(column: pd.Series) -> pd.Series:
         return pd.Series(np.nan, index=column.index)
     if not types.is_string_dtype(column) or types.is_object_dtype(column):
         # Categories, and the columns of pandas' and Arrow's own types, have values of any type.
-        column = column.astype(object).map(_text_or_float)
+        values = list(map(_text_or_float, column.astype(object)))
+        column = pd.Series(values, index=column.index, dtype=object)
     return pd.to_numeric(column, errors="coerce").astype(float)
 
 
 def _text_or_float(value: object) -> str | float:
     """Text as it is, a number as a float, and NaN for everything else."""
     if isinstance(value, str):
-        return value
+        return encodable(value)
     if not isinstance(value, Real | Decimal) or isinstance(value, bool | np.bool_):
         return np.nan
     try:
@@ -257,7 +258,7 @@ ANOTHER_COLUMN = "Is it the right column (columns)?"
 
 #: Groups of runs have names.
 _GROUP = _Check(
-    lambda column, _: column.isna() | (column.astype(object) == ""),
+    lambda column, _: labels(column) == "",
     "the group is missing",
     "Name the group, or leave the row out.",
     "are missing",
@@ -270,7 +271,11 @@ def _is_one_of(known: tuple[str, str]) -> _Check:
     neither = f"neither {known[0]!r} nor {known[1]!r}"
     remedy = "Write one of the two: they choose the form of the law."
     return _Check(
-        lambda column, _: ~column.isin(known), f"it is {neither}", remedy, f"are {neither}", remedy
+        lambda column, _: ~labels(column).isin(known),
+        f"it is {neither}",
+        remedy,
+        f"are {neither}",
+        remedy,
     )
 
 
@@ -293,6 +298,17 @@ def _of_response(law: Law) -> dict[str, list[_Check]]:
         )
     checks = {law.response.name: response, AVERAGED: _of_numbers(0.0)}
     return checks | {name: _of_numbers(AT_LEAST_ZERO) for name in (se_column(law), BASELINE_SE)}
+
+
+#: The largest number that is calculated with; the smallest is its inverse. Products of a few such
+#: numbers are still numbers.
+LARGEST = 1e100
+
+
+def _is_extreme(number: pd.Series) -> pd.Series:
+    """Whether each number is too large, or too near 0 without being 0, to calculate with."""
+    size = number.abs()
+    return (size > LARGEST) | ((size < 1 / LARGEST) & (size > 0))
 
 
 #: The excluded lower end of numbers that are at least 0.
@@ -323,6 +339,13 @@ def _of_numbers(low: float) -> list[_Check]:
             "Leave the row out: a diverged run does not follow the law.",
             "are not finite",
             ANOTHER_COLUMN,
+        ),
+        _Check(
+            lambda _, number: np.isfinite(number) & _is_extreme(number),
+            "it is too large or too small to calculate with",
+            "Correct it, or give it in another unit (scale).",
+            "are too large or too small to calculate with",
+            f"Give them in another unit (scale). {ANOTHER_COLUMN}",
         ),
         _Check(
             lambda _, number: np.isfinite(number) & (number <= low),

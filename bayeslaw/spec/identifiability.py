@@ -88,8 +88,11 @@ def sensitivity(design: Design, runs: Runs) -> Sensitivity:
         # noise is the better guess.
         spread = 1.4826 * float(np.median(np.abs(of_some.expected(theta) - y_of_some)))
         noise = max(spread, float(prior_noise) / 2)
-    params = {name: float(x) for name, x in pooled.sampled(theta).items()}
-    in_papers_units = design.law.from_centre(params, runs.centre)
+    # NumPy's numbers overflow to infinity, where Python's raise.
+    params = {name: np.float64(x) for name, x in pooled.sampled(theta).items()}
+    centre = {name: np.float64(x) for name, x in runs.centre.items()}
+    with np.errstate(all="ignore"):
+        in_papers_units = design.law.from_centre(params, centre)
     return Sensitivity(pooled.names, pooled.jacobian(theta), sd, noise, in_papers_units)
 
 

@@ -21,6 +21,7 @@ from bayeslaw.spec.discrepancy import SHARED_BY, SHARED_CURVES
 from bayeslaw.spec.effects import default_formula
 from bayeslaw.spec.formula import Covariate, Formula, GroupTerm
 from bayeslaw.spec.spec import ModelSpec, population_name
+from bayeslaw.text import labels
 
 #: Prior of the change of a parameter, on its unconstrained scale, per unit of a logarithm, such
 #: as a decade, and per standard deviation of any other covariate (`_per_unit`).
@@ -294,7 +295,7 @@ def _refuse_gaps(runs: Runs, column: str, why: str, key: tuple[str, ...]) -> Non
     values = runs.table[column]
     faults = faults_of_values(
         column,
-        values[values.isna() | (values.astype(object) == "")],
+        values[labels(values) == ""],
         len(values),
         f"the group is missing; {why}",
         "Name the group, or leave the row out.",

@@ -8,9 +8,11 @@ import numpy as np
 
 from bayeslaw.errors import SpecError
 from bayeslaw.runs import filters
+from bayeslaw.runs.arguments import as_list, as_mapping
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.design import Design
-from bayeslaw.text import label
+from bayeslaw.spec.settings import LARGEST_COUNT
+from bayeslaw.text import label, shown
 
 
 def splits(
@@ -82,7 +84,9 @@ def selected(
         raise SpecError("Say which runs to hide by one of holdout, largest and rolling.")
     if holdout is not None:
         option = "holdout"
-        texts = [holdout] if isinstance(holdout, str) else list(holdout)
+        texts = [holdout] if isinstance(holdout, str) else as_list(holdout, option)
+        if not all(isinstance(text, str) for text in texts):
+            raise SpecError(f"holdout is {shown(holdout)}, and it must be text.", key=option)
         if len(set(texts)) < len(texts):
             raise SpecError("holdout has one expression twice: give each split once.", key=option)
         hidden = {
@@ -110,7 +114,7 @@ def selected(
 
 def _input_and_number(option: str, by: Mapping[str, int], runs: Runs) -> tuple[str, int]:
     """The input, and the number, that ``largest`` or ``rolling`` gives."""
-    inputs = runs.law.inputs
+    inputs, by = runs.law.inputs, as_mapping(by, option)
     if len(by) != 1:
         raise SpecError(
             f"{option} must name one input and a number, such as {{'{next(iter(inputs))}': 2}}.",
@@ -124,9 +128,9 @@ def _input_and_number(option: str, by: Mapping[str, int], runs: Runs) -> tuple[s
             f" {', '.join(inputs)}.",
             key=(option, name),
         )
-    if not (isinstance(k, int) and k >= 1):
+    if isinstance(k, bool) or not (isinstance(k, int) and 1 <= k <= LARGEST_COUNT):
         raise SpecError(
-            f"{option} has {name} = {k!r}, and it must be a whole number of at least 1.",
+            f"{option} has {name} = {shown(k)}, and it must be a whole number of at least 1.",
             key=(option, name),
         )
     return name, k

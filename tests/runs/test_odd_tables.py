@@ -129,6 +129,7 @@ def test_a_path_that_no_file_can_have(name: str) -> None:
         ({"scale": {"loss": None}}, "positive number"),
         ({"where": 5}, "where is 5"),
         ({"melt_into": 5}, "melt_into is 5"),
+        ({"melt_into": ["loss"]}, "melt_into is"),
     ],
 )
 def test_arguments_that_cannot_be_meant(options: dict[str, Any], says: str) -> None:
@@ -381,3 +382,34 @@ def test_halves_of_surrogate_pairs_are_written_out() -> None:
     runs = bl.read_runs(frame, "chinchilla", groups=["task"])
     assert runs.table["task"].tolist() == ["a\\ud800", "a\\ud801", "a\\ud800", "b"]
     assert "n\\ud800" in runs.table
+
+
+# What only odd values show
+# ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [1e308, 5e-324, -1e200])
+def test_a_number_that_cannot_be_calculated_with(value: float) -> None:
+    frame = pd.DataFrame({"kl": [1.0, 2.0, 3.0], "gold_score": [0.1, value, 0.3]})
+    (fault,) = faults(frame, "overoptimization_rl")
+    assert "too large or too small to calculate with" in fault.problem
+
+
+def test_scores_that_are_all_zero() -> None:
+    frame = pd.DataFrame({"kl": [1.0, 2.0, 3.0], "gold_score": 0})
+    (fault,) = faults(frame, "overoptimization_rl")
+    assert (fault.problem, fault.column) == ("all 3 values are 0", "gold_score")
+
+
+def test_a_switch_of_any_type_is_read_or_refused() -> None:
+    frame = pd.DataFrame({"kl": [1.0, 2.0], "gold_score": [0.1, 0.2], "method": [1, 2]})
+    for kind in ("int64", "category", "Int64", "object"):
+        assert len(faults(frame.astype({"method": kind}), "overoptimization")) == 2
+    cells = pd.Series([pd.Series([1, 2]), "rl"])
+    assert len(faults(frame.assign(method=cells), "overoptimization")) == 1
+
+
+def test_a_signalling_gap_beside_text_that_no_file_holds() -> None:
+    note = pd.Series([Decimal("sNaN"), "\ud800", "a", None], dtype=object)
+    runs = bl.read_runs(table(note=note), "chinchilla")
+    assert runs.table["note"].isna().tolist() == [True, False, False, True]

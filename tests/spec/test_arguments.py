@@ -15,12 +15,15 @@ from bayeslaw.errors import BayeslawError, FormulaError, RunsError, SpecError
 from bayeslaw.spec.formula import Formula
 from bayeslaw.spec.settings import LARGEST_SEED, SamplerSettings, checked_seed
 
+#: A group that no run had is told of.
+pytestmark = pytest.mark.filterwarnings("ignore::bayeslaw.errors.RunsWarning")
+
 POINT = {"data_size": 1e10, "task": "task0"}
 
 SEEDS = (-1, 2**64, 10**400, 1.5, 1.0, "1", True, np.nan, [1], 1j)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS, ids=range(len(SEEDS)))
 @pytest.mark.parametrize(
     "call",
     [
@@ -140,7 +143,7 @@ def test_a_formula_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "points",
     [None, 5, [POINT], "x", {"data_size": 10**400, "task": "a"}, {"data_size": [], "task": "a"}],
-    ids=str,
+    ids=range(6),
 )
 def test_points_of_other_types(points: Any) -> None:
     with pytest.raises((SpecError, RunsError)):
@@ -171,3 +174,40 @@ def test_draws_that_no_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("os.sysconf", lambda _: 80)
     with pytest.raises(SpecError, match=r"1,000 draws of 10 points .* Ask for bands"):
         fit.predict(points)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda fit, odd: bl.decide(fit, POINT, odd),
+        lambda fit, odd: bl.decide(fit, POINT, 1.0, cost=[odd]),
+        lambda fit, odd: bl.decide(fit, POINT, 1.0, cost={"task0": odd}),
+        lambda fit, odd: bl.decide(fit, POINT, 1.0, value=odd),
+        lambda fit, odd: bl.decide(fit, POINT, 1.0, go_at=odd),
+        lambda fit, odd: bl.next_runs(fit, POINT, POINT, budget=odd),
+        lambda fit, odd: bl.next_runs(fit, POINT, POINT, cost=[odd]),
+        lambda fit, odd: bl.next_runs(fit, POINT, POINT, target=1.0, value=odd),
+        lambda fit, odd: bl.solve_for(fit, "data_size", odd, at={"task": "task0"}),
+        lambda fit, odd: bl.solve_for(fit, odd, 1.0),
+        lambda fit, odd: bl.crossover(fit, over=odd, between=("task0", "task1")),
+        lambda fit, odd: bl.crossover(fit, over="data_size", between=odd),
+        lambda fit, odd: bl.backtest("power", fit.runs, largest={"data_size": odd}),
+        lambda fit, odd: bl.backtest("power", fit.runs, [odd]),
+        lambda fit, odd: fit.bands(POINT, probs=(odd,)),
+        lambda fit, odd: fit.bands(POINT, probs=odd),
+        lambda fit, odd: fit.bands(POINT, odd),
+        lambda fit, odd: fit.quantity(odd),
+        lambda fit, odd: fit.summary([odd]),
+    ],
+)
+@pytest.mark.parametrize("odd", [10**400, np.nan, [[1], 2], {"a": 1}, 1j, b"x"], ids=range(6))
+def test_values_that_no_question_has(call: Callable[[bl.Fit, Any], Any], odd: Any) -> None:
+    with pytest.raises(BayeslawError):
+        call(stored("grouped"), odd)
+
+
+def test_points_of_ragged_values() -> None:
+    with pytest.raises(RunsError, match="it is not a number"):
+        stored("grouped").bands({"data_size": [1e9, [2e9]], "task": "task0"})
+    odd = stored("grouped").bands({"data_size": 1e9, "task": ["a\ud800", "b"]})
+    assert len(odd) == 2

@@ -318,7 +318,7 @@ BROKEN = {
     "a loss that is none": (
         "loss = 0.75",
         "loss = -2",
-        "decision.target: target is -2.0, and it must be a positive number",
+        "decision.target: target is -2, and it must be a positive number",
     ),
     "text for a cost": (
         'cost = { task0 = 10, task1 = 20, "<b>bold</b>" = 30 }',
