@@ -21,6 +21,8 @@ KL_OF_SEQUENCES = 1.0
 #: Tokens a parameter in the middle of a table of pretraining runs. Public tables have 4 to 93
 #: there; counting one of the two in millions moves it by a million.
 TOKENS_PER_PARAMETER = (0.01, 1e5)
+#: Share of a curve's largest sqrt(KL) up to which a run lies near the initial policy.
+NEAR_START = 0.1
 #: Rows that show which way a response goes; of larger tables every second one, or fewer, is read.
 ROWS = 100_000
 #: Rank correlation, where all else is equal, from which a response is said to go the wrong way, and
@@ -77,7 +79,7 @@ def plausibility_warnings(
     found = [*_inputs_outside(table, law), *_kl_per_token(table, law)]
     if not found:
         found += _tokens_per_parameter(table, law)
-    found += _response_outside(table, law, columns)
+    found += [*_response_outside(table, law, columns), *_not_relative(table, law, groups)]
     some = table.iloc[:: max(1, len(table) // ROWS)]
     found += _wrong_way(some, law, groups) or _near_floor(some, law, groups)
     return found + _checkpoints(table, law, groups)
@@ -178,6 +180,32 @@ def _response_outside(table: pd.DataFrame, law: Law, columns: Mapping[str, str])
         ]
     subtracted = ", or something was subtracted from it" if in_nats and low < usual[0] else ""
     return [f"{seen} It is probably in another unit{subtracted}: {scale}."]
+
+
+def _not_relative(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:
+    """A warning where scores do not start from 0 at the initial policy, and rise from there."""
+    if law.response.scale != "linear" or "kl" not in law.inputs:
+        return []
+    name = law.response.name
+    cell = _cells(table, groups).to_numpy()
+    early = table[name][table["kl"] <= table["kl"].groupby(cell).transform("median")]
+    if (below := float((early < 0).mean())) > 0.5:
+        return [
+            f"{name} is below 0 in {below:.0%} of the runs nearest the initial policy, and"
+            f" {law.name} rises from 0. Are they raw scores? bl.relative_scores subtracts the"
+            " initial policy's. Is less better? Turn the sign."
+        ]
+    nearest = table.loc[:, ["kl", name]].assign(cell=cell).sort_values("kl").groupby("cell")
+    first, last = nearest.first(), nearest["kl"].last()
+    most = table[name].abs().groupby(cell).max()
+    near = np.sqrt(first["kl"] / last) < NEAR_START
+    if (far := near & (first[name].abs() > most / 2)).sum() <= len(most) / 2:
+        return []
+    return [
+        f"{name} is {first[name][far].iloc[0]:g} at KL = {first['kl'][far].iloc[0]:.2g}, more than"
+        f" half of its largest value, and {law.name} rises from 0 at KL = 0. Are they raw scores?"
+        " bl.relative_scores subtracts the initial policy's."
+    ]
 
 
 # ---- Directions
