@@ -23,8 +23,9 @@ KL_OF_SEQUENCES = 1.0
 TOKENS_PER_PARAMETER = (0.01, 1e5)
 #: Share of a curve's largest sqrt(KL) up to which a run lies near the initial policy.
 NEAR_START = 0.1
-#: Rows that show which way a response goes; of larger tables every second one, or fewer, is read.
-ROWS = 100_000
+#: Rows that show which way a response goes, and curves that show whether they turn: of larger
+#: tables every second row, or fewer, is read.
+ROWS, CURVES = 100_000, 500
 #: Rank correlation, where all else is equal, from which a response is said to go the wrong way, and
 #: how many of its standard errors it must be: four runs in the wrong order, or more that mostly
 #: are.
@@ -248,33 +249,39 @@ def _turning(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:
         column = law.columns.get(argument, argument)
         cell = _cells(table, [*(other for other in law.inputs if other != column), *groups])
         falls = direction == "decreasing"
-        turned, rows = _turned(table[column], y if falls else -y, cell)
-        if rows and rows >= TURNED_SHARE * len(table):
+        turned, curves, share = _turned(table[column], y if falls else -y, cell)
+        if turned and share >= TURNED_SHARE:
             verb, best, end = ("rises", "lowest", "fall") if falls else ("falls", "highest", "rise")
             found.append(
-                f"{name} {verb} again with {column} in {turned} of {cell.nunique()} curves, past"
+                f"{name} {verb} again with {column} in {turned} of {curves} curves, past"
                 f" the {best} of each, and {law.name} can only {end}. If runs overfit, or broke"
                 f" down, leave out the rows past each curve's {best} {name}."
             )
     return found
 
 
-def _turned(x: pd.Series, y: pd.Series, cell: pd.Series) -> tuple[int, int]:
-    """How many cells have a y that, past its least, rises clearly with x to the end; and how many
-    rows these cells have."""
+def _turned(x: pd.Series, y: pd.Series, cell: pd.Series) -> tuple[int, int, float]:
+    """How many cells have a y that, past its least, rises clearly with x to the end; how many were
+    looked at; and the share of all rows that such cells have."""
     frame = pd.DataFrame({"x": x.to_numpy(), "y": y.to_numpy(), "cell": cell.to_numpy()})
-    turned = rows = 0
-    for _, part in frame.groupby("cell"):
-        curve = part.groupby("x")["y"].mean().to_numpy()
-        later = curve[curve.argmin() :] if len(curve) else curve
-        if len(later) < TURNED_POINTS:
-            continue
-        noise = float(np.median(abs(np.diff(curve, 2)))) / 2
-        steps = np.diff(later)
-        clear = later[-1] - later[0] > max(TURNED_BY, 5 * noise)
-        if clear and steps[steps > 0].sum() > 0.9 * abs(steps).sum():
-            turned, rows = turned + 1, rows + len(part)
-    return turned, rows
+    long = frame[frame.groupby("cell")["x"].transform("size") >= TURNED_POINTS]
+    curves = long["cell"].unique()[:CURVES]
+    seen = long[long["cell"].isin(curves)]
+    rows = [len(part) for _, part in seen.groupby("cell") if _turns(part)]
+    share = sum(rows) / max(len(seen), 1) * len(long) / len(frame)
+    return len(rows), len(curves), share
+
+
+def _turns(curve: pd.DataFrame) -> bool:
+    """Whether the y of one cell rises clearly with x from its least to the end."""
+    at = curve.groupby("x")["y"].mean().to_numpy()
+    later = at[at.argmin() :]
+    if len(later) < TURNED_POINTS:
+        return False
+    noise = float(np.median(abs(np.diff(at, 2)))) / 2
+    steps = np.diff(later)
+    clear = later[-1] - later[0] > max(TURNED_BY, 5 * noise)
+    return bool(clear and steps[steps > 0].sum() > 0.9 * abs(steps).sum())
 
 
 def _against(y: pd.Series, x: pd.Series, cell: pd.Series, direction: str) -> str:
