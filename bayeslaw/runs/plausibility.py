@@ -21,8 +21,11 @@ KL_OF_SEQUENCES = 1.0
 #: Tokens a parameter in the middle of a table of pretraining runs. Public tables have 4 to 93
 #: there; counting one of the two in millions moves it by a million.
 TOKENS_PER_PARAMETER = (0.01, 1e5)
-#: Rows that show which way a response goes; of larger tables every second one, or fewer, is read.
-ROWS = 100_000
+#: Share of a curve's largest sqrt(KL) up to which a run lies near the initial policy.
+NEAR_START = 0.1
+#: Rows that show which way a response goes, and curves that show whether they turn: of larger
+#: tables every second row, or fewer, is read.
+ROWS, CURVES = 100_000, 500
 #: Rank correlation, where all else is equal, from which a response is said to go the wrong way, and
 #: how many of its standard errors it must be: four runs in the wrong order, or more that mostly
 #: are.
@@ -77,7 +80,7 @@ def plausibility_warnings(
     found = [*_inputs_outside(table, law), *_kl_per_token(table, law)]
     if not found:
         found += _tokens_per_parameter(table, law)
-    found += _response_outside(table, law, columns)
+    found += [*_response_outside(table, law, columns), *_not_relative(table, law, groups)]
     some = table.iloc[:: max(1, len(table) // ROWS)]
     found += _wrong_way(some, law, groups) or _near_floor(some, law, groups)
     return found + _checkpoints(table, law, groups)
@@ -180,6 +183,32 @@ def _response_outside(table: pd.DataFrame, law: Law, columns: Mapping[str, str])
     return [f"{seen} It is probably in another unit{subtracted}: {scale}."]
 
 
+def _not_relative(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:
+    """A warning where scores do not start from 0 at the initial policy, and rise from there."""
+    if law.response.scale != "linear" or "kl" not in law.inputs:
+        return []
+    name = law.response.name
+    cell = _cells(table, groups).to_numpy()
+    early = table[name][table["kl"] <= table["kl"].groupby(cell).transform("median")]
+    if (below := float((early < 0).mean())) > 0.5:
+        return [
+            f"{name} is below 0 in {below:.0%} of the runs nearest the initial policy, and"
+            f" {law.name} rises from 0. Are they raw scores? bl.relative_scores subtracts the"
+            " initial policy's. Is less better? Turn the sign."
+        ]
+    nearest = table.loc[:, ["kl", name]].assign(cell=cell).sort_values("kl").groupby("cell")
+    first, last = nearest.first(), nearest["kl"].last()
+    most = table[name].abs().groupby(cell).max()
+    near = np.sqrt(first["kl"] / last) < NEAR_START
+    if (far := near & (first[name].abs() > most / 2)).sum() <= len(most) / 2:
+        return []
+    return [
+        f"{name} is {first[name][far].iloc[0]:g} at KL = {first['kl'][far].iloc[0]:.2g}, more than"
+        f" half of its largest value, and {law.name} rises from 0 at KL = 0. Are they raw scores?"
+        " bl.relative_scores subtracts the initial policy's."
+    ]
+
+
 # ---- Directions
 
 
@@ -220,33 +249,39 @@ def _turning(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[str]:
         column = law.columns.get(argument, argument)
         cell = _cells(table, [*(other for other in law.inputs if other != column), *groups])
         falls = direction == "decreasing"
-        turned, rows = _turned(table[column], y if falls else -y, cell)
-        if rows and rows >= TURNED_SHARE * len(table):
+        turned, curves, share = _turned(table[column], y if falls else -y, cell)
+        if turned and share >= TURNED_SHARE:
             verb, best, end = ("rises", "lowest", "fall") if falls else ("falls", "highest", "rise")
             found.append(
-                f"{name} {verb} again with {column} in {turned} of {cell.nunique()} curves, past"
+                f"{name} {verb} again with {column} in {turned} of {curves} curves, past"
                 f" the {best} of each, and {law.name} can only {end}. If runs overfit, or broke"
                 f" down, leave out the rows past each curve's {best} {name}."
             )
     return found
 
 
-def _turned(x: pd.Series, y: pd.Series, cell: pd.Series) -> tuple[int, int]:
-    """How many cells have a y that, past its least, rises clearly with x to the end; and how many
-    rows these cells have."""
+def _turned(x: pd.Series, y: pd.Series, cell: pd.Series) -> tuple[int, int, float]:
+    """How many cells have a y that, past its least, rises clearly with x to the end; how many were
+    looked at; and the share of all rows that such cells have."""
     frame = pd.DataFrame({"x": x.to_numpy(), "y": y.to_numpy(), "cell": cell.to_numpy()})
-    turned = rows = 0
-    for _, part in frame.groupby("cell"):
-        curve = part.groupby("x")["y"].mean().to_numpy()
-        later = curve[curve.argmin() :] if len(curve) else curve
-        if len(later) < TURNED_POINTS:
-            continue
-        noise = float(np.median(abs(np.diff(curve, 2)))) / 2
-        steps = np.diff(later)
-        clear = later[-1] - later[0] > max(TURNED_BY, 5 * noise)
-        if clear and steps[steps > 0].sum() > 0.9 * abs(steps).sum():
-            turned, rows = turned + 1, rows + len(part)
-    return turned, rows
+    long = frame[frame.groupby("cell")["x"].transform("size") >= TURNED_POINTS]
+    curves = long["cell"].unique()[:CURVES]
+    seen = long[long["cell"].isin(curves)]
+    rows = [len(part) for _, part in seen.groupby("cell") if _turns(part)]
+    share = sum(rows) / max(len(seen), 1) * len(long) / len(frame)
+    return len(rows), len(curves), share
+
+
+def _turns(curve: pd.DataFrame) -> bool:
+    """Whether the y of one cell rises clearly with x from its least to the end."""
+    at = curve.groupby("x")["y"].mean().to_numpy()
+    later = at[at.argmin() :]
+    if len(later) < TURNED_POINTS:
+        return False
+    noise = float(np.median(abs(np.diff(at, 2)))) / 2
+    steps = np.diff(later)
+    clear = later[-1] - later[0] > max(TURNED_BY, 5 * noise)
+    return bool(clear and steps[steps > 0].sum() > 0.9 * abs(steps).sum())
 
 
 def _against(y: pd.Series, x: pd.Series, cell: pd.Series, direction: str) -> str:

@@ -93,6 +93,17 @@ def test_a_rate_that_falls_and_a_loss_that_rises() -> None:
     assert "loss rises with step (rank correlation 1.00 over 6 runs)" in text
 
 
+def test_scores_that_are_not_relative() -> None:
+    d = np.array([0.05, 1.0, 2.0, 4.0, 6.0])
+    relative = pd.DataFrame({"kl": d**2, "gold_score": d * (1 - 0.3 * np.log(d))})
+    assert bl.read_runs(relative, "overoptimization_rl").warnings == ()
+    (text,) = said(relative.assign(gold_score=relative["gold_score"] - 9), "overoptimization_rl")
+    assert "gold_score is below 0 in 100% of the runs nearest the initial policy" in text
+    (text,) = said(relative.assign(gold_score=relative["gold_score"] + 9), "overoptimization_rl")
+    assert "gold_score is 9.09494 at KL = 0.0025" in text
+    assert "bl.relative_scores subtracts" in text
+
+
 def test_curves_that_turn() -> None:
     """Overfitting, and a policy that collapses; and no curve that only ends with noise."""
     x = np.tile(np.geomspace(1e6, 1e9, 10), 2)
