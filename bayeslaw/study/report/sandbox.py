@@ -44,10 +44,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
             owner = obj.__self__ if isinstance(obj.__self__, type) else type(obj.__self__)
             if issubclass(owner, PLAIN):
                 return True
-            library = owner.__module__.partition(".")[0]
-            if library == "bayeslaw":
-                return name not in WRITES
-            return library == "jinja2" or name in OF_TABLES
+            if owner.__module__.startswith("bayeslaw."):
+                # A method that it inherits, of pydantic say, is not the package's own.
+                own = (getattr(obj, "__func__", obj).__module__ or "").startswith("bayeslaw.")
+                return own and name not in WRITES
+            return owner.__module__.startswith("jinja2.") or name in OF_TABLES
         if obj is dict or getattr(obj, "of_text", False):
             return True
         module = getattr(obj, "__module__", None) or ""
