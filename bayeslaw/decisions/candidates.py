@@ -232,7 +232,7 @@ def _option_costs(option_cost: Sequence[float] | None, options: int) -> np.ndarr
     costs = pd.to_numeric(pd.Series(list(option_cost)), errors="coerce").to_numpy(float)
     if len(costs) != options or not (np.isfinite(costs) & (costs >= 0)).all():
         raise SpecError(
-            f"option_cost must be a number of at least 0 for each of the {options} options.",
+            f"option_cost must be a number for each of the {options} options, of at least 0.",
             key="option_cost",
         )
     return np.asarray(costs)

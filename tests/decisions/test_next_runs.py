@@ -213,7 +213,7 @@ def test_a_run_is_worth_at_most_perfect_information(fit: bl.Fit) -> None:
     ("arguments", "says"),
     [
         ({"cost": [1.0, 2.0]}, "a positive number for each of the 1 candidates"),
-        ({"cost": "flop"}, "candidates have no such column"),
+        ({"cost": "price"}, "candidates have no such column"),
         ({"budget": 0}, "budget is 0"),
         ({"target": 1.0}, "needs both"),
         (

@@ -363,6 +363,7 @@ FORBIDDEN = (
     "outcome.fit.idata.to_netcdf('stolen.nc')",
     "outcome.prepared.path.unlink()",
     "outcome.prepared.path.read_text()",
+    "outcome.prepared.path.rename('stolen.toml')",
     "words.pd.read_pickle('stolen.pkl')",
     "words.sentence.__globals__['pd']",
     "outcome.__class__.__init__.__globals__",

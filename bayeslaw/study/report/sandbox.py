@@ -12,7 +12,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 #: Plain values, whose methods a template may call.
 PLAIN = (str, bytes, bool, int, float, complex, tuple, list, dict, set, frozenset, date)
-#: Methods of tables and arrays that a template may call.
+#: The libraries of tables and arrays, and their methods that a template may call.
+TABLES = ("numpy", "pandas", "xarray")
 OF_TABLES = (
     *("all", "any", "count", "max", "mean", "median", "min", "nunique", "quantile", "std", "sum"),
     *("describe", "drop", "drop_duplicates", "dropna", "fillna", "groupby", "head", "idxmax"),
@@ -48,7 +49,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 # A method that it inherits, of pydantic say, is not the package's own.
                 own = (getattr(obj, "__func__", obj).__module__ or "").startswith("bayeslaw.")
                 return own and name not in WRITES
-            return owner.__module__.startswith("jinja2.") or name in OF_TABLES
+            library = owner.__module__.partition(".")[0]
+            return library == "jinja2" or (library in TABLES and name in OF_TABLES)
         if obj is dict or getattr(obj, "of_text", False):
             return True
         module = getattr(obj, "__module__", None) or ""
