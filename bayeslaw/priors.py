@@ -183,7 +183,7 @@ def _with_mu(parameters: dict[str, float]) -> dict[str, float]:
     if "mu" in parameters:
         raise SpecError("Prior LogNormal takes mu or median, not both.")
     median = parameters["median"]
-    if isinstance(median, bool) or not (isinstance(median, Real) and 0 < median < LARGEST):
+    if not 0 < _number(median) <= LARGEST:
         raise SpecError(
             f"Prior LogNormal: the median is {_shown(median)}, and it must be a positive number of"
             f" at most {LARGEST:g}."
@@ -195,10 +195,7 @@ def _with_mu(parameters: dict[str, float]) -> dict[str, float]:
 def _check_value(distribution: str, name: str, value: Any) -> None:
     """Raise unless a parameter is a number that calculations can bear, and positive where it must
     be."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    # NumPy would round the ends to its own precision.
-    exact = float(value) if isinstance(value, np.floating) else value
-    if not (is_number and -LARGEST <= exact <= LARGEST):
+    if not abs(_number(value)) <= LARGEST:
         raise SpecError(
             f"Prior {distribution}: {name} is {_shown(value)}, and it must be a finite number of at"
             f" most {LARGEST:g}."
@@ -213,6 +210,16 @@ def _check_value(distribution: str, name: str, value: Any) -> None:
             f"Prior {distribution}: {name} is {value!r}, and it must be positive, and at least"
             f" {1 / LARGEST:g}."
         )
+
+
+def _number(value: Any) -> float:
+    """A value as a float: NaN if it is no number, infinite if it is beyond all floats."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _check_reach(distribution: str, parameters: Mapping[str, float]) -> None:

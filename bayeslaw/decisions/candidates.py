@@ -269,7 +269,7 @@ def _option_costs(option_cost: Sequence[float] | None, options: int) -> np.ndarr
     costs = numbers_of(pd.Series(as_list(option_cost, "option_cost"), dtype=object)).to_numpy(float)
     if len(costs) != options or not (np.isfinite(costs) & (costs >= 0)).all():
         raise SpecError(
-            f"option_cost must be a number of at least 0 for each of the {options} options.",
+            f"option_cost must be a number for each of the {options} options, of at least 0.",
             key="option_cost",
         )
     return np.asarray(costs)

@@ -200,8 +200,9 @@ def cells(table: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, np
     if not columns:
         return table.iloc[:1], np.zeros(len(table), dtype=int)
     # Without its index, whose name a column may have.
-    plain = table[list(columns)].reset_index(drop=True)
-    index = plain.groupby(list(columns), sort=False, dropna=False).ngroup().to_numpy()
+    names = list(dict.fromkeys(columns))
+    plain = table[names].reset_index(drop=True)
+    index = plain.groupby(names, sort=False, dropna=False).ngroup().to_numpy()
     return table.iloc[np.unique(index, return_index=True)[1]], index
 
 

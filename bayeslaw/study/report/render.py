@@ -125,7 +125,7 @@ def _faults_of(template: str | Path) -> Iterator[None]:
             if frame.filename == "<template>"
         ]:
             line = f"line {lines[-1]}"
-        said = visible(str(error))[:LONGEST] or "no reason"
+        said = " ".join(visible(str(error)).split())[:LONGEST] or "no reason"
         if isinstance(error, RecursionError):
             said = "it extends or includes itself"
         elif isinstance(error, jinja2.TemplateNotFound):

@@ -12,7 +12,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 #: Plain values, whose methods a template may call.
 PLAIN = (str, bytes, bool, int, float, complex, tuple, list, dict, set, frozenset, date)
-#: Methods of tables and arrays that a template may call.
+#: The libraries of tables and arrays, and their methods that a template may call.
+TABLES = ("numpy", "pandas", "xarray")
 OF_TABLES = (
     *("all", "any", "count", "max", "mean", "median", "min", "nunique", "quantile", "std", "sum"),
     *("describe", "drop", "drop_duplicates", "dropna", "fillna", "groupby", "head", "idxmax"),
@@ -44,10 +45,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
             owner = obj.__self__ if isinstance(obj.__self__, type) else type(obj.__self__)
             if issubclass(owner, PLAIN):
                 return True
+            if owner.__module__.startswith("bayeslaw."):
+                # A method that it inherits, of pydantic say, is not the package's own.
+                own = (getattr(obj, "__func__", obj).__module__ or "").startswith("bayeslaw.")
+                return own and name not in WRITES
             library = owner.__module__.partition(".")[0]
-            if library == "bayeslaw":
-                return name not in WRITES
-            return library == "jinja2" or name in OF_TABLES
+            return library == "jinja2" or (library in TABLES and name in OF_TABLES)
         if obj is dict or getattr(obj, "of_text", False):
             return True
         module = getattr(obj, "__module__", None) or ""
