@@ -105,7 +105,7 @@ def formula_means(meant: Written) -> None:
 
 @lanes
 def test_a_formula_means_its_terms(tries: int) -> None:
-    attack(tries, written(), formula_means, share=2)
+    attack(tries, written(), formula_means)
 
 
 TOKENS = (
@@ -307,7 +307,7 @@ def filter_means(condition: Condition) -> None:
 
 @lanes
 def test_a_filter_selects_what_its_comparisons_say(tries: int) -> None:
-    attack(tries, conditions, filter_means, share=2)
+    attack(tries, conditions, filter_means)
 
 
 FILTER_TOKENS = (

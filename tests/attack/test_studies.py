@@ -201,7 +201,7 @@ def every_fault_has_its_line(case: tuple[str, dict[str, int]], folder: Path) -> 
 
 @lanes
 def test_every_fault_of_a_study_file_is_told_at_once(tries: int, tmp_path: Path) -> None:
-    attack(tries, misspelt(), lambda case: every_fault_has_its_line(case, tmp_path), share=0.6)
+    attack(tries, misspelt(), lambda case: every_fault_has_its_line(case, tmp_path), share=0.3)
 
 
 @pytest.mark.parametrize("kind", ["keys", "tables", "nested", "names"])
