@@ -99,9 +99,13 @@ def _unreadable(path: Path, why: str) -> StorageError:
     )
 
 
-#: Reads all of a file with HDF5. Where there is no h5py, nothing is learnt from it.
+#: Reads all of a file with HDF5. Where there is no h5py, nothing is learnt from it. The alarm ends
+#: a reader that hangs and whose parent was killed.
 _READER = """
+import signal
 import sys
+if hasattr(signal, "alarm"):
+    signal.alarm(int(sys.argv[2]))
 try:
     import h5py
 except ImportError:
@@ -126,7 +130,7 @@ def _require_readable(path: Path, data: bytes) -> None:
         )
     if not data.startswith(SIGNATURE):
         raise _unreadable(path, "it does not begin as one")
-    command = [sys.executable, "-P", "-W", "ignore", "-c", _READER, str(path)]
+    command = [sys.executable, "-P", "-W", "ignore", "-c", _READER, str(path), f"{2 * PATIENCE:.0f}"]
     try:
         done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired as error:
