@@ -130,7 +130,16 @@ def _require_readable(path: Path, data: bytes) -> None:
         )
     if not data.startswith(SIGNATURE):
         raise _unreadable(path, "it does not begin as one")
-    command = [sys.executable, "-P", "-W", "ignore", "-c", _READER, str(path), f"{2 * PATIENCE:.0f}"]
+    command = [
+        sys.executable,
+        "-P",
+        "-W",
+        "ignore",
+        "-c",
+        _READER,
+        str(path),
+        f"{2 * PATIENCE:.0f}",
+    ]
     try:
         done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired as error:
