@@ -142,7 +142,7 @@ def formula_is_consumed(text: str) -> None:
         return
     # What is subtracted may be gone; anything else is in the terms.
     if not re.search(r"-", text):
-        named = set(re.findall(r"[^\W\d]\w*", text))
+        named = set(re.findall(r"[^\W\d][\w.]*", text))
         assert named == named & {*read.columns, *TRANSFORMS}, f"{text!r} was read as {read}"
         bars = text.count("|")
         assert bars <= 3 * len(read.groups) and len(read.groups) <= 6 * bars, text

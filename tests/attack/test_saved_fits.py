@@ -26,7 +26,7 @@ from bayeslaw.spec.design import Design
 SAVED = REPOSITORY / "tests" / "stored" / "three_losses.nc"
 FIRST = REPOSITORY / "tests" / "golden" / "chinchilla_simulated_0.1.0.nc"
 #: Files of the first format that are damaged, and saves that are killed.
-DAMAGES, KILLS = 40, 100
+DAMAGES, KILLS = 20, 100
 
 
 @st.composite
