@@ -127,3 +127,7 @@ PRIOR_MOVES_MAX = 0.1
 #: How likely candidate runs must be to change a verdict that stands, for it to be worth waiting for
 #: them where no value says what they are worth: a choice, as surprising as a p-value of this size.
 VERDICT_CHANGES_MIN = 0.05
+
+#: No number that is given to the package is larger, and no positive one below its inverse: sums and
+#: products of a few are then still numbers.
+LARGEST = 1e100

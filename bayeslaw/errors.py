@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 #: Most characters of a message, of one fault in it, and of one name.
-LONGEST = 20_000
+LONGEST = 10_000
 LONGEST_FAULT = 2_000
 LONGEST_NAME = 100
 #: Most names that a message lists.
@@ -99,8 +99,10 @@ class StudyError(BayeslawError):
         self.faults = tuple(faults)
         lines = [_counted(source, self.faults)]
         for fault in self.faults[: self.SHOWN]:
-            place = ", ".join(part for part in (fault.row, fault.column) if part)
-            text = f"{fault.problem} {fault.remedy}".rstrip().replace("\n", "\n    ")
+            parts = (shortened(part, LONGEST_NAME) for part in (fault.row, fault.column) if part)
+            place = ", ".join(parts)
+            text = shortened(f"{fault.problem} {fault.remedy}".rstrip(), LONGEST_FAULT)
+            text = text.replace("\n", "\n    ")
             lines.append(f"  - {place}: {text}" if place else f"  - {text}")
         if len(self.faults) > self.SHOWN:
             lines.append(

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from bayeslaw.defaults import LARGEST
 from bayeslaw.errors import SpecError, suggest
 
 #: For each distribution: its parameters, and those of them that scale with the response's unit.
@@ -33,9 +34,6 @@ DISTRIBUTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 CONSTANT = ("value",)
 #: Distributions with mass on the whole real line, which suit no positive parameter.
 REAL_LINE = ("Normal", "StudentT")
-#: No number of a prior is larger, and no scale is smaller than its inverse: products of a few of
-#: them are still numbers.
-LARGEST = 1e100
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -35,13 +35,15 @@ def label(value: Any) -> str:
         return str(value)
     number = type(value)
     if isinstance(value, int | np.integer):
-        short = f"{value:g}" if abs(int(value)) < LARGEST_FLOAT else ""
-        return short if short and float(short) == int(value) else str(value)
+        if abs(int(value)) >= LARGEST_FLOAT:
+            return hex(value)  # Python writes no more than some 4,300 digits
+        short = f"{value:g}"
+        return short if float(short) == int(value) else str(value)
     for digits in (6, 15):
         short = f"{value:.{digits}g}"
         if number(short) == value:
             return short
-    return str(value)
+    return str(value).removesuffix(".0")
 
 
 def encodable(text: str) -> str:
@@ -130,7 +132,10 @@ def magnitude(x: float, _: Any = None) -> str:
 def named(column: str, value: Any) -> str:
     """A value in words: text by itself ("lora"), a number with its column ("data size 10K")."""
     if isinstance(value, Real):
-        return f"{column.replace('_', ' ')} {magnitude(float(value))}"
+        try:
+            return f"{column.replace('_', ' ')} {magnitude(float(value))}"
+        except OverflowError:
+            return f"{column.replace('_', ' ')} {shown(value)}"
     return str(value)
 
 

@@ -325,11 +325,13 @@ def _worth(
     """The value of each option's response, (sample, option); None if no value is given."""
     if value is None:
         return None
-    if not (callable(value) or is_finite(value)):
+    if not (callable(value) or (is_finite(value) and abs(value) <= defaults.LARGEST)):
         raise SpecError(
-            f"value is {shown(value)}, and it must be a number or a function.", key="value"
+            f"value is {shown(value)}, and it must be a number of at most {defaults.LARGEST:g},"
+            " or a function.",
+            key="value",
         )
-    worth = np.asarray(value(response) if callable(value) else value * is_met, dtype=float)
+    worth = np.asarray(value(response) if callable(value) else float(value) * is_met, dtype=float)
     if worth.shape != response.shape or not np.isfinite(worth).all():
         raise SpecError(
             "value must give a finite number for each draw and option, of the shape"

@@ -17,8 +17,9 @@ from bayeslaw.posterior.draws import Draws
 from bayeslaw.runs.arguments import as_mapping
 from bayeslaw.runs.faults import faults_of_values
 from bayeslaw.runs.files import with_plain_names
+from bayeslaw.runs.measurement import AVERAGED, BASELINE_SE, se_column
 from bayeslaw.runs.table import REPEAT_COLUMNS, Runs
-from bayeslaw.runs.validation import numbers_of, validate_points
+from bayeslaw.runs.validation import is_text, validate_points
 from bayeslaw.spec.design import Design
 from bayeslaw.spec.formula import GroupTerm
 from bayeslaw.text import is_identifier, label, shown
@@ -135,17 +136,35 @@ def _without_unit(design: Design, known: pd.DataFrame, table: pd.DataFrame) -> l
 
 
 def _not_numbers(design: Design, table: pd.DataFrame) -> list[Fault]:
-    """A fault for each row in which a covariate is not a number."""
-    return [
+    """A fault for each row in which a covariate is not a number, or the table has text for what was
+    measured.
+    """
+    formulas = [predictor.formula for predictor in design.predictors.values()]
+    faults = [
         fault
-        for name in design.numeric_columns
+        for covariate in dict.fromkeys(x for formula in formulas for x in formula.all_covariates)
+        for fault in faults_of_values(
+            covariate.column,
+            table[covariate.column][~np.isfinite(covariate.values(table))],
+            len(table),
+            f"{covariate} of the model must be a number",
+            "Correct its value.",
+            of_all=f"have no {covariate}, which the model takes",
+        )
+    ]
+    law = design.law
+    measured = [law.response.name, se_column(law), AVERAGED, BASELINE_SE]
+    return faults + [
+        fault
+        for name in measured
+        if name in table
         for fault in faults_of_values(
             name,
-            table[name][numbers_of(table[name]).isna()],
+            table[name][is_text(table[name])],
             len(table),
-            "a covariate of the model must be a number",
-            "Give its value.",
-            of_all="are not numbers, and a covariate of the model must be one",
+            "it is not a number",
+            "Give a number, or leave the column out.",
+            of_all="are not numbers",
         )
     ]
 

@@ -10,6 +10,7 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
+from bayeslaw.defaults import LARGEST
 from bayeslaw.errors import Fault, RunsError, listed, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.runs.columns import DERIVED_FROM, derive
@@ -298,11 +299,6 @@ def _of_response(law: Law) -> dict[str, list[_Check]]:
         )
     checks = {law.response.name: response, AVERAGED: _of_numbers(0.0)}
     return checks | {name: _of_numbers(AT_LEAST_ZERO) for name in (se_column(law), BASELINE_SE)}
-
-
-#: The largest number that is calculated with; the smallest is its inverse. Products of a few such
-#: numbers are still numbers.
-LARGEST = 1e100
 
 
 def _is_extreme(number: pd.Series) -> pd.Series:

@@ -226,11 +226,6 @@ def _terms(text: str) -> list[Any]:
             f"The formula {text!r} cannot be read: {str(error).rstrip('.')}. Write terms such as"
             " 1 + (1 | method)."
         ) from error
-    if description.response is not None:
-        raise FormulaError(
-            f"The formula {text!r} has a left side. Give only the right one: the parameter is named"
-            " by its key."
-        )
     return list(description.terms)
 
 
@@ -249,17 +244,20 @@ def _require_grammar(text: str) -> None:
         sum    := [sign] item {sign item}
         item   := factor | "(" sum ["|" factor] ")"
         factor := atom {":" atom}, or with "*" or "/" in place of ":"
-        atom   := number | name | name "(" sum {"," sum} ")"
+        atom   := "0" | "1" | name | name "(" sum {"," sum} ")"
 
     Raises
     ------
     FormulaError : something stands where no formula has it.
     """
-    if "~" in text:  # the left side is refused with a message of its own
-        return
+    if "~" in text:
+        raise FormulaError(
+            f"The formula {text!r} has a left side. Give only the right one: the parameter is named"
+            " by its key."
+        )
     tokens = [(str(x.lastgroup), x.group(x.lastindex or 0)) for x in _TOKEN.finditer(text)]
     tokens.append(("end", ""))
-    at = 0
+    at, in_call = 0, False
 
     def refuse() -> NoReturn:
         found = repr(tokens[at][1]) if tokens[at][0] != "end" else "its end"
@@ -299,15 +297,20 @@ def _require_grammar(text: str) -> None:
             read_atom()
 
     def read_atom() -> None:
-        nonlocal at
-        kind = tokens[at][0]
-        if kind not in ("name", "number"):
+        nonlocal at, in_call
+        kind, token = tokens[at]
+        # ``formulae`` would make a column of any other number, and 1 of True.
+        is_number = kind == "number" and (token in ("0", "1") or in_call)
+        is_name = kind == "name" and token not in ("True", "False", "None")
+        if not (is_number or is_name):
             refuse()
         at += 1
         if kind == "name" and take("("):
+            outside, in_call = in_call, True
             read_sum()
             while take(","):
                 read_sum()
+            in_call = outside
             require(")")
 
     try:

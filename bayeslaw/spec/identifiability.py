@@ -169,10 +169,11 @@ class PooledLaw:
     def jacobian(self, theta: np.ndarray) -> np.ndarray:
         """The derivatives of `expected`, (run, param), by central differences."""
         steps = np.eye(len(self.names)) * STEP
-        columns = [
-            (self.expected(theta + step) - self.expected(theta - step)) / (2 * STEP)
-            for step in steps
-        ]
+        with np.errstate(invalid="ignore"):  # the law may overflow at both ends of a step
+            columns = [
+                (self.expected(theta + step) - self.expected(theta - step)) / (2 * STEP)
+                for step in steps
+            ]
         return np.reshape(columns, (len(steps), len(self))).T  # no columns, if all are pinned
 
 

@@ -14,10 +14,9 @@ from pydantic_core import PydanticCustomError
 
 from bayeslaw import defaults
 from bayeslaw.atomic import is_file, is_folder
+from bayeslaw.defaults import LARGEST
 from bayeslaw.errors import UNSEEN, Fault, StudyError, suggest, visible
 
-#: No number of a study is larger: sums and products of a few are still numbers.
-LARGEST = 1e100
 #: No count is: no machine holds so many draws.
 MOST = 1_000_000
 

@@ -562,6 +562,7 @@ def scattered(name: str, bend: float, seed: int) -> bl.Fit:
         pytest.param("finetuning_rectified", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.filterwarnings("ignore::bayeslaw.errors.RunsWarning")  # of the simulated table
 def test_every_law_has_its_residuals_tested(name: str) -> None:
     right, bent = scattered(name, 0.0, 1), scattered(name, 0.03, 1)
     assert all(result.advice == "" or result.passed for result in check_residuals(right))

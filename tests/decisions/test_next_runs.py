@@ -223,7 +223,7 @@ def test_a_run_is_worth_at_most_perfect_information(fit: bl.Fit) -> None:
         ({"value": 1.0}, "needs both"),
         (
             {"target": 1.0, "value": 2.0, "option_cost": [1.0, 2.0]},
-            "a number of at least 0 for each of the 1 options",
+            "a number for each of the 1 options, of at least 0",
         ),
         ({"candidates": {"data_size": []}}, "There are no candidates"),
     ],

@@ -345,7 +345,7 @@ ALLOWED = {
     "{{ outcome.bands.head(1).iloc[0]['task'] }}": "task0",
     "{% for row in outcome.bands.to_dict('records') %}{{ row.task }} {% endfor %}": "task0",
     "{{ '{:.1f}'.format(3) }} {{ 'a,b'.split(',') | join('-') }}": "3.0 a-b",
-    "{{ outcome.decision.verdict | upper }} {{ words.sentence(outcome) }}": "A run with",
+    "{{ outcome.decision.verdict | upper }} {{ words.sentence(outcome) }}": "A run of",
     "{{ outcome.bands['median'].max() | number }}{% set x = dict(a=1) %}{{ x.items() }}": "1",
     "{% for i in range(3) %}{{ loop.index }}{{ loop.cycle('a', 'b') }}{% endfor %}": "1a2b3a",
     "{{ super() }}": "Made by bayeslaw.",

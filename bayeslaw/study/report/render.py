@@ -52,7 +52,7 @@ def render(result: StudyResult, template: str | Path | None = None) -> str:
     variables = {
         "outcome": result,
         "study": result.prepared.study,
-        "words": public(words),
+        "words": SimpleNamespace(**vars(public(words)), number=number, percent=percent),
         "tables": public(tables),
         "figures": figures.drawn_figures(result),
         "panel": panel(result),

@@ -55,7 +55,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return True
         module = getattr(obj, "__module__", None) or ""
         if isinstance(obj, FunctionType):
-            return module.startswith(("bayeslaw.study.report.", "jinja2."))
+            return module.startswith(("bayeslaw.study.report.", "bayeslaw.text", "jinja2."))
         return type(obj).__module__.startswith("jinja2.") or module.startswith("jinja2.")
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
