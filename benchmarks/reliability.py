@@ -44,6 +44,9 @@ from bayeslaw.spec.settings import SamplerSettings
 TYPICAL = 2.5
 #: Targets that are quantiles of the posterior predictive, one in each such part of (0, 1).
 QUANTILES = 5
+#: Decades beyond the runs up to which verdicts are counted: the option is ten times beyond them in
+#: each of two inputs, so that the compute is a hundred times theirs.
+FAR = 2.5
 #: How far below the lowest loss of the runs the free target lies at most.
 FREE = 0.3
 #: The sd of the log of the factor by which the exponent of a curve changes, and the width of the
@@ -177,7 +180,7 @@ def decisions(
         fit = bl.Fit(design, runs, tree, convergence(tree), seed + study, (), {})
         first = first or time.perf_counter() - started
         # `bl.decide` for several targets: all that it does, with one forecast for all of them.
-        ahead = forecast(fit, pd.DataFrame(arm.option))
+        ahead = forecast(fit, pd.DataFrame(arm.option), far=FAR)
         for kind, target in _targets(fit, arm, seed):
             decision = decision_on(ahead, np.zeros(1), target)
             stated = float(decision.table["p_target"].iloc[0])

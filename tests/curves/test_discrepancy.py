@@ -646,7 +646,7 @@ def test_a_run_that_is_off_by_ten_deviations_is_weighed_off() -> None:
     effort = {"draws": 300, "tune": 500, "chains": 2, "attempts": 1}
     fit = bl.fit(spec, bl.read_runs(table, "power"), random_seed=1, progressbar=False, **effort)
     weights = fit.posterior[WEIGHT].mean(("chain", "draw"))
-    assert weights.argmin() == 19 and weights[19] < 0.2
+    assert int(np.argmin(weights.values)) == 19 and weights[19] < 0.2
     band = fit.bands({"data_size": 1e10}, "latent").iloc[0]
     truth = (1e10 / 3e7) ** -0.15 + 0.3
     assert abs(np.log(band["median"] / truth)) < 0.04
