@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
@@ -13,6 +14,8 @@ from bayeslaw.errors import LONGEST_NAME, shortened
 
 #: Integers from here on have no float.
 LARGEST_FLOAT = 10**308
+#: Labels that a sentence names.
+MOST_NAMED = 6
 #: How text begins that is a name although it has only digits: with a zero, or so many digits that a
 #: float does not keep them.
 IDENTIFIER = r"\s*[+-]?(?:0\d|\d{16})"
@@ -64,6 +67,17 @@ def labels(column: pd.Series) -> pd.Series:
     places, distinct = pd.factorize(column)  # a missing value has the last place, -1
     names = np.array([*map(label, distinct.tolist()), ""], object)
     return pd.Series(names[places], index=column.index, name=column.name)
+
+
+def first_of(labels: Iterable[str]) -> str:
+    """At most `MOST_NAMED` labels, joined by commas, with dots for the others.
+
+    >>> first_of("abcdefgh")
+    'a, b, c, d, e, f, ...'
+    """
+    labels = list(labels)
+    first = ", ".join(shortened(x, LONGEST_NAME) for x in labels[:MOST_NAMED])
+    return first + ", ..." * (len(labels) > MOST_NAMED)
 
 
 def shown(value: Any) -> str:
@@ -133,9 +147,10 @@ def named(column: str, value: Any) -> str:
     """A value in words: text by itself ("lora"), a number with its column ("data size 10K")."""
     if isinstance(value, Real):
         try:
-            return f"{column.replace('_', ' ')} {magnitude(float(value))}"
+            words = magnitude(float(value))
         except OverflowError:
-            return f"{column.replace('_', ' ')} {shown(value)}"
+            words = shown(value)
+        return f"{column.replace('_', ' ')} {words}"
     return str(value)
 
 

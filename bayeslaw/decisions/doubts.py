@@ -14,7 +14,8 @@ from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.points import JOINT
 from bayeslaw.posterior.power_scaling import power_weights, total_log_prior
 from bayeslaw.text import percent
-from bayeslaw.validation.backtesting import OURS, Backtest
+from bayeslaw.validation.backtesting import Backtest
+from bayeslaw.validation.scores import OURS
 
 
 def general_doubts(

@@ -12,7 +12,7 @@ from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.laws.base import Law
 from bayeslaw.posterior.points import Points, grid
-from bayeslaw.runs.arguments import as_list, as_mapping, is_finite, is_number
+from bayeslaw.runs.arguments import as_list, as_shared, is_finite, is_number
 from bayeslaw.runs.validation import numbers_of
 from bayeslaw.text import canonical_label, shown
 
@@ -41,13 +41,7 @@ def checked_options(
     >>> costs
     array([1, 9])
     """
-    shared = as_mapping(at, "at")
-    if several := [name for name, x in shared.items() if np.ndim(x) > 0]:
-        raise SpecError(
-            f"at has several values of {several[0]}: give one, or name it in the options.",
-            key=("at", several[0]),
-        )
-    table = grid(options).assign(**shared)
+    table = grid(options).assign(**as_shared(at))
     require_target(target, law)
     require_thresholds(go_at, no_go_at)
     if not len(table):

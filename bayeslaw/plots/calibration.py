@@ -12,12 +12,10 @@ from scipy import stats
 
 from bayeslaw.errors import SpecError
 from bayeslaw.plots.style import BAND, BEYOND, HIDDEN, RUN, style
-from bayeslaw.validation.scores import REGION
+from bayeslaw.validation.scores import OURS, REGION
 
 #: One colour and marker a method, the package's own first.
 METHODS = ((BAND, "o"), (HIDDEN, "s"), (RUN, "^"), ("#009E73", "D"), ("#CC79A7", "v"))
-#: The package's own method, whose regions a backtest has.
-OURS = "bayeslaw"
 #: The ends of a region, by their columns.
 ENDS = ("low", "high")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pandas as pd
 from bayeslaw.errors import SpecError, UnknownNameError, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.posterior.draws import DIMS, NOT_SAMPLED, Draws
+from bayeslaw.runs.arguments import is_number
 from bayeslaw.runs.table import Runs
 from bayeslaw.spec.centre import centred
 from bayeslaw.spec.design import Design
@@ -126,9 +126,8 @@ def _require_coefficients(law: Law, coefficients: Mapping[str, Any]) -> None:
             faults.append(f"{name} is missing: {param.meaning}.")
             continue
         value = coefficients[name]
-        number = isinstance(value, Real) and not isinstance(value, bool)
         low, high, domain = DOMAINS["real" if param.at_centre else param.support]
-        if not number or not low < float(value) < high:
+        if not is_number(value) or not low < float(value) < high:
             faults.append(f"{name} is {value!r}, and it must be {domain}.")
     if faults:
         lines = "".join(f"\n  - {fault}" for fault in faults)

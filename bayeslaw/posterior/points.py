@@ -14,7 +14,7 @@ from bayeslaw.defaults import POINTS_PER_BLOCK
 from bayeslaw.errors import Fault, RunsError, RunsWarning, SpecError, listed, suggest
 from bayeslaw.laws.base import Law
 from bayeslaw.posterior.draws import Draws
-from bayeslaw.runs.arguments import as_mapping
+from bayeslaw.runs.arguments import as_mapping, as_shared
 from bayeslaw.runs.faults import faults_of_values
 from bayeslaw.runs.files import with_plain_names
 from bayeslaw.runs.measurement import AVERAGED, BASELINE_SE, se_column
@@ -22,7 +22,7 @@ from bayeslaw.runs.table import REPEAT_COLUMNS, Runs
 from bayeslaw.runs.validation import is_text, validate_points
 from bayeslaw.spec.design import Design
 from bayeslaw.spec.formula import GroupTerm
-from bayeslaw.text import is_identifier, label, shown
+from bayeslaw.text import MOST_NAMED, first_of, is_identifier, label, shown
 
 #: What `extrapolation_distance` calls the distance of all inputs together.
 JOINT = "joint"
@@ -32,9 +32,6 @@ ROUNDING = 1e-6
 FEW = 30
 
 type Points = pd.DataFrame | Mapping[str, Any]
-
-#: Groups that a message names.
-MOST_NAMED = 6
 
 
 def grid(points: Points) -> pd.DataFrame:
@@ -114,7 +111,7 @@ def _values_of(column: pd.Series) -> str:
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         low, high = label(column.min()), label(column.max())
         return low if low == high else f"{low} to {high}"
-    return _listed(sorted(set(column.drop_duplicates().map(label))))
+    return first_of(sorted(set(column.drop_duplicates().map(label))))
 
 
 def _without_unit(design: Design, known: pd.DataFrame, table: pd.DataFrame) -> list[Fault]:
@@ -198,7 +195,7 @@ def points_of_design(
         one column.
     RunsError : as `checked_points`.
     """
-    runs, shared = known_runs.table, dict(at or {})
+    runs, shared = known_runs.table, as_shared(at)
     known = dict.fromkeys([*design.law.inputs, *design.columns, *map(str, runs.columns)])
     if unknown := [name for name in shared if name not in known]:
         raise SpecError(
@@ -206,9 +203,6 @@ def points_of_design(
             f" runs.{suggest(unknown[0], known)}",
             key=("at", unknown[0]),
         )
-    if several := [name for name, value in shared.items() if np.ndim(value) > 0]:
-        name = several[0]
-        raise SpecError(f"at has several values of {name}: give one.", key=("at", name))
     unseen = [
         name for name in open_columns(design) if not (name in runs and runs[name].nunique() == 1)
     ]
@@ -236,8 +230,8 @@ def new_groups(fit: Draws, points: pd.DataFrame) -> list[str]:
         ]
         if new:
             near = "".join(dict.fromkeys(suggest(x, known) for x in new[:MOST_NAMED]))
-            the_known = near or f" The runs have {_listed(known)}."
-            sentences.append(f"No run has {name} {_listed(new)}.{the_known}")
+            the_known = near or f" The runs have {first_of(known)}."
+            sentences.append(f"No run has {name} {first_of(new)}.{the_known}")
     return sentences
 
 
@@ -260,11 +254,6 @@ def warn_of_new_groups(fit: Draws, points: Points, remedy: str = SAY_SO) -> None
             RunsWarning,
             stacklevel=3,
         )
-
-
-def _listed(labels: Sequence[str]) -> str:
-    """The first labels of many."""
-    return ", ".join(labels[:MOST_NAMED]) + ", ..." * (len(labels) > MOST_NAMED)
 
 
 def open_columns(design: Design) -> list[str]:

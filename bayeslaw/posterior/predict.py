@@ -76,12 +76,7 @@ def predict(
     asked = grid(points)
     table = checked_points(fit.design, fit.runs, asked)
     _require_memory(fit.samples, len(table))
-    values = np.empty((fit.samples, len(table)))
-
-    def keep(rows: np.ndarray, drawn: np.ndarray) -> None:
-        values[:, rows] = drawn
-
-    each_block_of_draws(fit, table, kind, random_seed, keep)
+    values = _drawn(fit, table, kind, random_seed)
     distance = extrapolation_distance(fit, table)
     coords = {str(name): ("point", table[name].to_numpy()) for name in map(str, asked.columns)}
     coords |= {str(name): ("point", x.to_numpy()) for name, x in distance.items()}
@@ -99,12 +94,23 @@ def along(fit: Draws, table: pd.DataFrame, kind: Kind, over: str) -> np.ndarray:
     >>> along(fit, checked_points(fit.design, fit.runs, points), "mean", "data_size").shape
     (4000, 257)
     """
+    return _drawn(fit, table, kind, None, without=over)
+
+
+def _drawn(
+    fit: Draws,
+    table: pd.DataFrame,
+    kind: Kind,
+    random_seed: int | None,
+    without: str | None = None,
+) -> np.ndarray:
+    """The draws that `each_block_of_draws` hands on, (sample, row)."""
     values = np.empty((fit.samples, len(table)))
 
     def keep(rows: np.ndarray, drawn: np.ndarray) -> None:
         values[:, rows] = drawn
 
-    each_block_of_draws(fit, table, kind, None, keep, without=over)
+    each_block_of_draws(fit, table, kind, random_seed, keep, without=without)
     return values
 
 

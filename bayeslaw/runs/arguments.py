@@ -137,6 +137,20 @@ def as_mapping(value: object, argument: str) -> dict[str, Any]:
     return {str(name): x for name, x in (value or {}).items()}
 
 
+def as_shared(at: object) -> dict[str, Any]:
+    """What all points share (``at``): one value of each column.
+
+    Raises
+    ------
+    SpecError : it is no dictionary, or has several values of one column.
+    """
+    shared = as_mapping(at, "at")
+    if several := [name for name, value in shared.items() if np.ndim(value) > 0]:
+        name = several[0]
+        raise SpecError(f"at has several values of {name}: give one.", key=("at", name))
+    return shared
+
+
 def as_list(value: object, argument: str) -> list[Any]:
     """The values of a list, or of an array.
 

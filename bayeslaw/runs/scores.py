@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayeslaw.errors import Fault, RunsError
 from bayeslaw.runs import filters
-from bayeslaw.runs.arguments import as_columns, is_number
+from bayeslaw.runs.arguments import as_columns, is_finite
 from bayeslaw.runs.faults import faults_of_values
 from bayeslaw.runs.files import load_table
 from bayeslaw.runs.measurement import BASELINE, BASELINE_SE
@@ -126,7 +126,7 @@ def _missing(frame: pd.DataFrame, needed: Sequence[str]) -> list[Fault]:
 
 def _bad_unit(unit: float) -> list[Fault]:
     """A fault if the unit is not a positive number."""
-    if is_number(unit) and np.isfinite(unit) and unit > 0:
+    if is_finite(unit) and unit > 0:
         return []
     remedy = (
         "Give a positive number, such as the standard deviation of the initial policy's scores."

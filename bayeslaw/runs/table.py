@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings as warnings_module
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,12 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import (
-    LONGEST_NAME,
     ExpressionError,
     Fault,
     RunsError,
     RunsWarning,
     SpecError,
     listed,
-    shortened,
     suggest,
 )
 from bayeslaw.laws.base import Law
@@ -32,7 +30,7 @@ from bayeslaw.runs.arguments import (
     check_groups,
     check_kinds,
     check_names,
-    is_number,
+    is_finite,
     own_names,
 )
 from bayeslaw.runs.columns import derive, initial_policy, or_as_given
@@ -40,7 +38,7 @@ from bayeslaw.runs.files import load_table, melt, rename
 from bayeslaw.runs.measurement import AVERAGED, se_column
 from bayeslaw.runs.plausibility import plausibility_warnings
 from bayeslaw.runs.validation import is_text, numbers_for, numbers_of, validated
-from bayeslaw.text import label, labels, shown
+from bayeslaw.text import first_of, label, labels, shown
 
 #: Grouping columns that tell repeats apart; by default they make no effects.
 REPEAT_COLUMNS = ("run", "seed")
@@ -196,7 +194,7 @@ class Runs:
             counts = self.table[group].value_counts()
             lines.append(
                 f"  {group:<18} {len(counts)} groups of {counts.min()}-{counts.max()} runs:"
-                f" {_first_six(counts.sort_index().index)}"
+                f" {first_of(counts.sort_index().index)}"
             )
         lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  warning: {warning}" for warning in self.warnings]
@@ -304,12 +302,6 @@ def read_runs(
     return Runs(law, checked, group_names, source, tuple(notes), tuple(warnings), names)
 
 
-def _first_six(labels: Iterable[str]) -> str:
-    """At most six labels, joined by commas, with dots for the others."""
-    labels = list(labels)
-    return ", ".join(shortened(x, LONGEST_NAME) for x in labels[:6]) + ", ..." * (len(labels) > 6)
-
-
 def _melted(frame: pd.DataFrame, law: Law, into: str, source: str) -> pd.DataFrame:
     """A wide table as a long one, with the column headers as values of an input."""
     if not (isinstance(into, str) and into in law.inputs):
@@ -335,7 +327,7 @@ def _scaled(
             raise SpecError(
                 f"scale names {name}, which the table does not have.{near}", key=("scale", name)
             )
-        if not (is_number(factor) and np.isfinite(float(factor)) and factor > 0):
+        if not (is_finite(factor) and factor > 0):
             raise SpecError(
                 f"scale has {name} = {shown(factor)}: it must be a positive number.",
                 key=("scale", name),
@@ -421,7 +413,7 @@ def _duplicates(table: pd.DataFrame, law: Law, groups: Sequence[str]) -> list[st
     duplicated = table.duplicated(subset=columns, keep=False)
     if not (count := int(duplicated.sum())):
         return []
-    rows = _first_six(table.index[duplicated])
+    rows = first_of(table.index[duplicated])
     return [
         f"{count} rows are duplicates of each other ({rows}), and each counts as evidence. Drop"
         " copies. If they are repeats, tell them apart by a column 'seed'."
@@ -437,6 +429,6 @@ def _single_runs(table: pd.DataFrame, groups: Sequence[str]) -> list[str]:
         if name not in REPEAT_COLUMNS and len(counts) > 1 and single:
             warnings.append(
                 f"{name}: {len(single)} of {len(counts)} groups have a single run"
-                f" ({_first_six(single)}). What is estimated for them rests on the other groups."
+                f" ({first_of(single)}). What is estimated for them rests on the other groups."
             )
     return warnings

@@ -57,7 +57,7 @@ from bayeslaw.defaults import OWN_COMPONENTS
 from bayeslaw.errors import SpecError, suggest
 from bayeslaw.laws.base import DECADES, Axis, Param, scale_of_groups
 from bayeslaw.priors import Prior, lognormal
-from bayeslaw.runs.arguments import is_number
+from bayeslaw.runs.arguments import is_finite
 from bayeslaw.text import shown
 
 Kind = Literal["none", "curve", "grid"]
@@ -105,7 +105,7 @@ class Discrepancy:
     def __post_init__(self) -> None:
         for name, lowest in (("unit", 0.0), ("start", -np.inf)):
             value = getattr(self, name)
-            if value is not None and not (is_number(value) and lowest < value < np.inf):
+            if value is not None and not (is_finite(value) and value > lowest):
                 kind = "positive" if name == "unit" else "finite"
                 raise SpecError(
                     f"discrepancy: {name} is {shown(value)}: it must be a {kind} number.",

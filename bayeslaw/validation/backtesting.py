@@ -25,11 +25,9 @@ from bayeslaw.spec.resolve import resolve
 from bayeslaw.spec.settings import Sampling, seed_or_new
 from bayeslaw.spec.spec import ModelSpec
 from bayeslaw.validation.baselines import BASELINES, SAMPLED, alone, point_scores
-from bayeslaw.validation.scores import Replicates, regions, score_draws, summarise
+from bayeslaw.validation.scores import OURS, Replicates, regions, score_draws, summarise
 from bayeslaw.validation.splits import splits
 
-#: Name of the package's own method in a table of scores.
-OURS = "bayeslaw"
 #: Columns of runs whose names mean something else in a table of scores.
 _RENAMED = {name: f"runs_{name}" for name in ("method", "split", "row", "observed", "median")}
 

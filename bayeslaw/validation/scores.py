@@ -21,6 +21,8 @@ import pandas as pd
 
 from bayeslaw.posterior.bands import quantile_columns, summaries_of
 
+#: Name of the package's own method in a table of scores.
+OURS = "bayeslaw"
 #: Bins of the PIT, and the probability of the regions in which a calibrated model's counts lie.
 PIT_BINS, REGION = 10, 0.9
 
