@@ -17,6 +17,7 @@ from bayeslaw.runs.table import Runs
 from bayeslaw.spec.centre import centred
 from bayeslaw.spec.design import Design
 from bayeslaw.spec.spec import ModelSpec, population_name
+from bayeslaw.text import shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -128,7 +129,7 @@ def _require_coefficients(law: Law, coefficients: Mapping[str, Any]) -> None:
         value = coefficients[name]
         low, high, domain = DOMAINS["real" if param.at_centre else param.support]
         if not is_number(value) or not low < float(value) < high:
-            faults.append(f"{name} is {value!r}, and it must be {domain}.")
+            faults.append(f"{name} is {shown(value)}, and it must be {domain}.")
     if faults:
         lines = "".join(f"\n  - {fault}" for fault in faults)
         raise SpecError(
