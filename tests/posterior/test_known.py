@@ -134,7 +134,6 @@ def test_a_coefficient_beyond_floats_is_a_fault() -> None:
         bl.known("chinchilla", E=10**400, A=406.4, B=410.7, alpha=0.34, beta=0.28)
 
 
-
 def test_published_coefficients_are_fixed_at_the_centre_of_the_runs() -> None:
     fit = stored("chinchilla")
     runs, law = fit.runs, fit.law
