@@ -33,7 +33,7 @@ from bayeslaw.spec.settings import SamplerSettings
 simulation = from_data("simulate_overoptimization")
 
 #: Sampler settings of one study; the pilot is sampled once.
-SETTINGS: dict[str, Any] = {"draws": 250, "tune": 350, "chains": 2}
+SETTINGS: dict[str, Any] = {"draws": 250, "tune": 250, "chains": 2}
 PROB = 0.9
 #: Seen of best-of-n, as in Gao et al. 2022, section 3.1.
 SEEN_N = 1000

@@ -24,13 +24,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: A storey is a folder, or modules of the root that belong together.
 STOREYS = [
     ["errors", "defaults", "priors", "text", "atomic"],
+    ["learnt"],
     ["laws"],
     ["runs"],
     ["spec"],
     ["curves"],
     ["posterior"],
     ["model"],
-    ["fitted", "fitting"],
+    ["fitted", "fitting", "learning"],
     ["answers"],
     ["validation"],
     ["checks"],

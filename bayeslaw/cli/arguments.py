@@ -145,6 +145,7 @@ def spec(
     priors: Sequence[str],
     noise: str | None,
     discrepancy: str | None,
+    misfit: str | None,
     curve_by: Sequence[str],
 ) -> bl.ModelSpec:
     """The spec that a command's options describe."""
@@ -154,6 +155,7 @@ def spec(
         priors={name: prior(text) for name, text in pairs(priors, "--prior").items()},
         noise=None if noise is None else as_noise(noise),
         discrepancy=discrepancy,
+        misfit=misfit,
         curve_by=tuple(curve_by) or None,
     )
 

@@ -24,6 +24,7 @@ from bayeslaw.cli.options import (
     Groups,
     LawName,
     Melt,
+    MisfitKind,
     NoiseName,
     Priors,
     Quiet,
@@ -82,6 +83,7 @@ def backtest(
     prior: Priors = [],
     noise: NoiseName = None,
     discrepancy: DiscrepancyKind = None,
+    misfit: MisfitKind = None,
     curve_by: CurveBy = [],
     baselines: Annotated[
         bool,
@@ -129,7 +131,7 @@ def backtest(
         if path is not None:
             require_writable(path)
     table = arguments.runs(runs, law, column, group, where, melt, scale, allow_import)
-    spec = arguments.spec(table.law, effect, prior, noise, discrepancy, curve_by)
+    spec = arguments.spec(table.law, effect, prior, noise, discrepancy, misfit, curve_by)
     say_working(quiet)
     result = bl.backtest(
         spec,

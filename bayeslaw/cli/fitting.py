@@ -24,6 +24,7 @@ from bayeslaw.cli.options import (
     Groups,
     LawName,
     Melt,
+    MisfitKind,
     NoiseName,
     OwnLaw,
     Priors,
@@ -71,6 +72,7 @@ def fit(
     prior: Priors = [],
     noise: NoiseName = None,
     discrepancy: DiscrepancyKind = None,
+    misfit: MisfitKind = None,
     curve_by: CurveBy = [],
     draws: Draws = defaults.DRAWS,
     tune: Tune = defaults.TUNE,
@@ -86,7 +88,7 @@ def fit(
     """
     require_writable(output)
     table = arguments.runs(runs, law, column, group, where, melt, scale, allow_import)
-    spec = arguments.spec(table.law, effect, prior, noise, discrepancy, curve_by)
+    spec = arguments.spec(table.law, effect, prior, noise, discrepancy, misfit, curve_by)
     say_working(quiet)
     fitted = bl.fit(
         spec,

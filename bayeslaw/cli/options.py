@@ -115,6 +115,17 @@ DiscrepancyKind = Annotated[
         show_default=False,
     ),
 ]
+MisfitKind = Annotated[
+    str | None,
+    typer.Option(
+        "--misfit",
+        help=(
+            "How wrong the law may be beyond the runs: learnt (from public ladders) or none."
+            " Default: learnt, for a law that has a record."
+        ),
+        show_default=False,
+    ),
+]
 CurveBy = Annotated[
     list[str],
     typer.Option(

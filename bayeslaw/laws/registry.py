@@ -29,7 +29,7 @@ from bayeslaw.laws.overoptimization import (
     RateBestOfN,
     RateRL,
 )
-from bayeslaw.laws.pretraining import Chinchilla, DataConstrained, Kaplan, Skaling
+from bayeslaw.laws.pretraining import Chinchilla, DataConstrained, Kaplan, Pretraining, Skaling
 from bayeslaw.laws.tuning import LearningRateBatchSize, StepLaw
 
 _LAWS: dict[str, type[Law]] = {}
@@ -151,6 +151,7 @@ def _imported(path: str, allowed: bool) -> str:
 
 
 for _law in (
+    Pretraining,
     Chinchilla,
     Skaling,
     Kaplan,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -12,7 +12,6 @@ import pandas as pd
 
 from bayeslaw.defaults import POINTS_PER_BLOCK
 from bayeslaw.errors import Fault, RunsError, RunsWarning, SpecError, listed, suggest
-from bayeslaw.laws.base import Law
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.runs.arguments import as_mapping, as_shared
 from bayeslaw.runs.faults import faults_of_values
@@ -276,8 +275,7 @@ def extrapolation_distance(fit: Draws, table: pd.DataFrame) -> pd.DataFrame:
     columns whose value no run had.
     """
     law, runs = fit.law, fit.runs.table
-    grouping = dict.fromkeys((*fit.design.group_columns, *(fit.spec.curve_by or ())))
-    columns = [name for name in grouping if name not in law.inputs]
+    columns = _own_columns(fit)
     if not len(runs):
         nowhere = {f"distance_{name}": np.full(len(table), np.nan) for name in law.inputs}
         return pd.DataFrame({**nowhere, "unseen": [""] * len(table)})
@@ -290,33 +288,45 @@ def extrapolation_distance(fit: Draws, table: pd.DataFrame) -> pd.DataFrame:
         x = table[name].to_numpy(float)
         distance[f"distance_{name}"] = np.log10(x / np.clip(x, low, high))
     if len(law.inputs) > 1:
-        together = _joint_distance(law, table, runs, of_points, of_runs)
+        together = _joint_distance(fit, table)
         distance[f"distance_{JOINT}"] = together
     return pd.DataFrame({**distance, "unseen": _unseen_factors(fit, table)})
 
 
-def _joint_distance(
-    law: Law,
-    table: pd.DataFrame,
-    runs: pd.DataFrame,
-    of_points: pd.Series,
-    of_runs: pd.Series,
-) -> np.ndarray:
-    """How far each point lies beyond the runs of its group, or beyond all where no run has its
-    group, (point,)."""
-    logs_of_points, logs = (
-        np.log10(np.column_stack(list(law.joint_inputs(law.given(x)).values())))
-        for x in (table, runs)
-    )
+def _own_columns(fit: Draws) -> list[str]:
+    """The columns that say which runs a point is compared with: those of its groups."""
+    grouping = dict.fromkeys((*fit.design.group_columns, *(fit.spec.curve_by or ())))
+    return [name for name in grouping if name not in fit.law.inputs]
+
+
+def rows_of_own_groups(fit: Draws, table: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The positions of points, and of the runs that they are compared with: those of their own
+    groups, or all where no run has their groups.
+
+    >>> for of_points, of_runs in rows_of_own_groups(fit, table): ...
+    """
+    runs, columns = fit.runs.table, _own_columns(fit)
+    of_points, of_runs = _keys(table, columns), _keys(runs, columns)
     rows_of_group = pd.Series(range(len(runs))).groupby(of_runs.to_numpy()).indices
     seen = of_points.isin(list(rows_of_group)).to_numpy()
-    distance = np.zeros(len(table))
     if not seen.all():
-        distance[~seen] = beyond_hull(logs_of_points[~seen], logs)
+        yield np.flatnonzero(~seen), np.arange(len(runs))
     points_of_group = pd.Series(np.flatnonzero(seen)).groupby(of_points[seen].to_numpy())
     for group, points in points_of_group:
-        rows = points.to_numpy()
-        distance[rows] = beyond_hull(logs_of_points[rows], logs[rows_of_group[group]])
+        yield points.to_numpy(), rows_of_group[group]
+
+
+def _joint_distance(fit: Draws, table: pd.DataFrame) -> np.ndarray:
+    """How far each point lies beyond the runs of its group, or beyond all where no run has its
+    group, (point,)."""
+    law = fit.law
+    points, runs = (
+        np.log10(np.column_stack(list(law.joint_inputs(law.given(x)).values())))
+        for x in (table, fit.runs.table)
+    )
+    distance = np.zeros(len(table))
+    for of_points, of_runs in rows_of_own_groups(fit, table):
+        distance[of_points] = beyond_hull(points[of_points], runs[of_runs])
     return distance
 
 

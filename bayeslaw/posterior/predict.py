@@ -3,7 +3,7 @@
 | kind | what is predicted | what its draws vary with |
 |---|---|---|
 | ``"mean"`` | the expected curve | the parameters; an unseen level has the population's value |
-| ``"latent"`` | a run measured without error | also the unseen level's deviation, the discrepancy |
+| ``"latent"`` | a run without its error | also an unseen level's deviation, discrepancy, misfit |
 | ``"run"`` | what a new run would log | also noise |
 
 The expected curve is the law's, with what the runs lead to expect of the discrepancy
@@ -26,6 +26,7 @@ from bayeslaw import defaults
 from bayeslaw.errors import SpecError
 from bayeslaw.posterior.discrepancy import DiscrepancyDraws, ExpectedDiscrepancy
 from bayeslaw.posterior.draws import Draws, Kind, require_kind
+from bayeslaw.posterior.misfit import MisfitDraws
 from bayeslaw.posterior.parameters import Parameters
 from bayeslaw.posterior.points import Points, checked_points, extrapolation_distance, grid
 from bayeslaw.spec import noise
@@ -206,6 +207,9 @@ def each_block(
         discrepancy = ExpectedDiscrepancy(parameters, table, without)
     elif kind != "mean" and fit.spec.discrepancy.kind != "none":
         discrepancy = DiscrepancyDraws(parameters, table, seed, without)
+    misfit = None
+    if kind != "mean" and fit.spec.misfit is not None:
+        misfit = MisfitDraws.of(fit, fit.spec.misfit, table, seed)
     if discrepancy is not None and fit.spec.discrepancy.along_curves:
         curves = pd.Series(range(len(table))).groupby(discrepancy.curve)
         blocks = list(curves.indices.values())
@@ -219,20 +223,23 @@ def each_block(
         of_law = at_points.mu_on_link(points)
         if kind == "run":
             of_law = of_law + parameters.baseline_error(points)
-        mu = of_law if discrepancy is None else of_law + discrepancy.at(rows)
+        expected = of_law if discrepancy is None else of_law + discrepancy.at(rows)
+        mu = expected if misfit is None else expected + misfit.at(rows)
         mu = np.broadcast_to(mu, (fit.samples, len(rows)))
 
         def moments() -> tuple[np.ndarray, np.ndarray | float]:
+            of_misfit = 0.0 if misfit is None else misfit.variance_at(rows)
             if not isinstance(discrepancy, DiscrepancyDraws):
-                return mu, 0.0
+                return np.broadcast_to(expected, mu.shape), of_misfit
             mean, variance = discrepancy.moments(rows)
-            return np.broadcast_to(of_law + mean, mu.shape), variance
+            return np.broadcast_to(of_law + mean, mu.shape), variance + of_misfit
 
         of_noise = parameters.of_noise(points)
 
         def log_density(y: np.ndarray) -> np.ndarray:
             if isinstance(discrepancy, DiscrepancyDraws) and fit.spec.discrepancy.along_curves:
-                return discrepancy.log_density(rows, y - of_law, of_noise)[:, None]
+                of_misfit = 0.0 if misfit is None else misfit.at(rows)
+                return discrepancy.log_density(rows, y - of_law - of_misfit, of_noise)[:, None]
             return noise.log_density(fit.spec.noise, of_noise, y - mu)
 
         rng = np.random.default_rng([seed, int(rows[0])])

@@ -12,6 +12,8 @@ import numpy as np
 from bayeslaw.errors import SpecError, listed, suggest
 from bayeslaw.laws.base import DECADES, Axis, Law, Param
 from bayeslaw.laws.registry import law as find_law
+from bayeslaw.learnt.misfit import Misfit
+from bayeslaw.learnt.record import record_of
 from bayeslaw.priors import Prior
 from bayeslaw.runs.arguments import as_columns
 from bayeslaw.spec.discrepancy import Discrepancy, discrepancy_params
@@ -36,6 +38,9 @@ class ModelSpec:
     discrepancy : how the law may be wrong: "none" (runs scatter independently around it), "curve",
         "grid", or a mapping of options (`bayeslaw.spec.discrepancy.Discrepancy`). None, or the kind
         of the law's default: the law's default, with its options.
+    misfit : how wrong the law may be beyond the runs: a `bayeslaw.learnt.misfit.Misfit` or its
+        plain data, which widens predictions there; "learnt", what public ladders of runs show
+        about this law; or "none". None: "learnt" for a law that has a record (`bayeslaw.learnt`).
     curve_by : columns whose values make one curve. None: the column ``run`` if the table has it,
         else all grouping columns; and the inputs along which a curve does not run.
     priors : for a variable of the model, a `Prior`, its JSON form, or a number that pins it. The
@@ -44,7 +49,8 @@ class ModelSpec:
 
     Attributes
     ----------
-    law, noise, discrepancy, curve_by, priors : the parameters, as the values they stand for.
+    law, noise, discrepancy, misfit, curve_by, priors : the parameters, as the values they stand
+        for; of no misfit, None.
     effects : the formulas as text.
     formulas : the same formulas, parsed.
 
@@ -68,6 +74,7 @@ class ModelSpec:
     discrepancy: Discrepancy
     curve_by: tuple[str, ...] | None
     priors: Mapping[str, Prior]
+    misfit: Misfit | None
     formulas: Mapping[str, Formula] = field(init=False, repr=False, compare=False)
 
     def __init__(
@@ -78,6 +85,7 @@ class ModelSpec:
         discrepancy: str | Mapping[str, Any] | Discrepancy | None = None,
         curve_by: Sequence[str] | None = None,
         priors: Mapping[str, Prior | Mapping[str, Any] | float] | None = None,
+        misfit: Misfit | Mapping[str, Any] | str | None = None,
     ):
         law = find_law(law)
         _require_mappings(effects=effects, priors=priors)
@@ -90,6 +98,7 @@ class ModelSpec:
         if curve_by is not None:
             curve_by = as_columns(curve_by, "curve_by")
         self._set(law=law, noise=noise, discrepancy=discrepancy, curve_by=curve_by)
+        self._set(misfit=_misfit_of(law, misfit))
         self._check_noise()
         self._check_curves()
         self._check_effects(effects or {})
@@ -187,7 +196,8 @@ class ModelSpec:
 
     def replaced(self, **changes: Any) -> Self:
         """The spec with some values replaced. Formulas are kept as they were parsed."""
-        return replace(self, **{"effects": self.formulas, **changes})
+        unchanged = {"effects": self.formulas, "misfit": self.misfit or "none"}
+        return replace(self, **{**unchanged, **changes})
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain data; `from_json` reads it back."""
@@ -198,11 +208,12 @@ class ModelSpec:
             "discrepancy": self.discrepancy.to_json(),
             "curve_by": None if self.curve_by is None else list(self.curve_by),
             "priors": {name: prior.to_json() for name, prior in self.priors.items()},
+            "misfit": "none" if self.misfit is None else self.misfit.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The spec from the plain data of `to_json`.
+        """The spec from the plain data of `to_json`. Data of an earlier version have no misfit.
 
         Raises
         ------
@@ -211,7 +222,31 @@ class ModelSpec:
         known = [x.name for x in fields(cls) if x.init]
         if unknown := sorted(map(str, set(data) - set(known))):
             raise SpecError(f"A spec has no {listed(unknown)}.{suggest(unknown[0], known)}")
-        return cls(**data)
+        return cls(**{"misfit": "none", **data})
+
+
+def _misfit_of(law: Law, misfit: Misfit | Mapping[str, Any] | str | None) -> Misfit | None:
+    """The misfit that was asked for, or the law's default."""
+    record = record_of(law.name)
+    if misfit is None:
+        misfit = "learnt" if record else "none"
+    if misfit == "none":
+        return None
+    if not {"model_size", "data_size"} <= set(law.inputs):
+        raise SpecError(
+            f"misfit is {shown(misfit)}, and {law.name} has no model_size and data_size, along"
+            " which a misfit grows. Set misfit to 'none'.",
+            key="misfit",
+        )
+    if misfit == "learnt":
+        if record is None:
+            raise SpecError(
+                f"misfit is 'learnt', and nothing was learnt about {law.name}. Set misfit to"
+                " 'none', or give its scales.",
+                key="misfit",
+            )
+        return record.misfit
+    return Misfit.of(misfit)  # type: ignore[arg-type]
 
 
 def _require_mappings(**arguments: object) -> None:

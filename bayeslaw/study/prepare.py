@@ -207,6 +207,8 @@ def _design(options: dict[str, Any], law: Law, runs: Runs | None, faults: Faults
                 return None
 
 
+#: Keys of the model that have a default where they are not given.
+OPTIONAL = ("noise", "discrepancy", "misfit", "curve_by")
 #: Keys that say what the options are, and which runs are hidden.
 OPTIONS, HIDDEN = ("options", "at", "cost"), ("holdout", "largest", "rolling")
 
@@ -244,11 +246,11 @@ def _left_out(options: dict[str, Any], key: tuple[str | int, ...]) -> bool:
     match key:
         case ("effects" | "priors" as section, name, *_) if name in options[section]:
             del options[section][name]
-        case ("noise" | "discrepancy" | "curve_by" as name, *_) if options[name] is not None:
+        case (str() as name, *_) if name in OPTIONAL and options[name] is not None:
             options[name] = None
         case _ if any(options.values()):
             options |= {"effects": {}, "priors": {}}
-            options |= dict.fromkeys(("noise", "discrepancy", "curve_by"))
+            options |= dict.fromkeys(OPTIONAL)
         case _:
             return False
     return True

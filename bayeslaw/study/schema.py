@@ -76,6 +76,7 @@ class Model(Section):
     priors: dict[str, Number | dict[str, Number | str | bool]] = {}
     noise: Literal["student_t", "normal", "laplace"] | None = None
     discrepancy: str | dict[str, Any] | None = None
+    misfit: str | dict[str, Number] | None = None
     curve_by: list[str] | None = None
 
 

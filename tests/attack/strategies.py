@@ -28,7 +28,7 @@ from bayeslaw.errors import BayeslawError, BayeslawWarning
 
 #: Inputs that a property is tried with, in the default lane and in the slow one. A property that is
 #: dear to try has a share of them.
-SHORT, LONG = 20, 120
+SHORT, LONG = 20, 60
 #: Seconds that a call may take, and characters that a message may have.
 SLOWEST, LONGEST = 2.0, 10_000
 

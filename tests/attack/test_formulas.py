@@ -146,7 +146,7 @@ def formula_is_consumed(text: str) -> None:
         assert named == named & {*read.columns, *TRANSFORMS}, f"{text!r} was read as {read}"
         bars = text.count("|")
         assert bars <= 3 * len(read.groups) and len(read.groups) <= 6 * bars, text
-    odd = set(text) - set("()+-|:*/, \t\n._") - {x for x in text if x.isalnum()}
+    odd = set(text) - set("()+-|:*/, \t\r\n._") - {x for x in text if x.isalnum()}
     assert not odd, f"{text!r} was read as {read}"
     assert not set(re.findall(r"(?<![\w.])[\d.]+(?![\w.])", text)) - {"0", "1"}, f"{text!r}: {read}"
     assert Formula.parse(str(read)) == read

@@ -1,0 +1,336 @@
+r"""Learn from ladders of runs what a new ladder will be like: the population of a law's parameters,
+and how wrong the law is beyond the runs that a fit has seen.
+
+Both are learnt family by family. With :math:`p_0` a wide prior, :math:`\theta` the draws of a
+parameter given all runs of a ladder, and F families,
+
+.. math::
+    \hat\eta = \arg\max_\eta \; p(\eta) \prod_f \Big( \prod_{l \in f}
+        \mathrm{E}_l \frac{p(\theta \mid \eta)}{p_0(\theta)} \Big)^{1 / |f|}
+
+A LogNormal population becomes the predictive for a new family: its standard deviation is widened by
+:math:`\sqrt{(1 + 1/F) \, (F - 1) / (F - 3)}`, that of a Student-t with F - 1 degrees of freedom.
+The misfit has the scales under which the hidden runs of each ladder's splits are likeliest, where
+the draws of a ladder are weighted to the population of the *other* families.
+
+References
+----------
+Population from posteriors under another prior: Hogg, Myers, Bovy 2010, arXiv 1008.4146, eq. 8.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+import pandas as pd
+
+from bayeslaw.errors import SpecError, listed
+from bayeslaw.fitting import fit
+from bayeslaw.learnt.misfit import NU, Distances, Misfit
+from bayeslaw.learnt.record import Record
+from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.misfit import distances
+from bayeslaw.posterior.parameters import Parameters
+from bayeslaw.posterior.points import checked_points
+from bayeslaw.posterior.predict import predict
+from bayeslaw.priors import Prior, lognormal
+from bayeslaw.runs.table import Runs
+from bayeslaw.spec.noise import log_density
+from bayeslaw.spec.settings import Sampling
+from bayeslaw.spec.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
+
+LAW = "pretraining"
+#: The wide priors under which ladders are fitted to learn from them.
+WIDE: Mapping[str, Prior] = {
+    "alpha_at_centre": lognormal(0.25, 0.6),
+    "beta_at_centre": lognormal(1.0, 0.4),
+    "k": lognormal(0.7, 0.5),
+    "E_at_centre": Prior("Beta", alpha=1.5, beta=1.5),
+}
+#: Fewest families that are a population: the predictive has no variance with fewer.
+FEWEST_FAMILIES = 4
+#: What is known of the spread of a population before there are families: that of logarithms is
+#: near .3, and a Beta counts as some 6 observations; each within a factor of 2.7.
+SPREAD, COUNT, WITHIN = 0.3, 6.0, 0.6
+#: What is known of the misfit before there are ladders, per decade; within a factor of 12.
+SCALES, SCALES_WITHIN = (0.005, 0.01), 1.5
+#: Draws of the parameters, and draws of the misfit for each, in which hidden runs are scored.
+DRAWS, MISFITS = 300, 4
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Runs to learn from.
+
+    Attributes
+    ----------
+    family : who made them. Ladders of one family count together as one.
+    name : which of theirs it is.
+    runs : all of them.
+    splits : pairs of masks, (run,), boolean: the runs that a fit sees, and those that it is then
+        asked for.
+    """
+
+    family: str
+    name: str
+    runs: Runs
+    splits: Sequence[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The hidden runs of a split, as foretold under the wide priors.
+
+    Attributes
+    ----------
+    variables : the draws of what is learnt, (sample,), by name.
+    error : what was observed less what was foretold, on the response's scale, (sample, run).
+    noise : the parameters of the noise, (sample, run) or (sample, 1).
+    family : of the noise.
+    distance : how far the hidden runs lie beyond those seen.
+    """
+
+    variables: Mapping[str, np.ndarray]
+    error: np.ndarray
+    noise: Mapping[str, np.ndarray]
+    family: Any
+    distance: Distances
+
+
+@dataclass(frozen=True)
+class Studied:
+    """A ladder with what its fits under the wide priors say. Made by `study_ladder`.
+
+    Attributes
+    ----------
+    variables : the draws given all runs, (sample,), by name.
+    forecasts : of the splits.
+    sizes : the runs seen and hidden in each split.
+    """
+
+    ladder: Ladder
+    variables: Mapping[str, np.ndarray]
+    forecasts: Sequence[Forecast]
+    sizes: Sequence[tuple[int, int]]
+
+
+def learn(
+    ladders: Sequence[Ladder],
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    **sampling: Unpack[Sampling],
+) -> Record:
+    """What ladders of runs teach about the law `pretraining`.
+
+    Parameters
+    ----------
+    ladders : of at least `FEWEST_FAMILIES` families.
+    provenance : what to say about where they are from.
+    **sampling : as for `bayeslaw.fit`.
+
+    Returns
+    -------
+    Record. ``bl.ModelSpec("pretraining", priors=record.priors, misfit=record.misfit)`` uses it;
+    ``record.to_json()`` is a file's content, and `Record.from_json` reads it back.
+
+    Raises
+    ------
+    SpecError : too few families, or a split without hidden runs.
+    Other errors : as `bayeslaw.fit`.
+
+    Examples
+    --------
+    >>> ladder = Ladder("ours", "2026", runs, [(compute < 1e20, compute > 3e20)])
+    >>> record = bl.learn([ladder, *others], random_seed=1)
+    >>> bl.fit(bl.ModelSpec("pretraining", priors=record.priors, misfit=record.misfit), new_runs)
+    """
+    _require_families({ladder.family for ladder in ladders})
+    return record_from([study_ladder(ladder, **sampling) for ladder in ladders], provenance)
+
+
+def study_ladder(ladder: Ladder, **sampling: Unpack[Sampling]) -> Studied:
+    """Fit a ladder, and each of its splits, under the wide priors."""
+    spec = ModelSpec(LAW, priors=WIDE, misfit="none")
+    whole = fit(spec, ladder.runs, **sampling)
+    forecasts, sizes = [], []
+    for seen, hidden in ladder.splits:
+        if not hidden.any() or (seen & hidden).any():
+            raise SpecError(
+                f"A split of {ladder.family}, {ladder.name} hides no run, or one that is seen."
+            )
+        part = fit(spec, ladder.runs.rows(seen), **sampling)
+        forecasts.append(_forecast(part, ladder.runs.table[hidden]))
+        sizes.append((int(seen.sum()), int(hidden.sum())))
+    return Studied(ladder, _variables(whole), forecasts, sizes)
+
+
+def _variables(of: Draws) -> dict[str, np.ndarray]:
+    return {name: of.posterior[name].values.ravel() for name in WIDE}
+
+
+def _forecast(part: Draws, hidden: pd.DataFrame) -> Forecast:
+    """What a fit foretells of hidden runs."""
+    response = part.law.response
+    points = checked_points(part.design, part.runs, hidden)
+    latent = predict(part, points, "latent").values.reshape(part.samples, -1)
+    y = response.link.forward(hidden[response.name].to_numpy(float))
+    return Forecast(
+        variables=_variables(part),
+        error=y - response.link.forward(latent),
+        noise=Parameters.at(part, points, "run").of_noise(points),
+        family=part.spec.noise,
+        distance=distances(part, points),
+    )
+
+
+def record_from(studied: Sequence[Studied], provenance: Mapping[str, Any] | None = None) -> Record:
+    """What studied ladders teach. Leave a family's ladders out to judge on them what the others
+    teach.
+
+    Raises
+    ------
+    SpecError : too few families.
+    """
+    from bayeslaw import __version__
+
+    families = sorted({one.ladder.family for one in studied})
+    _require_families(families)
+    of_others = {
+        family: populations([one for one in studied if one.ladder.family != family])
+        for family in families
+    }
+    return Record(
+        law=LAW,
+        priors=populations(studied),
+        misfit=_misfit(studied, of_others),
+        sets=[
+            {"family": one.ladder.family, "set": one.ladder.name, "seen": seen, "hidden": hidden}
+            for one in studied
+            for seen, hidden in one.sizes
+        ],
+        provenance={
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "bayeslaw": __version__,
+            **(provenance or {}),
+        },
+    )
+
+
+def _require_families(families: Sequence[str] | set[str]) -> None:
+    if len(families) < FEWEST_FAMILIES:
+        raise SpecError(
+            f"There are {len(families)} families of ladders ({listed(sorted(families)) or 'none'}),"
+            f" and a population needs {FEWEST_FAMILIES}."
+        )
+
+
+def populations(studied: Sequence[Studied]) -> dict[str, Prior]:
+    """The population of each variable over families, as the predictive for a new family."""
+    return {name: _population(name, wide, studied) for name, wide in WIDE.items()}
+
+
+def _population(name: str, wide: Prior, studied: Sequence[Studied]) -> Prior:
+    """The population of one variable."""
+    from scipy import stats
+
+    families = sorted({one.ladder.family for one in studied})
+    beta = wide.distribution == "Beta"
+    prior_of_spread = stats.norm(np.log(COUNT if beta else SPREAD), WITHIN)
+
+    def objective(eta: np.ndarray) -> float:
+        log_likelihood = 0.0
+        for family in families:
+            of_family = []
+            for one in studied:
+                if one.ladder.family == family:
+                    log_ratio = _log_density(_as_prior(beta, eta), one.variables[name])
+                    log_ratio = log_ratio - _log_density(wide, one.variables[name])
+                    of_family.append(np.logaddexp.reduce(log_ratio) - np.log(len(log_ratio)))
+            log_likelihood += float(np.mean(of_family))
+        return -log_likelihood - float(prior_of_spread.logpdf(eta[1]))
+
+    start = [0.0, np.log(COUNT)] if beta else [dict(wide.parameters)["mu"], np.log(SPREAD)]
+    eta = np.array(_lowest(objective, np.array(start)).x)
+    if not beta:
+        n = len(families)
+        eta[1] += np.log((1 + 1 / n) * (n - 1) / max(n - 3, 0.5)) / 2
+    return _as_prior(beta, eta)
+
+
+def _as_prior(beta: bool, eta: np.ndarray) -> Prior:
+    """The population with these numbers: location and log spread of a LogNormal, or logit of the
+    mean and log count of a Beta.
+    """
+    location, spread = (float(x) for x in np.clip(eta, -30, 30))
+    if not beta:
+        return Prior("LogNormal", mu=location, sigma=float(np.exp(spread)))
+    mean, count = 1 / (1 + np.exp(-location)), np.exp(spread)
+    return Prior("Beta", alpha=float(mean * count), beta=float((1 - mean) * count))
+
+
+def _log_density(prior: Prior, x: np.ndarray) -> np.ndarray:
+    return np.asarray(prior.in_scipy(1.0).logpdf(x))
+
+
+def _lowest(objective: Callable[[np.ndarray], float], start: np.ndarray) -> OptimizeResult:
+    from scipy.optimize import minimize
+
+    options = {"xatol": 0.02, "fatol": 0.002, "maxiter": 200}
+    return minimize(objective, start, method="Nelder-Mead", options=options)
+
+
+def weights(forecast: Forecast, priors: Mapping[str, Prior]) -> np.ndarray:
+    """The weights that make draws under the wide priors draws under others, (sample,)."""
+    log_weights = sum(
+        _log_density(priors[name], forecast.variables[name])
+        - _log_density(wide, forecast.variables[name])
+        for name, wide in WIDE.items()
+    )
+    weights = np.exp(log_weights - np.max(log_weights))
+    return np.asarray(weights / weights.sum())
+
+
+def _misfit(studied: Sequence[Studied], priors_of: Mapping[str, Mapping[str, Prior]]) -> Misfit:
+    """The scales of the misfit under which hidden runs are likeliest, every family counting once;
+    the draws of a family's ladders are weighted to its priors in ``priors_of``.
+    """
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    prepared: dict[str, list[tuple[Forecast, np.ndarray]]] = {}
+    for one in studied:
+        priors = priors_of[one.ladder.family]
+        for forecast in one.forecasts:
+            of_draws = weights(forecast, priors)
+            kept = rng.choice(len(of_draws), DRAWS, p=of_draws)
+            prepared.setdefault(one.ladder.family, []).append((forecast, kept))
+    standard = rng.standard_t(NU, (MISFITS, DRAWS, 1))
+    known = stats.norm(np.log(SCALES), SCALES_WITHIN)
+
+    def objective(log_scales: np.ndarray) -> float:
+        misfit = Misfit(*map(float, np.exp(np.clip(log_scales, -20, 2))))
+        log_likelihood = sum(
+            np.mean([_log_score(f, kept, misfit, standard) for f, kept in of_family])
+            for of_family in prepared.values()
+        )
+        return -float(log_likelihood) - float(known.logpdf(log_scales).sum()) / len(studied)
+
+    scales = np.exp(_lowest(objective, np.log(SCALES)).x)
+    return Misfit(*(float(f"{scale:.3g}") for scale in scales))
+
+
+def _log_score(forecast: Forecast, kept: np.ndarray, misfit: Misfit, standard: np.ndarray) -> float:
+    """The mean log predictive density of the hidden runs of a split, with a misfit."""
+    scale = np.sqrt((misfit.loadings(forecast.distance) ** 2).sum(axis=1))
+    params = {name: x[kept] for name, x in forecast.noise.items()}
+    of_draws = np.concatenate(
+        [log_density(forecast.family, params, forecast.error[kept] - z * scale) for z in standard]
+    )
+    return float(np.mean(np.logaddexp.reduce(of_draws, axis=0) - np.log(len(of_draws))))

@@ -1,0 +1,1 @@
+"""What public runs teach about laws: records of numbers, with what they were learnt from."""
