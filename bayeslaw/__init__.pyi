@@ -13,6 +13,8 @@ from .fitting import fit
 from .laws import law, laws, register
 from .laws.allocation import flops_per_token
 from .laws.kl import kl_of_n, n_of_kl
+from .learning import Ladder, learn
+from .learnt.record import Record
 from .priors import Prior
 from .runs.datasets import dataset
 from .runs.scores import relative_scores
@@ -29,8 +31,10 @@ __all__ = [
     "CheckResult",
     "Decision",
     "Fit",
+    "Ladder",
     "ModelSpec",
     "Prior",
+    "Record",
     "Runs",
     "allocate",
     "allocation_penalty",
@@ -51,6 +55,7 @@ __all__ = [
     "known",
     "law",
     "laws",
+    "learn",
     "load",
     "n_of_kl",
     "next_runs",

@@ -19,6 +19,7 @@ from bayeslaw.laws.finetuning import (
     FinetuningMultiplicative,
     FinetuningRectified,
 )
+from bayeslaw.laws.general import Pretraining
 from bayeslaw.laws.overoptimization import (
     Overoptimization,
     OveroptimizationBestOfN,
@@ -29,7 +30,7 @@ from bayeslaw.laws.overoptimization import (
     RateBestOfN,
     RateRL,
 )
-from bayeslaw.laws.pretraining import Chinchilla, DataConstrained, Kaplan, Pretraining, Skaling
+from bayeslaw.laws.pretraining import Chinchilla, DataConstrained, Kaplan, Skaling
 from bayeslaw.laws.tuning import LearningRateBatchSize, StepLaw
 
 _LAWS: dict[str, type[Law]] = {}

@@ -451,6 +451,8 @@ ORACLES: Mapping[tuple[str, str], Callable[[Law, Values], float]] = {
     **highest_of("proxy_score_rl"),
     ("chinchilla", "size_exponent"): allocation(0),
     ("chinchilla", "data_exponent"): allocation(1),
+    ("pretraining", "size_exponent"): allocation(0),
+    ("pretraining", "data_exponent"): allocation(1),
     ("kaplan", "size_exponent"): allocation(0),
     ("kaplan", "data_exponent"): allocation(1),
     ("finetuning_multiplicative", "data_to_halve"): halving("finetuning_data", "E"),
