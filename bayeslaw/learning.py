@@ -21,7 +21,7 @@ Population from posteriors under another prior: Hogg, Myers, Bovy 2010, arXiv 10
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -30,7 +30,7 @@ import pandas as pd
 
 from bayeslaw.errors import SpecError, listed
 from bayeslaw.fitting import fit
-from bayeslaw.learnt.misfit import NU, Distances, Misfit
+from bayeslaw.learnt.misfit import Distances, Misfit
 from bayeslaw.learnt.record import Record
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.misfit import distances
@@ -61,8 +61,10 @@ FEWEST_FAMILIES = 4
 SPREAD, COUNT, WITHIN = 0.3, 6.0, 0.6
 #: What is known of the misfit before there are ladders, per decade; within a factor of 12.
 SCALES, SCALES_WITHIN = (0.005, 0.01), 1.5
-#: Draws of the parameters, and draws of the misfit for each, in which hidden runs are scored.
-DRAWS, MISFITS = 300, 4
+#: Draws of the parameters with which hidden runs are scored.
+DRAWS = 300
+#: Degrees of freedom at which a Student-t is a normal.
+NORMAL = 100.0
 
 
 @dataclass(frozen=True)
@@ -93,14 +95,12 @@ class Forecast:
     variables : the draws of what is learnt, (sample,), by name.
     error : what was observed less what was foretold, on the response's scale, (sample, run).
     noise : the parameters of the noise, (sample, run) or (sample, 1).
-    family : of the noise.
     distance : how far the hidden runs lie beyond those seen.
     """
 
     variables: Mapping[str, np.ndarray]
     error: np.ndarray
     noise: Mapping[str, np.ndarray]
-    family: Any
     distance: Distances
 
 
@@ -185,7 +185,6 @@ def _forecast(part: Draws, hidden: pd.DataFrame) -> Forecast:
         variables=_variables(part),
         error=y - response.link.forward(latent),
         noise=Parameters.at(part, points, "run").of_noise(points),
-        family=part.spec.noise,
         distance=distances(part, points),
     )
 
@@ -223,7 +222,7 @@ def record_from(studied: Sequence[Studied], provenance: Mapping[str, Any] | None
     )
 
 
-def _require_families(families: Sequence[str] | set[str]) -> None:
+def _require_families(families: Collection[str]) -> None:
     if len(families) < FEWEST_FAMILIES:
         raise SpecError(
             f"There are {len(families)} families of ladders ({listed(sorted(families)) or 'none'}),"
@@ -240,28 +239,29 @@ def _population(name: str, wide: Prior, studied: Sequence[Studied]) -> Prior:
     """The population of one variable."""
     from scipy import stats
 
-    families = sorted({one.ladder.family for one in studied})
+    families = [one.ladder.family for one in studied]
     beta = wide.distribution == "Beta"
     prior_of_spread = stats.norm(np.log(COUNT if beta else SPREAD), WITHIN)
+    # All draws in one array, and where each ladder's begin.
+    draws = [one.variables[name] for one in studied]
+    together, sizes = np.concatenate(draws), np.array([len(x) for x in draws])
+    first = np.cumsum(sizes) - sizes
+    under_wide = _log_density(wide, together)
+    share = np.array([1 / families.count(family) for family in families])
 
     def objective(eta: np.ndarray) -> float:
-        log_likelihood = 0.0
-        for family in families:
-            of_family = []
-            for one in studied:
-                if one.ladder.family == family:
-                    log_ratio = _log_density(_as_prior(beta, eta), one.variables[name])
-                    log_ratio = log_ratio - _log_density(wide, one.variables[name])
-                    of_family.append(np.logaddexp.reduce(log_ratio) - np.log(len(log_ratio)))
-            log_likelihood += float(np.mean(of_family))
-        return -log_likelihood - float(prior_of_spread.logpdf(eta[1]))
+        log_ratio = _log_density(_as_prior(beta, eta), together) - under_wide
+        of_ladders = np.logaddexp.reduceat(log_ratio, first) - np.log(sizes)
+        return -float(share @ of_ladders) - float(prior_of_spread.logpdf(eta[1]))
 
     start = [0.0, np.log(COUNT)] if beta else [dict(wide.parameters)["mu"], np.log(SPREAD)]
     eta = np.array(_lowest(objective, np.array(start)).x)
     if not beta:
-        n = len(families)
-        eta[1] += np.log((1 + 1 / n) * (n - 1) / max(n - 3, 0.5)) / 2
-    return _as_prior(beta, eta)
+        n = len(set(families))
+        eta[1] += np.log((1 + 1 / n) * (n - 1) / (n - 3)) / 2
+    learnt = _as_prior(beta, eta)
+    rounded = {key: float(f"{value:.4g}") for key, value in learnt.parameters}
+    return Prior(learnt.distribution, relative=False, **rounded)
 
 
 def _as_prior(beta: bool, eta: np.ndarray) -> Prior:
@@ -311,13 +311,12 @@ def _misfit(studied: Sequence[Studied], priors_of: Mapping[str, Mapping[str, Pri
             of_draws = weights(forecast, priors)
             kept = rng.choice(len(of_draws), DRAWS, p=of_draws)
             prepared.setdefault(one.ladder.family, []).append((forecast, kept))
-    standard = rng.standard_t(NU, (MISFITS, DRAWS, 1))
     known = stats.norm(np.log(SCALES), SCALES_WITHIN)
 
     def objective(log_scales: np.ndarray) -> float:
         misfit = Misfit(*map(float, np.exp(np.clip(log_scales, -20, 2))))
         log_likelihood = sum(
-            np.mean([_log_score(f, kept, misfit, standard) for f, kept in of_family])
+            np.mean([_log_score(f, kept, misfit) for f, kept in of_family])
             for of_family in prepared.values()
         )
         return -float(log_likelihood) - float(known.logpdf(log_scales).sum()) / len(studied)
@@ -326,11 +325,20 @@ def _misfit(studied: Sequence[Studied], priors_of: Mapping[str, Mapping[str, Pri
     return Misfit(*(float(f"{scale:.3g}") for scale in scales))
 
 
-def _log_score(forecast: Forecast, kept: np.ndarray, misfit: Misfit, standard: np.ndarray) -> float:
-    """The mean log predictive density of the hidden runs of a split, with a misfit."""
-    scale = np.sqrt((misfit.loadings(forecast.distance) ** 2).sum(axis=1))
-    params = {name: x[kept] for name, x in forecast.noise.items()}
-    of_draws = np.concatenate(
-        [log_density(forecast.family, params, forecast.error[kept] - z * scale) for z in standard]
-    )
+def _log_score(forecast: Forecast, kept: np.ndarray, misfit: Misfit) -> float:
+    """The mean log predictive density of the hidden runs of a split, with a misfit.
+
+    The sum of misfit and noise is taken as a Student-t whose squared scale is the sum of theirs,
+    and whose degrees of freedom are the mean of theirs, weighted by the squared scales. Draws of
+    the misfit in its place would have to reach the farthest run, and would favour wide misfits.
+    """
+    of_misfit = (misfit.loadings(forecast.distance) ** 2).sum(axis=1)
+    of_noise = forecast.noise["sigma"][kept] ** 2
+    total = of_misfit + of_noise
+    nu = forecast.noise["nu"][kept] if "nu" in forecast.noise else NORMAL
+    params = {
+        "sigma": np.sqrt(total),
+        "nu": (of_misfit * misfit.nu + of_noise * nu) / total,
+    }
+    of_draws = log_density("student_t", params, forecast.error[kept])
     return float(np.mean(np.logaddexp.reduce(of_draws, axis=0) - np.log(len(of_draws))))
