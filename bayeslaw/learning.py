@@ -54,8 +54,9 @@ WIDE: Mapping[str, Prior] = {
     "k": lognormal(0.7, 0.5),
     "E_at_centre": Prior("Beta", alpha=1.5, beta=1.5),
 }
-#: Fewest families that are a population: the predictive has no variance with fewer.
-FEWEST_FAMILIES = 4
+#: Fewest families to learn from. The misfit of each is learnt under the population of the others,
+#: and the predictive of fewer than four has no variance.
+FEWEST_FAMILIES = 5
 #: What is known of the spread of a population before there are families: that of logarithms is
 #: near .3, and a Beta counts as some 6 observations; each within a factor of 2.7.
 SPREAD, COUNT, WITHIN = 0.3, 6.0, 0.6

@@ -139,8 +139,8 @@ def test_the_misfit_is_found_again(runs: bl.Runs) -> None:
 
 
 def test_a_population_needs_families(runs: bl.Runs) -> None:
-    studied = simulated(3, runs, seed=6)
-    with pytest.raises(SpecError, match=r"There are 3 families of ladders .* needs 4"):
+    studied = simulated(4, runs, seed=6)
+    with pytest.raises(SpecError, match=r"There are 4 families of ladders .* needs 5"):
         record_from(studied)
     with pytest.raises(SpecError, match="There are 0 families of ladders"):
         learn([])
@@ -150,7 +150,7 @@ def test_no_family_is_judged_by_what_was_learnt_from_it(runs: bl.Runs) -> None:
     """The benchmark leaves the family of a set out, and refuses otherwise; what is learnt does not
     depend on the family that was left out.
     """
-    studied = simulated(5, runs, seed=7)
+    studied = simulated(6, runs, seed=7)
     table = runs.table.assign(hidden=[0, 0, 1])
     families = [one.ladder.family for one in studied]
     tasks = list(honest.grid_tasks([Grid(name, "simulated", table) for name in families], studied))
@@ -168,10 +168,10 @@ def test_no_family_is_judged_by_what_was_learnt_from_it(runs: bl.Runs) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::bayeslaw.errors.BayeslawWarning")
 def test_learning_from_ladders_of_ones_own() -> None:
-    """Four simulated families of 24 runs, sampled: the record's priors and misfit fit a new one."""
-    ladders = [Ladder(f"family {i}", "simulated", *_ladder(i)) for i in range(4)]
+    """Five simulated families of 24 runs, sampled: the record's priors and misfit fit a new one."""
+    ladders = [Ladder(f"family {i}", "simulated", *_ladder(i)) for i in range(5)]
     record = learn(ladders, draws=300, tune=300, random_seed=1, progressbar=False)
-    assert record.families == [f"family {i}" for i in range(4)]
+    assert record.families == [f"family {i}" for i in range(5)]
     assert set(record.priors) == set(WIDE)
     assert record.misfit.compute < 0.02
     spec = bl.ModelSpec("pretraining", priors=record.priors, misfit=record.misfit)

@@ -92,7 +92,7 @@ def published(law: Law, coefficients: Mapping[str, float]) -> Draws:
     priors = {population_name(name, param): sampled[name] for name, param in law.params.items()} | {
         "sigma": NO_NOISE
     }
-    spec = ModelSpec(law, noise="normal", discrepancy="none", priors=priors)
+    spec = ModelSpec(law, noise="normal", discrepancy="none", misfit="none", priors=priors)
     spec = spec.replaced(effects=dict.fromkeys(spec.params, "1"))
     posterior = xr.Dataset(
         {name: (DIMS, [[value]]) for name, value in (values | priors).items()},
