@@ -126,6 +126,7 @@ def test_weights_make_draws_of_one_prior_draws_of_another(runs: bl.Runs) -> None
         assert abs((of_draws * variables[name]).sum() - expected.mean()) < 5 * error, name
 
 
+@pytest.mark.slow
 def test_the_misfit_is_found_again(runs: bl.Runs) -> None:
     """Of 24 simulated families, whose misfit is common to the hidden runs of each: within .4; and
     where there is none, next to none.
