@@ -73,6 +73,7 @@ FITS = (
     )
     | dict.fromkeys(
         [
+            "pretraining",
             "kaplan",
             "data_constrained",
             "sigmoid_compute",
