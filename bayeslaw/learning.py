@@ -10,8 +10,9 @@ parameter given all runs of a ladder, and F families,
 
 A LogNormal population becomes the predictive for a new family: its standard deviation is widened by
 :math:`\sqrt{(1 + 1/F) \, (F - 1) / (F - 3)}`, that of a Student-t with F - 1 degrees of freedom.
-The misfit has the scales under which the hidden runs of each ladder's splits are likeliest, where
-the draws of a ladder are weighted to the population of the *other* families.
+The misfit has the scales under which the hidden runs of each ladder's splits are likeliest, times
+their prior (`SCALES`), where the draws of a ladder are weighted to the population of the *other*
+families.
 
 References
 ----------
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -114,12 +115,14 @@ class Studied:
     variables : the draws given all runs, (sample,), by name.
     forecasts : of the splits.
     sizes : the runs seen and hidden in each split.
+    converged : whether the chains of all runs, and of each split, agree.
     """
 
     ladder: Ladder
     variables: Mapping[str, np.ndarray]
     forecasts: Sequence[Forecast]
     sizes: Sequence[tuple[int, int]]
+    converged: Sequence[bool]
 
 
 def learn(
@@ -143,7 +146,7 @@ def learn(
 
     Raises
     ------
-    SpecError : too few families, or a split without hidden runs.
+    SpecError : too few families, or a split that is not two masks of its ladder's runs.
     Other errors : as `bayeslaw.fit`.
 
     Examples
@@ -152,24 +155,45 @@ def learn(
     >>> record = bl.learn([ladder, *others], random_seed=1)
     >>> bl.fit(bl.ModelSpec("pretraining", priors=record.priors, misfit=record.misfit), new_runs)
     """
-    _require_families({ladder.family for ladder in ladders})
-    return record_from([study_ladder(ladder, **sampling) for ladder in ladders], provenance)
+    checked = [_checked(ladder) for ladder in ladders]
+    _require_families({ladder.family for ladder in checked})
+    return record_from([study_ladder(ladder, **sampling) for ladder in checked], provenance)
 
 
 def study_ladder(ladder: Ladder, **sampling: Unpack[Sampling]) -> Studied:
-    """Fit a ladder, and each of its splits, under the wide priors."""
+    """Fit a ladder, and each of its splits, under the wide priors.
+
+    Raises
+    ------
+    SpecError : a ladder without a split, or a split that is not two masks of its runs.
+    """
+    ladder = _checked(ladder)
     spec = ModelSpec(LAW, priors=WIDE, misfit="none")
     whole = fit(spec, ladder.runs, **sampling)
-    forecasts, sizes = [], []
+    forecasts, sizes, converged = [], [], [whole.convergence.passed]
     for seen, hidden in ladder.splits:
-        if not hidden.any() or (seen & hidden).any():
-            raise SpecError(
-                f"A split of {ladder.family}, {ladder.name} hides no run, or one that is seen."
-            )
         part = fit(spec, ladder.runs.rows(seen), **sampling)
         forecasts.append(_forecast(part, ladder.runs.table[hidden]))
         sizes.append((int(seen.sum()), int(hidden.sum())))
-    return Studied(ladder, _variables(whole), forecasts, sizes)
+        converged.append(part.convergence.passed)
+    return Studied(ladder, _variables(whole), forecasts, sizes, converged)
+
+
+def _checked(ladder: Ladder) -> Ladder:
+    """A ladder whose splits are masks of its runs."""
+    who, n = f"{ladder.family}, {ladder.name}", len(ladder.runs)
+    if not len(ladder.splits):
+        raise SpecError(f"{who} has no split, and a misfit is learnt from hidden runs.")
+    splits = []
+    for split in ladder.splits:
+        masks = [np.asarray(mask) for mask in split]
+        if len(masks) != 2 or any(x.dtype != bool or x.shape != (n,) for x in masks):
+            raise SpecError(f"A split of {who} must be two masks, true or false, of its {n} runs.")
+        seen, hidden = masks
+        if not seen.any() or not hidden.any() or (seen & hidden).any():
+            raise SpecError(f"A split of {who} sees no run, hides none, or hides one that it sees.")
+        splits.append((seen, hidden))
+    return replace(ladder, splits=splits)
 
 
 def _variables(of: Draws) -> dict[str, np.ndarray]:
@@ -211,9 +235,15 @@ def record_from(studied: Sequence[Studied], provenance: Mapping[str, Any] | None
         priors=populations(studied),
         misfit=_misfit(studied, of_others),
         sets=[
-            {"family": one.ladder.family, "set": one.ladder.name, "seen": seen, "hidden": hidden}
+            {
+                "family": one.ladder.family,
+                "set": one.ladder.name,
+                "seen": seen,
+                "hidden": hidden,
+                "converged": one.converged[0] and one.converged[i + 1],
+            }
             for one in studied
-            for seen, hidden in one.sizes
+            for i, (seen, hidden) in enumerate(one.sizes)
         ],
         provenance={
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -320,7 +350,7 @@ def _misfit(studied: Sequence[Studied], priors_of: Mapping[str, Mapping[str, Pri
             np.mean([_log_score(f, kept, misfit) for f, kept in of_family])
             for of_family in prepared.values()
         )
-        return -float(log_likelihood) - float(known.logpdf(log_scales).sum()) / len(studied)
+        return -float(log_likelihood) - float(known.logpdf(log_scales).sum())
 
     scales = np.exp(_lowest(objective, np.log(SCALES)).x)
     return Misfit(*(float(f"{scale:.3g}") for scale in scales))

@@ -1,7 +1,8 @@
 """Public sets of runs, by use: what is seen, and what is hidden and predicted.
 
-A set belongs to a family: the group that made the runs. Two sets of one family share models, data
-or a digitised figure, so whatever is learnt for one of them leaves out the whole family.
+A set belongs to a family: the group that made the runs. (The Step Law and Farseer are parts I and
+II of one group's "Predictable Scale".) Two sets of one family share models, data or a digitised
+figure, so whatever is learnt for one of them leaves out the whole family.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ import pandas as pd
 SOURCES = {
     "chinchilla": "Hoffmann et al. 2022, fig. 4, digitised: epoch-research/analyzing-chinchilla"
     " 9225883 and Open-Athena/scaling-law-analysis 3e0656e, no licence stated",
-    "farseer": "PlanarG/active-sl e0a58ff, CC-BY-4.0",
     "gadre": "mlfoundations/scaling a003c49, MIT",
     "llama_3": "Open-Athena/scaling-law-analysis 3e0656e, no licence stated",
     "marin": "Open-Athena/scaling-law-analysis 3e0656e, no licence stated",
     "muennighoff": "huggingface/datablations 1370131, Apache-2.0",
-    "step_law": "linhaowei1/SLD 61c9d59, MIT (README)",
+    "stepfun": "Farseer: PlanarG/active-sl e0a58ff, CC-BY-4.0; Step Law: linhaowei1/SLD 61c9d59,"
+    " MIT (README)",
 }
 #: What a grid may have beside its numbers: groups that are fitted together.
 GROUPS = ("dataset",)
@@ -139,10 +140,10 @@ def _farseer(folder: Path) -> Iterator[Grid]:
     seen = pd.read_csv(folder / "farseer_train.csv").rename(columns=columns)
     hidden = pd.read_csv(folder / "farseer_test.csv").rename(columns=columns)
     table = pd.concat([seen.assign(hidden=0), hidden.assign(hidden=1)], ignore_index=True)
-    yield Grid("farseer", "grid", table[["model_size", "data_size", "loss", "hidden"]])
+    yield Grid("stepfun", "farseer", table[["model_size", "data_size", "loss", "hidden"]])
     seen = seen[["model_size", "data_size", "loss"]]
     for i, (below, above) in enumerate([(1e20, 3e20), (2e19, 2e20)], 1):
-        yield Grid("farseer", _named("grid", i), _split(seen, below, above), headline=False)
+        yield Grid("stepfun", _named("farseer", i), _split(seen, below, above), headline=False)
 
 
 def _overtraining(path: Path) -> Iterator[Grid]:
@@ -179,4 +180,4 @@ def _step_law(path: Path) -> Iterator[Grid]:
     best = best.assign(loss=best["smooth loss"])[["model_size", "data_size", "loss"]]
     compute = (6.0 * best["model_size"] * best["data_size"]).sort_values()
     cut = float(compute.iloc[len(compute) - 6])
-    yield Grid("step_law", "best_of_cells", _split(best, cut * 0.999, cut))
+    yield Grid("stepfun", "step_law", _split(best, cut * 0.999, cut))

@@ -5,6 +5,7 @@ that no family is judged by what was learnt from it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import honest
 import numpy as np
@@ -77,7 +78,7 @@ def simulated(
         noise = {"sigma": np.full((n, 1), 0.004), "nu": np.full((n, 1), 30.0)}
         forecast = Forecast(variables, np.broadcast_to(error, (n, 12)), noise, distance)
         ladder = Ladder(f"family {i}", "simulated", runs, [])
-        studied.append(Studied(ladder, variables, [forecast], [(3, 12)]))
+        studied.append(Studied(ladder, variables, [forecast], [(3, 12)], [True, True]))
     return studied
 
 
@@ -145,6 +146,25 @@ def test_a_population_needs_families(runs: bl.Runs) -> None:
         record_from(studied)
     with pytest.raises(SpecError, match="There are 0 families of ladders"):
         learn([])
+
+
+@pytest.mark.parametrize(
+    ("splits", "says"),
+    [
+        ([], "has no split"),
+        ([([True, False, False], [False, True])], "two masks, true or false, of its 3 runs"),
+        ([([1, 0, 0], [0, 1, 1])], "two masks, true or false, of its 3 runs"),
+        ([(np.ones(3, bool),)], "two masks, true or false, of its 3 runs"),
+        ([(np.ones(3, bool), np.ones(3, bool))], "hides one that it sees"),
+        ([(np.ones(3, bool), np.zeros(3, bool))], "hides none"),
+        ([(np.zeros(3, bool), np.ones(3, bool))], "sees no run"),
+    ],
+)
+def test_a_split_that_is_none_is_refused_before_anything_is_sampled(
+    splits: Any, says: str, runs: bl.Runs
+) -> None:
+    with pytest.raises(SpecError, match=says):
+        learn([Ladder(f"family {i}", "simulated", runs, splits) for i in range(5)])
 
 
 def test_no_family_is_judged_by_what_was_learnt_from_it(runs: bl.Runs) -> None:

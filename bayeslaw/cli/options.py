@@ -120,8 +120,8 @@ MisfitKind = Annotated[
     typer.Option(
         "--misfit",
         help=(
-            "How wrong the law may be beyond the runs: learnt (from public ladders) or none."
-            " Default: learnt, for a law that has a record."
+            "How wrong the law may be beyond the runs and their usual tokens per parameter: learnt"
+            " (from public ladders) or none. Default: learnt, for a law that has a record."
         ),
         show_default=False,
     ),

@@ -30,8 +30,8 @@ class Pretraining(Law):
     to the power 1/k, at N = 1 and D = 1.
 
     The form is that of `Skaling` with the ratio of the exponents free. At k = 1 it is `chinchilla`,
-    with E = 0 it is `kaplan`, and between them lies what public ladders look like. The priors of
-    the exponents, of k and of the irreducible share are the populations of these ladders
+    with E = 0 and beta = 1 it is `kaplan`, and between them lies what public ladders look like. The
+    priors of the exponents, of k and of the irreducible share are the populations of these ladders
     (`bayeslaw.learnt`), so that a table with few runs is forecast as they were.
 
     Exponents and the coupling are shared by groups unless asked otherwise.

@@ -74,6 +74,12 @@ class Misfit:
             )
         return cls(**value)
 
+    def __str__(self) -> str:
+        return (
+            f"{self.compute:.2g} per decade of compute beyond the runs,"
+            f" {self.tokens_per_parameter:.2g} per decade of tokens per parameter"
+        )
+
     def to_json(self) -> dict[str, float]:
         """The misfit as plain data."""
         return asdict(self)

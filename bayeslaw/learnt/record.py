@@ -25,7 +25,8 @@ class Record:
     law : the name of the law.
     priors : for a variable of the model, the population of its values over families of ladders.
     misfit : how wrong the law is beyond the runs of a ladder.
-    sets : the ladders, each with its family, its name, and how many runs were seen and hidden.
+    sets : the splits of the ladders, each with its family, the ladder's name, how many runs were
+        seen and hidden, and whether the chains agreed.
     provenance : date, version, and where the runs are from.
     """
 

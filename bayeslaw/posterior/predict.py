@@ -228,6 +228,8 @@ def each_block(
         mu = np.broadcast_to(mu, (fit.samples, len(rows)))
 
         def moments() -> tuple[np.ndarray, np.ndarray | float]:
+            if misfit is not None and fit.spec.noise == "laplace":
+                return mu, 0.0  # Laplace noise plus a normal error has no closed form: draws of it
             of_misfit = 0.0 if misfit is None else misfit.variance_at(rows)
             if not isinstance(discrepancy, DiscrepancyDraws):
                 return np.broadcast_to(expected, mu.shape), of_misfit

@@ -11,7 +11,9 @@ larger runs from the smaller ones. The weights maximise the mixture's log score 
 
 where u is a run or, where a form has a discrepancy along curves, all hidden runs of a curve: they
 share an error, and their joint density is one observation. The second sum, as much evidence for
-each form as one observation gives, keeps a handful of them from ruling a form out.
+each form as one observation gives, keeps a handful of them from ruling a form out. A misfit
+(`bayeslaw.learnt.misfit`), which all runs beyond those seen share, is not counted as shared:
+between forms with one, weights are too sure.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ BASELINES = ("huber", "line", "best_so_far", SAMPLED)
 
 
 def alone(law: Law, runs: Runs) -> tuple[ModelSpec, Runs]:
-    """The law by itself: no discrepancy, and in each group parameters of its own. The runs get a
-    column that names the group.
+    """The law by itself: no discrepancy, no misfit, and in each group parameters of its own. The
+    runs get a column that names the group.
 
     >>> spec, grouped = alone(law("power"), runs)
     >>> grouped.groups
@@ -58,11 +58,11 @@ def alone(law: Law, runs: Runs) -> tuple[ModelSpec, Runs]:
     """
     runs = runs.with_law(law)
     if not runs.populations:
-        return ModelSpec(law, discrepancy=NONE), runs
+        return ModelSpec(law, discrepancy=NONE, misfit="none"), runs
     groups = joined_labels(runs.populations, runs.table)
     grouped = Runs(law, runs.table.assign(**{GROUP: groups}), (GROUP,), runs.source)
     effects = dict.fromkeys((*law.params, "sigma"), f"0 + {GROUP}")
-    return ModelSpec(law, discrepancy=NONE, effects=effects), grouped
+    return ModelSpec(law, discrepancy=NONE, misfit="none", effects=effects), grouped
 
 
 #: The column that `alone` adds.

@@ -148,6 +148,7 @@ def test_a_fault_of_one_section_makes_none_of_another(tmp_path: Path) -> None:
         ('groups = ["task"]', 'groups = ["tsk"]', "runs.groups"),
         ('groups = ["task"]', 'groups = ["task"]\nwhere = "loss <"', "runs.where"),
         ('discrepancy = "none"', 'discrepancy = "non"', "model"),
+        ('discrepancy = "none"', "misfit = { computes = 0.1 }", "model.misfit"),
         ('discrepancy = "none"', 'discrepncy = "none"', "model.discrepncy"),
         (
             "[model.priors]",
