@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bayeslaw.laws.base import (
-    INPUTS,
-    LOSS_AT_CENTRE,
-    SHARE_AT_CENTRE,
-    Input,
-    Law,
-    Param,
-    scale_of_groups,
-)
-from bayeslaw.laws.pretraining import LOSS, Chinchilla, Skaling
+from bayeslaw.laws.base import LOSS_AT_CENTRE, SHARE_AT_CENTRE, scale_of_groups
+from bayeslaw.laws.pretraining import Chinchilla, Skaling
 from bayeslaw.learnt.record import learnt_prior
-from bayeslaw.priors import Prior, lognormal
+from bayeslaw.priors import lognormal
 
 
 @dataclass(frozen=True)
-class Pretraining(Law):
+class Pretraining(Skaling):
     r"""Pretraining loss against model size and data, where the form itself is uncertain.
 
     .. math:: L(N, D) = E + \left(\frac{A}{N^\alpha} + \frac{B}{D^\beta}\right)^k
@@ -45,77 +36,34 @@ class Pretraining(Law):
     """
 
     name = "pretraining"
-    formula = Skaling.formula
     source = "Videau et al. 2026, arXiv 2608.07222; priors learnt from public ladders"
-    response = LOSS
     params = {
-        "A": Param(
-            "A",
-            "loss due to model size, to the power 1/k, at one parameter",
-            lognormal(1.0, 0.5, relative=True),
+        **Skaling.params,
+        "A": replace(
+            Skaling.params["A"],
+            prior=lognormal(1.0, 0.5, relative=True),
             at_centre=LOSS_AT_CENTRE,
         ),
-        "B": Param(
-            "B",
-            "loss due to data, to the power 1/k, at one token",
-            Prior("Beta", alpha=1.5, beta=1.5),
-            support="unit",
-            at_centre="share of data in what is reducible at the table's centre",
-            group_scale=scale_of_groups(0.3),
-        ),
-        "E": Param(
-            "E",
-            "irreducible loss",
-            learnt_prior("pretraining", "E_at_centre"),
+        "E": replace(
+            Skaling.params["E"],
+            prior=learnt_prior("pretraining", "E_at_centre"),
             support="unit",
             at_centre=SHARE_AT_CENTRE,
             group_scale=scale_of_groups(0.2),
         ),
-        "alpha": Param(
-            "α",
-            "exponent of model size, before the coupling",
-            learnt_prior("pretraining", "alpha_at_centre"),
-            at_centre="k times alpha",
-            varies=False,
+        "alpha": replace(
+            Skaling.params["alpha"], prior=learnt_prior("pretraining", "alpha_at_centre")
         ),
-        "beta": Param(
-            "β",
-            "exponent of data, before the coupling",
-            learnt_prior("pretraining", "beta_at_centre"),
-            at_centre="beta over alpha",
-            varies=False,
+        "beta": replace(
+            Skaling.params["beta"], prior=learnt_prior("pretraining", "beta_at_centre")
         ),
-        "k": Param(
-            "k",
-            "coupling of model size and data; 1 is none",
-            learnt_prior("pretraining", "k"),
-            varies=False,
-        ),
+        "k": replace(Skaling.params["k"], prior=learnt_prior("pretraining", "k")),
     }
     quantities = Chinchilla.quantities
-    monotone = Skaling.monotone
-    limits = Skaling.limits
-
-    @property
-    def arguments(self) -> Mapping[str, Input]:
-        return {name: INPUTS[name] for name in ("model_size", "data_size")}
-
-    @staticmethod
-    def expected(**arguments: Any) -> Any:
-        return Skaling.expected(**arguments)
 
     @staticmethod
     def at_centre(*, A: Any, E: Any, **others: Any) -> dict[str, Any]:
         return {**Skaling.at_centre(A=A * (1 - E), **others), "E": E * A}
 
-    @staticmethod
-    def optimal_size(*, product: Any, **params: Any) -> Any:
-        return Skaling.optimal_size(product=product, **params)
-
-    @staticmethod
-    def size_exponent(*, alpha: Any, beta: Any, **_: Any) -> Any:
-        return Chinchilla.size_exponent(alpha=alpha, beta=beta)
-
-    @staticmethod
-    def data_exponent(*, alpha: Any, beta: Any, **_: Any) -> Any:
-        return Chinchilla.data_exponent(alpha=alpha, beta=beta)
+    size_exponent = staticmethod(Chinchilla.size_exponent)
+    data_exponent = staticmethod(Chinchilla.data_exponent)
